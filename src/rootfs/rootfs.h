@@ -1,0 +1,213 @@
+/* The union file system: one container's merged view of a read-only lower
+ * directory, a writable upper directory and a table of mounts.
+ *
+ * One library, two users: the sandbox's kernel (one thread, fork, no malloc
+ * failure handling beyond -ENOMEM, static libc only) and the daemon (archive,
+ * changes, program look-up; several pool threads at once). Hence: no global
+ * mutable state, no logging, no struct error: every function returns 0 (or a
+ * count) or -errno as the kernel's system call of that name would.
+ *
+ * Resolution is by component on directory fds; `..` pops our own chain of
+ * positions and symlinks expand on our side, so no path can lead out.
+ * The format of an upper directory is defined in docs/rootfs.md.
+ *
+ * Threads: a struct rootfs and its dirs may be used by several threads at
+ * once for all calls but rootfs_free. Blocks: yes, on files: never call on
+ * the daemon's loop. */
+#ifndef SOCKERLESS_ROOTFS_ROOTFS_H
+#define SOCKERLESS_ROOTFS_ROOTFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct rootfs;
+struct rootfs_dir; /* a referenced position: a directory of the merged view */
+
+enum rootfs_mount_kind {
+	ROOTFS_MOUNT_UNION,   /* lower_fd (or -1) under upper_fd (or -1: read only) */
+	ROOTFS_MOUNT_DIR,     /* fd: a host directory (bind, volume, tmpfs backing) */
+	ROOTFS_MOUNT_FILE,    /* fd: a host file bound onto a file (O_PATH or opened) */
+	ROOTFS_MOUNT_VIRTUAL, /* answered by `ops` (the kernel's /proc and /dev) */
+};
+
+/* What a directory entry or an opened object is, as the guest sees it. */
+struct rootfs_stat {
+	uint64_t dev, ino, rdev; /* dev: one made-up number per mount */
+	uint32_t mode, nlink, uid, gid; /* mode with S_IFMT, from the overlay */
+	uint32_t blksize;
+	int64_t size, blocks;
+	struct timespec atime, mtime, ctime;
+};
+
+/* Guest identity for permission checks; NULL where a function takes one
+ * means "everything is allowed" (the daemon's own work). uid 0 has
+ * CAP_DAC_OVERRIDE, CAP_FOWNER and CAP_CHOWN. */
+struct rootfs_cred {
+	uint32_t uid, gid; /* file system ids */
+	size_t ngroups;
+	const uint32_t *groups;
+	uint32_t umask;
+};
+
+/* A virtual file system (procfs, devfs). `node` is its own name for an
+ * object; the root's is 0. All return 0/-errno. */
+struct rootfs_virtual_ops {
+	int (*lookup)(void *ctx, uint64_t dir, const char *name, uint64_t *ret_node);
+	int (*stat)(void *ctx, uint64_t node, struct rootfs_stat *ret);
+	/* Calls emit for each entry; stops when it answers non-zero. */
+	int (*list)(void *ctx, uint64_t dir,
+		    int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type),
+		    void *arg);
+	int (*readlink)(void *ctx, uint64_t node, char *buf, size_t size); /* length */
+	/* Opens: returns a host fd, or -errno. */
+	int (*open)(void *ctx, uint64_t node, int flags);
+	/* A magic link (/proc/self/fd/3, /proc/self/cwd, /proc/self/root, /dev/fd)
+	 * may stand for a directory position instead of text: answers 1 and a
+	 * new reference in *ret_dir, 0 when `node` is an ordinary link. */
+	int (*follow)(void *ctx, uint64_t node, struct rootfs_dir **ret_dir);
+};
+
+struct rootfs_mount {
+	enum rootfs_mount_kind kind;
+	const char *target; /* absolute in the guest, clean, "/" for the first */
+	int lower_fd, upper_fd, fd; /* borrowed until rootfs_free; -1 when unused */
+	bool is_readonly;
+	/* Bind mounts of host directories: owners, modes and devices set by the
+	 * guest change only our view (a sidecar), see docs/rootfs.md. */
+	bool is_bind;
+	uint64_t size_limit_bytes; /* 0: none */
+	const struct rootfs_virtual_ops *ops;
+	void *ctx;
+};
+
+/* mounts[0] must be "/"; parents before children. Missing mount points are
+ * not created here (see rootfs_make_mountpoint). Copies the table. */
+int rootfs_new(const struct rootfs_mount *mounts, size_t n, struct rootfs **ret);
+void rootfs_free(struct rootfs *fs);
+
+struct rootfs_dir *rootfs_root(struct rootfs *fs); /* new reference */
+struct rootfs_dir *rootfs_dir_ref(struct rootfs_dir *dir);
+void rootfs_dir_unref(struct rootfs_dir *dir); /* takes NULL */
+
+/* Host fds that the library keeps are placed at or above this number in the
+ * calling process (default 3): the sandbox keeps them out of the guest's. */
+void rootfs_set_fd_floor(int floor);
+
+/* The guest's absolute path of a position. Length without NUL, or -errno. */
+ssize_t rootfs_dir_path(const struct rootfs_dir *dir, char *buf, size_t size);
+
+/* In all calls below `at` is the directory that a relative path starts from
+ * (NULL: the root), `path` a guest path (-ENOENT when empty), `cred` the
+ * guest's identity or NULL. flags: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH where
+ * the system call has them. */
+
+struct rootfs_file {
+	struct rootfs_stat st;  /* as opened */
+	int fd;                 /* regular file, FIFO or virtual file; else -1 */
+	struct rootfs_dir *dir; /* the directory itself when it is one, else the parent; new reference */
+	char name[256];         /* last component for a non-directory, else "" */
+	bool is_device;         /* a device node: st.rdev tells, fd is -1; open it through devfs */
+	bool is_lower;          /* fd is of the lower layer: fchmod & co. go by dir/name */
+};
+
+/* open(2): O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_APPEND,
+ * O_TMPFILE and access modes are honoured, copy-up happens for writers; the fd
+ * is O_CLOEXEC as asked and not moved to the floor. Directories give fd -1. */
+int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred,
+		struct rootfs_dir *at, const char *path, int flags, uint32_t mode,
+		struct rootfs_file *ret);
+void rootfs_file_done(struct rootfs_file *f); /* closes fd, drops dir */
+
+int rootfs_stat(struct rootfs *fs, const struct rootfs_cred *cred,
+		struct rootfs_dir *at, const char *path, int flags, struct rootfs_stat *ret);
+/* The same for a host fd that came from rootfs_open of this view. */
+int rootfs_fstat(struct rootfs *fs, int fd, struct rootfs_stat *ret);
+int rootfs_dir_stat(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_stat *ret);
+ssize_t rootfs_readlink(struct rootfs *fs, const struct rootfs_cred *cred,
+			struct rootfs_dir *at, const char *path, char *buf, size_t size);
+int rootfs_access(struct rootfs *fs, const struct rootfs_cred *cred,
+		  struct rootfs_dir *at, const char *path, int mode, int flags);
+/* chdir, and any other use of a directory by name. New reference. */
+int rootfs_open_dir(struct rootfs *fs, const struct rootfs_cred *cred,
+		    struct rootfs_dir *at, const char *path, struct rootfs_dir **ret);
+
+int rootfs_mkdir(struct rootfs *fs, const struct rootfs_cred *cred,
+		 struct rootfs_dir *at, const char *path, uint32_t mode);
+int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred,
+		 struct rootfs_dir *at, const char *path, uint32_t mode, uint64_t rdev);
+int rootfs_unlink(struct rootfs *fs, const struct rootfs_cred *cred,
+		  struct rootfs_dir *at, const char *path, int flags); /* AT_REMOVEDIR */
+int rootfs_rename(struct rootfs *fs, const struct rootfs_cred *cred,
+		  struct rootfs_dir *from_at, const char *from,
+		  struct rootfs_dir *to_at, const char *to, unsigned flags); /* RENAME_* */
+int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred,
+		struct rootfs_dir *from_at, const char *from,
+		struct rootfs_dir *to_at, const char *to, int flags);
+int rootfs_symlink(struct rootfs *fs, const struct rootfs_cred *cred,
+		   const char *target, struct rootfs_dir *at, const char *path);
+int rootfs_chmod(struct rootfs *fs, const struct rootfs_cred *cred,
+		 struct rootfs_dir *at, const char *path, uint32_t mode, int flags);
+int rootfs_chown(struct rootfs *fs, const struct rootfs_cred *cred,
+		 struct rootfs_dir *at, const char *path, uint32_t uid, uint32_t gid, int flags);
+int rootfs_utimens(struct rootfs *fs, const struct rootfs_cred *cred,
+		   struct rootfs_dir *at, const char *path, const struct timespec ts[2], int flags);
+int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred,
+		    struct rootfs_dir *at, const char *path, int64_t size);
+/* Guest-visible xattrs (user.* only; our own names are hidden). */
+ssize_t rootfs_getxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
+			const char *path, const char *name, void *buf, size_t size, int flags);
+int rootfs_setxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
+		    const char *path, const char *name, const void *buf, size_t size, int xflags, int flags);
+ssize_t rootfs_listxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
+			 const char *path, char *buf, size_t size, int flags);
+int rootfs_removexattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
+		       const char *path, const char *name, int flags);
+
+/* statfs figures: total, free (bytes) of the mount that holds `path`. */
+struct rootfs_space {
+	uint64_t total_bytes, free_bytes, files, free_files;
+	uint32_t name_max;
+	bool is_readonly;
+	enum rootfs_mount_kind kind;
+};
+int rootfs_statfs(struct rootfs *fs, const struct rootfs_cred *cred,
+		  struct rootfs_dir *at, const char *path, struct rootfs_space *ret);
+
+/* Merged listing with stable offsets. *cookie starts at 0 and is what a
+ * guest's lseek/d_off holds; "." and ".." are included. Calls emit until it
+ * answers non-zero (that entry counts as not consumed) or the end. */
+struct rootfs_dirent {
+	const char *name;
+	uint64_t ino;
+	uint32_t type; /* DT_* */
+	uint64_t next_cookie;
+};
+struct rootfs_listing; /* a snapshot taken at the first read and at rewind */
+int rootfs_listing_new(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_listing **ret);
+int rootfs_listing_read(struct rootfs_listing *l, uint64_t *cookie,
+			int (*emit)(void *arg, const struct rootfs_dirent *entry), void *arg);
+void rootfs_listing_free(struct rootfs_listing *l);
+
+/* Creates what is missing of a mount target in the upper layer (directories
+ * 0755, and an empty file 0644 for ROOTFS_MOUNT_FILE), through symlinks. */
+int rootfs_make_mountpoint(struct rootfs *fs, const char *target, bool is_file);
+
+/* The mount table, for /proc/mounts. */
+size_t rootfs_mount_count(const struct rootfs *fs);
+const struct rootfs_mount *rootfs_mount_at(const struct rootfs *fs, size_t i);
+
+/* `docker diff`: walks the upper of mounts[0], parents before children.
+ * kind: 0 modified, 1 added, 2 deleted (moby: pkg/archive ChangeType). */
+int rootfs_changes(struct rootfs *fs,
+		   int (*emit)(void *arg, const char *path, int kind), void *arg);
+/* Bytes in the upper layer (SizeRw) and of the whole view (SizeRootFs). */
+int rootfs_usage(struct rootfs *fs, uint64_t *ret_upper_bytes, uint64_t *ret_total_bytes);
+
+/* Removes a container's upper directory (any name escaping, any mode):
+ * recursive, by fd, never following links. dir_fd is the parent. */
+int rootfs_remove_tree(int dir_fd, const char *name);
+
+#endif

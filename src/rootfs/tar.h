@@ -1,0 +1,42 @@
+/* Tar in and out of a merged view (libarchive; daemon side only: these files
+ * are not linked into the sandbox). Pool threads; they block. */
+#ifndef SOCKERLESS_ROOTFS_TAR_H
+#define SOCKERLESS_ROOTFS_TAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "rootfs/rootfs.h"
+#include "util/error.h"
+
+/* Byte source and sink: return the count, 0 at the end (source), or -errno. */
+typedef ssize_t (*tar_read_fn)(void *arg, const void **ret_data);
+typedef ssize_t (*tar_write_fn)(void *arg, const void *data, size_t len);
+
+struct tar_write_options {
+	const char *rename_root; /* root entry's name in the archive; NULL: basename of path */
+	bool contents_only;      /* entries below the directory, no entry for itself ("./" kept) */
+	bool skip_mounts;        /* export: do not cross into other mounts */
+};
+
+/* Writes `path` (not followed when it is a link; a directory recursively)
+ * as PAX tar: owners, modes, devices, hard links, sparse, xattrs, times. */
+int tar_write(struct rootfs *fs, const char *path, const struct tar_write_options *opt,
+	      tar_write_fn write, void *arg, struct error *err);
+
+struct tar_extract_options {
+	bool no_overwrite_dir_non_dir; /* Docker's noOverwriteDirNonDir */
+	bool copy_uid_gid;             /* keep the archive's owners; else root (0:0) */
+	bool is_layer;                 /* .wh. entries are whiteouts (an image layer) */
+	unsigned long long max_bytes;  /* unpacked total; 0: unlimited */
+	unsigned long long max_entries; /* 0: 10 million */
+};
+
+/* Extracts (plain, gzip, bzip2, xz, zstd) below directory `path` of the view.
+ * Entries that would leave it are confined by the view's own walk. A bad
+ * archive is ERROR_INVALID; a read-only target ERROR_FORBIDDEN. */
+int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_options *opt,
+		tar_read_fn read, void *arg, struct error *err);
+
+#endif
