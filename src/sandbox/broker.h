@@ -1,0 +1,29 @@
+/* What a worker may not do itself it asks of its supervisor, one request a
+ * packet on the broker socket, with the fd of a fresh socket pair's end to
+ * which the answer goes. The kernel's SCM_CREDENTIALS says who asks. */
+#ifndef SOCKERLESS_SANDBOX_BROKER_H
+#define SOCKERLESS_SANDBOX_BROKER_H
+
+#include <stdint.h>
+
+enum broker_op {
+	BROKER_KILL = 1,  /* pid as kill(2): >0 a vpid, 0 own group, -1 all, <-1 a group; signo */
+	BROKER_TIMES,     /* pid: vpid; answer value[0] user ns, [1] system ns, [2] rss bytes, [3] state char */
+	BROKER_OPEN_PTY,  /* answer: fds [master, slave]; value[0] pty number */
+	BROKER_OPEN_TTY,  /* /dev/pts/N of this container: pid = N; answer: fd */
+};
+
+struct broker_request {
+	uint32_t op;
+	int32_t pid;
+	int32_t signo;
+	int32_t sender_vpid; /* a claim; credentials decide */
+	uint64_t arg;
+};
+
+struct broker_reply {
+	int32_t result; /* 0 or -errno */
+	uint64_t value[4];
+};
+
+#endif

@@ -1,0 +1,142 @@
+/* The inside of one worker: a host process that runs one guest process above
+ * our user-mode kernel. Everything here is single-threaded and per process;
+ * fork(2) copies it. Files of this folder share this header and nothing else
+ * global. Functions return 0/≥0 or -errno as Linux's system calls do. */
+#ifndef SOCKERLESS_SANDBOX_KERNEL_KERNEL_H
+#define SOCKERLESS_SANDBOX_KERNEL_KERNEL_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "rootfs/rootfs.h"
+#include "sandbox/broker.h"
+#include "sandbox/proctable.h"
+#include "sandbox/wire.h"
+
+/* ---- start: supervisor → worker (worker.c) ---- */
+
+struct container {            /* one per container, made by the supervisor before any fork */
+	char id[65];
+	struct proctable *table;  /* shared mapping */
+	struct rootfs *fs;
+	struct wire_setup *setup; /* mounts' sources, limits; lives as long as the supervisor */
+	int broker_fd;            /* workers' end of the broker socket */
+	int null_fd, zero_fd, full_fd, urandom_fd; /* host devices opened before the wall */
+	uint64_t boot_ns;
+};
+
+struct worker_start {
+	struct container *container;
+	const struct wire_spawn *spawn;
+	uint32_t vpid;            /* slot already claimed by the supervisor */
+	struct proc_slot *slot;
+	int stdio[3];             /* or the slave three times */
+	int report_fd;            /* worker writes {int32 errno; char message[240]} once: errno 0 just
+	                             before the guest's first instruction; closed by success */
+};
+
+/* Runs in the freshly forked host process, behind the wall when that is up:
+ * calls wall_enter itself after its last privileged act. Never returns. */
+_Noreturn void worker_main(const struct worker_start *start);
+
+/* wall.c: no_new_privs, no capabilities, Landlock to the container's mounts, seccomp allow-list. */
+int wall_enter(const struct container *c);
+
+/* ---- the process (process.c, ids.c) ---- */
+
+struct process {
+	struct container *container;
+	struct proc_slot *slot;
+	int32_t vpid;
+	uint32_t ruid, euid, suid, fsuid, rgid, egid, sgid, fsgid;
+	uint32_t groups[64];
+	size_t ngroups;
+	uint32_t umask;
+	struct rootfs_dir *cwd;
+	char exe[4096];           /* guest path of the running program */
+	char comm[16];
+	uint64_t rlimit[16][2];   /* soft, hard: guest's view */
+	int tty_fd;               /* host fd (above the floor) of the controlling terminal, -1 */
+	const struct guest_module *module;
+	void *instance;
+};
+extern struct process self;
+
+/* self's identity in the form that rootfs takes. */
+const struct rootfs_cred *process_cred(void);
+bool process_is_root(void);   /* euid 0 */
+struct proc_slot *proctable_find(int32_t vpid);  /* live or zombie, NULL */
+struct proc_slot *proctable_find_host(int32_t host_pid);
+struct proc_slot *proctable_claim(void);         /* a slot with a fresh vpid, PROC_STARTING; NULL: full or pids_max */
+int32_t proctable_parent(const struct proc_slot *slot); /* ppid with dead parents read as 1 */
+
+/* ---- guest memory (memory.c) ---- */
+
+uint8_t *guest_base(void);
+uint64_t guest_size(void);    /* bytes of linear memory now */
+/* A host pointer to [addr, addr+len) if inside linear memory, else NULL.
+ * Only for handing to the host kernel (which answers EFAULT for holes) or to
+ * copy_*: never dereference it yourself. addr 0 is NULL. */
+void *guest_ptr(uint64_t addr, uint64_t len);
+/* Survive unmapped holes. 0 or -EFAULT. Copy in once, then use the copy. */
+int copy_in(void *dst, uint64_t addr, size_t len);
+int copy_out(uint64_t addr, const void *src, size_t len);
+/* Length without NUL; -EFAULT, -ENAMETOOLONG when no NUL within size. */
+ssize_t copy_in_string(char *dst, uint64_t addr, size_t size);
+
+/* ---- signals and blocking (signal.c, host_syscall.S or inline asm) ---- */
+
+/* Raw host call; -errno. For calls that do not block. */
+long host_call(long n, long a, long b, long c, long d, long e, long f);
+/* The same for calls that may block: a guest signal that is pending makes it
+ * return -EINTR without losing the wake-up; the dispatcher then runs handlers
+ * and restarts (SA_RESTART) or not. Marks the slot as sleeping. */
+long host_block(long n, long a, long b, long c, long d, long e, long f);
+bool signal_is_pending(void);
+void signal_send_self(int signo); /* as tgkill(self) by the guest */
+long broker_call(const struct broker_request *req, struct broker_reply *ret, int *fds, int nfds);
+
+/* ---- file descriptors (fdtable.c) ---- */
+
+/* Guest fd numbers are host fd numbers below FD_GUEST_MAX; host fds that the
+ * guest must not see live at or above fd_floor(). What the number alone does
+ * not say (directories, lower files, devices, terminals) is in its kfile. */
+#define FD_GUEST_MAX 1024
+int fd_floor(void);
+int fd_to_floor(int fd);      /* moves a host fd above the floor, CLOEXEC; takes fd */
+
+enum kfile_kind { KFILE_NONE, KFILE_HOST, KFILE_FILE, KFILE_DIR, KFILE_PATH, KFILE_VIRTUAL, KFILE_PTY };
+
+struct kfile {                /* per guest fd; plain data, copied by fork */
+	uint8_t kind;
+	bool is_cloexec;          /* mirrors the host's flag for kinds without a host fd */
+	int flags;                /* O_* as opened */
+	struct rootfs_dir *dir;   /* DIR: itself; FILE: the parent */
+	char *name;               /* FILE: last component */
+	struct rootfs_listing *listing;
+	uint64_t cookie;
+	uint64_t rdev;            /* devices */
+	bool is_lower;
+};
+struct kfile *fdtable_get(int fd);                   /* NULL: -EBADF */
+int fdtable_install(int host_fd, const struct kfile *f); /* lowest free guest number ≥ 0; takes both */
+int fdtable_close(int fd);
+void fdtable_exec(void);      /* closes what is close-on-exec */
+void fdtable_init(const int stdio[3]);
+
+/* ---- exec (exec.c) and program look-up (sandbox/program.h) ---- */
+
+/* ---- virtual file systems ---- */
+extern const struct rootfs_virtual_ops procfs_ops, devfs_ops; /* ctx: struct container */
+
+/* ---- system calls ---- */
+/* Each takes the six raw arguments; SYSCALL lines stand in syscalls.def. */
+typedef int64_t (*sys_fn)(const uint64_t a[6]);
+#define SYSCALL(number, name) int64_t sys_##name(const uint64_t a[6]);
+#include "sandbox/kernel/syscalls.def"
+#undef SYSCALL
+
+#endif
