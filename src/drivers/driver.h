@@ -1,0 +1,189 @@
+/* The driver chain: four vtables, instances with `next`, one dispatcher.
+ *
+ * A slot answers
+ *   0                 accepted: the sink (or `done`) gets its events, none of
+ *                     them before the slot has returned
+ *   DRIVER_DECLINED   nothing was touched; the dispatcher asks the next driver
+ *   -errno            final, *err set, no event comes, nobody else is asked
+ * A NULL slot declines. Only the dispatcher (chain.c) walks `next`. The driver
+ * that accepted a container or exec is bound to it and gets all later calls.
+ * The last driver of a chain fills every slot: chain_check says which it does not.
+ * Loop thread only; slots never block. */
+#ifndef SOCKERLESS_DRIVERS_DRIVER_H
+#define SOCKERLESS_DRIVERS_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sandbox/program.h"
+#include "store/containers.h"
+#include "util/error.h"
+
+enum { DRIVER_DECLINED = 1 };
+
+struct driver;
+struct driver_process; /* a running main process or exec, made by a driver */
+
+/* ---- what to run: made by the engine on the pool before the chain is asked ---- */
+
+struct run_mount {
+	unsigned kind;           /* enum rootfs_mount_kind */
+	char *target, *source, *which, *fd_name;
+	int lower_fd, upper_fd, fd; /* owned by the plan */
+	bool is_readonly, is_bind;
+	uint64_t size_limit_bytes;
+};
+
+struct run_rlimit { uint32_t resource; uint64_t soft, hard; };
+
+/* Everything about one process: resolved, merged, looked up. */
+struct run_spec {
+	char **argv, **env;
+	char *cwd;
+	uint32_t uid, gid;
+	uint32_t *groups;
+	size_t ngroups;
+	bool tty, open_stdin, is_main;
+	uint16_t rows, cols;
+	struct run_rlimit *rlimits;
+	size_t nrlimits;
+	/* The facts that the drivers decide by: */
+	int program_error;       /* 0, or -errno of the look-up of argv[0] */
+	struct program program;  /* valid when program_error is 0 */
+};
+
+/* Everything about a container's root and limits; only for its main process. */
+struct run_plan {
+	struct run_mount *mounts;
+	size_t nmounts;
+	char *hostname, *domainname;
+	bool init, is_readonly_root;
+	uint64_t memory_bytes;
+	uint32_t pids_max;
+	struct run_spec spec;
+};
+
+/* ---- what comes back ---- */
+
+struct process_exit {
+	int code;                /* 0–255; 128+n for a signal */
+	bool is_oom;
+	const char *reason;      /* NULL, or why the driver itself ended it */
+};
+
+struct process_sink_ops {
+	/* Exactly one of these two comes first. After `failed` nothing comes. */
+	void (*started)(void *arg, int host_pid);
+	void (*failed)(void *arg, int exit_code, const struct error *err); /* 126, 127, 128 */
+	/* stream: 1 stdout (and a terminal's output), 2 stderr. Borrowed bytes. */
+	void (*output)(void *arg, int stream, const void *data, size_t len);
+	/* Once, after all output has been given: `output` never comes after it. */
+	void (*exited)(void *arg, const struct process_exit *exit);
+	/* stdin's queue has room again after write_stdin answered -EAGAIN… (may be NULL) */
+	void (*stdin_drained)(void *arg);
+};
+
+struct process_sink {
+	const struct process_sink_ops *ops;
+	void *arg;
+};
+
+struct top_row { char *cells[8]; };
+struct process_info {
+	uint32_t pid, ppid, uid, tty, host_pid;
+	uint64_t start_ns, cpu_ns, rss_bytes, vsz_bytes;
+	char state;
+	char comm[16];
+	char command[256];
+};
+struct process_figures { uint64_t user_ns, system_ns, memory_bytes, memory_peak_bytes; uint32_t pids; };
+
+typedef void (*driver_done)(void *arg, const struct error *err); /* err NULL: well */
+
+/* ---- the four vtables ---- */
+
+struct exec_ops {
+	/* Runs one more process in a running container. */
+	int (*start)(struct driver *d, struct container *c, const struct run_spec *spec,
+		     struct process_sink sink, struct driver_process **ret, struct error *err);
+	int (*signal)(struct driver *d, struct driver_process *p, int signo, struct error *err);
+};
+
+struct lifecycle_ops {
+	/* Takes the plan when it answers 0 (frees it when done). */
+	int (*start)(struct driver *d, struct container *c, struct run_plan *plan,
+		     struct process_sink sink, struct driver_process **ret, struct error *err);
+	int (*signal)(struct driver *d, struct container *c, struct driver_process *p, int signo, struct error *err);
+	int (*pause)(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg, struct error *err);
+	int (*unpause)(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg, struct error *err);
+	int (*top)(struct driver *d, struct container *c, struct driver_process *p,
+		   void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err),
+		   void *arg, struct error *err);
+	int (*stats)(struct driver *d, struct container *c, struct driver_process *p,
+		     void (*done)(void *arg, const struct process_figures *f, const struct error *err),
+		     void *arg, struct error *err);
+	int (*update)(struct driver *d, struct container *c, struct driver_process *p,
+		      uint64_t memory_bytes, uint32_t pids_max, struct error *err);
+	/* The container is being removed: forget what the driver itself keeps. */
+	int (*cleanup)(struct driver *d, struct container *c, struct error *err);
+};
+
+struct stream_slot_ops {
+	/* Queues a copy. 0; 1: taken, but stop until stdin_drained; -EPIPE. */
+	int (*write_stdin)(struct driver *d, struct driver_process *p, const void *data, size_t len);
+	int (*close_stdin)(struct driver *d, struct driver_process *p);
+	int (*resize)(struct driver *d, struct driver_process *p, uint16_t rows, uint16_t cols);
+	/* Back-pressure: stop and go on calling sink.output. */
+	int (*flow)(struct driver *d, struct driver_process *p, bool is_open);
+	/* The owner is done with the handle: no sink call after this returns. */
+	int (*release)(struct driver *d, struct driver_process *p);
+};
+
+struct filesystem_ops {
+	/* Answers 0 and the container's view for blocking work on a thread
+	 * (stat, archive, changes, export all go by it): `open` runs THERE, not
+	 * on the loop, and gets what it needs copied in `job` on the loop. */
+	int (*prepare_view)(struct driver *d, struct container *c, void **ret_job, struct error *err);
+	int (*open_view)(void *job, struct rootfs **ret, struct error *err); /* any thread; consumes job's fds */
+	void (*free_job)(void *job);
+};
+
+struct driver_ops {
+	const char *name;
+	const struct exec_ops *exec;
+	const struct lifecycle_ops *lifecycle;
+	const struct stream_slot_ops *stream;
+	const struct filesystem_ops *filesystem;
+	void (*free)(struct driver *d);
+};
+
+struct driver {
+	const struct driver_ops *ops;
+	struct driver *next;
+};
+
+/* Every driver_process begins with this. */
+struct driver_process { struct driver *owner; };
+
+/* ---- the dispatcher (chain.c): routing is obeyed here ---- */
+
+/* Builds agent (when there is one) → wasm → synthetic; each constructor lives in its file. */
+struct chain;
+int chain_check(struct driver *first, struct error *err); /* the last fills every slot */
+void chain_free(struct driver *first);
+
+/* `only`: name of the driver that routing chose, NULL for auto (the chain decides). */
+int chain_exec_start(struct driver *first, struct container *c, const struct run_spec *spec,
+		     struct process_sink sink, struct driver_process **ret, struct error *err);
+int chain_lifecycle_start(struct driver *first, struct container *c, struct run_plan *plan,
+			  struct process_sink sink, struct driver_process **ret, struct error *err);
+int chain_prepare_view(struct driver *first, struct container *c, const struct filesystem_ops **ret_ops,
+		       void **ret_job, struct error *err);
+void chain_cleanup(struct driver *first, struct container *c);
+
+void run_plan_free(struct run_plan *plan);
+void run_spec_done(struct run_spec *spec);
+
+#endif

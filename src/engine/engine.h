@@ -1,0 +1,178 @@
+/* The engine: what containers, execs and their files do. Handlers, the
+ * builder, restarts and embedders call these; none of them repeats it.
+ *
+ * Loop thread only; nothing here blocks. Operations that take time answer
+ * through a callback, called exactly once, from the loop, never from within the call:
+ * err is NULL on success. Pointers to containers given to callbacks are
+ * borrowed; a container may vanish between two turns of the loop, so keep a
+ * reference (container_ref) across them. */
+#ifndef SOCKERLESS_ENGINE_ENGINE_H
+#define SOCKERLESS_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <uv.h>
+
+#include "drivers/driver.h"
+#include "store/containers.h"
+#include "store/events.h"
+#include "util/error.h"
+#include "util/stream.h"
+
+struct images;   /* image/images.h */
+struct volumes;  /* engine/volumes.h */
+
+struct engine_options {
+	uv_loop_t *loop;
+	const char *data_root;       /* exists, 0700 */
+	const char *socket_path;     /* our own, for binds of docker.sock; may be NULL */
+	const char *default_runtime; /* "auto" */
+	const char *sandbox_path;    /* sockerless-sandbox */
+	const char *guest_path;      /* the built-in image's root file system (directory or tar) */
+	bool is_ephemeral;
+	bool pretend;                /* --synthetic */
+	const char *images_mode;     /* auto | registry | synthetic */
+};
+
+struct engine {
+	uv_loop_t *loop;
+	struct engine_options options; /* strings owned */
+	char *id;                    /* info's ID, kept in the store */
+	struct store *store;
+	struct events *events;
+	struct containers containers;
+	struct images *images;
+	struct volumes *volumes;
+	struct driver *drivers;      /* the chain */
+	struct map execs;            /* exec id → struct exec */
+	int64_t started_ns;
+};
+
+/* Opens store, images, volumes, drivers; reconciles what was running (exited
+ * 137); sweeps half-made files and orphaned processes. Blocks: start-up. */
+int engine_open(const struct engine_options *opt, struct engine **ret, struct error *err);
+/* Stops every container's processes (as SIGKILL to the daemon would leave none). */
+void engine_stop(struct engine *e, void (*done)(void *arg), void *arg);
+void engine_free(struct engine *e);
+
+typedef void (*engine_done)(void *arg, const struct error *err);
+
+/* ---- containers ---- */
+
+struct container_create {
+	const char *name;            /* NULL: generated */
+	const char *platform;
+	json_t *body;                /* the request's object: Config + HostConfig + NetworkingConfig */
+	int api_version;
+};
+/* Validates everything, changes nothing on error. `ret_warnings`: new array of
+ * strings. ERROR_NOT_FOUND "No such image: x:tag" makes clients pull. */
+int engine_container_create(struct engine *e, const struct container_create *req,
+			    struct container **ret, json_t **ret_warnings, struct error *err);
+/* Container is told `started` (204). ERROR_NOT_MODIFIED when it runs already.
+ * A failed start sets State.ExitCode and Error (126, 127, 128). */
+void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg);
+/* timeout_s -1: for ever; INT_MIN: the container's own StopTimeout. signal NULL: its own. */
+void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s,
+			   engine_done done, void *arg);
+void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
+			      engine_done done, void *arg);
+void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg);
+void engine_container_pause(struct engine *e, struct container *c, engine_done done, void *arg);
+void engine_container_unpause(struct engine *e, struct container *c, engine_done done, void *arg);
+int engine_container_rename(struct engine *e, struct container *c, const char *name, struct error *err);
+int engine_container_resize(struct engine *e, struct container *c, int rows, int cols, struct error *err);
+void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes,
+			     engine_done done, void *arg);
+
+enum wait_condition { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED };
+struct wait_result { int exit_code; const char *error; /* NULL: none */ };
+struct container_wait;
+/* The waiter is registered when this returns. Cancel from anywhere but inside `done`. */
+struct container_wait *engine_container_wait(struct engine *e, struct container *c, enum wait_condition cond,
+		void (*done)(void *arg, const struct wait_result *r), void *arg);
+void engine_container_wait_cancel(struct container_wait *w);
+
+struct attach_options {
+	bool logs, stream, stdin_, stdout_, stderr_;
+	const char *detach_keys;     /* NULL: the default ctrl-p,ctrl-q */
+};
+/* Checks before the connection is taken over. */
+int engine_container_attach_check(struct engine *e, struct container *c, const struct attach_options *opt, struct error *err);
+/* Serves the stream until it ends; the stream's events are the engine's from here on.
+ * s->is_mux must be set by the caller (false for a terminal). */
+void engine_container_attach(struct engine *e, struct container *c, const struct attach_options *opt, struct stream *s);
+
+struct logs_options {
+	bool stdout_, stderr_, follow, timestamps, details;
+	int64_t since_ns, until_ns;  /* 0: none */
+	int64_t tail;                /* -1: all */
+};
+int engine_container_logs_check(struct engine *e, struct container *c, const struct logs_options *opt, struct error *err);
+void engine_container_logs(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s);
+
+/* docker top: rows as `ps_args` asks ("-ef" by default). */
+void engine_container_top(struct engine *e, struct container *c, const char *ps_args,
+			  void (*done)(void *arg, json_t *borrow_body, const struct error *err), void *arg);
+void engine_container_changes(struct engine *e, struct container *c,
+			      void (*done)(void *arg, json_t *borrow_array, const struct error *err), void *arg);
+/* SizeRw and SizeRootFs, for ?size=1. */
+void engine_container_size(struct engine *e, struct container *c,
+			   void (*done)(void *arg, int64_t rw, int64_t rootfs, const struct error *err), void *arg);
+int engine_containers_prune(struct engine *e, bool (*match)(void *arg, struct container *c), void *match_arg,
+			    void (*done)(void *arg, json_t *borrow_deleted_ids, int64_t bytes, const struct error *err),
+			    void *arg, struct error *err);
+
+/* ---- exec ---- */
+
+struct exec {
+	char id[ID_LEN + 1];
+	struct container *container; /* reference */
+	json_t *config;              /* as created: Cmd, Env, User, Tty, AttachStdin, … */
+	bool is_running, is_started;
+	bool has_exit_code;
+	int exit_code;
+	int pid;
+	char *driver;
+	void *run;                   /* the engine's */
+};
+int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err);
+int engine_exec_find(struct engine *e, const char *id, struct exec **ret, struct error *err);
+/* Conflicts that must be told before the connection is taken over. */
+int engine_exec_start_check(struct engine *e, struct exec *x, struct error *err);
+/* Attached: serves the stream to its end; a failed start goes into the stream as text. */
+void engine_exec_start_attached(struct engine *e, struct exec *x, bool tty, int rows, int cols,
+				const char *detach_keys, struct stream *s);
+void engine_exec_start_detached(struct engine *e, struct exec *x, engine_done done, void *arg);
+int engine_exec_resize(struct engine *e, struct exec *x, int rows, int cols, struct error *err);
+
+/* ---- files ---- */
+
+struct path_stat { char *name; int64_t size; uint32_t go_mode; int64_t mtime_ns; char *link_target; };
+void engine_archive_stat(struct engine *e, struct container *c, const char *path,
+			 void (*done)(void *arg, const struct path_stat *st, const struct error *err), void *arg);
+/* First `head` (before any byte; err set: nothing follows), which answers the stream to
+ * write the tar to (NULL: cancelled). */
+void engine_archive_get(struct engine *e, struct container *c, const char *path,
+			struct stream *(*head)(void *arg, const struct path_stat *st, const struct error *err), void *arg);
+void engine_export(struct engine *e, struct container *c,
+		   struct stream *(*head)(void *arg, const struct error *err), void *arg);
+
+/* An upload of bytes from the loop into blocking work on a thread (archive put,
+ * import, load): write may answer 1 = "pause until on_drain". */
+struct upload;
+int upload_write(struct upload *u, const void *data, size_t len);
+void upload_end(struct upload *u, int result); /* 0: the body is complete; -errno: it is not */
+struct upload *engine_archive_put(struct engine *e, struct container *c, const char *path,
+				  bool no_overwrite_dir_non_dir, bool copy_uid_gid,
+				  void (*on_drain)(void *arg), engine_done done, void *arg, struct error *err);
+
+/* ---- events in Docker's attributes ---- */
+void engine_container_event(struct engine *e, struct container *c, const char *action, json_t *take_extra);
+
+/* Counters of info: running, paused, stopped. */
+void engine_counts(struct engine *e, size_t *ret_running, size_t *ret_paused, size_t *ret_stopped);
+
+#endif

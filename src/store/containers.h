@@ -1,0 +1,106 @@
+/* Containers as objects, and their indexes: id, id prefix, name, order of
+ * creation. What a container does is the engine's. Loop thread only. */
+#ifndef SOCKERLESS_STORE_CONTAINERS_H
+#define SOCKERLESS_STORE_CONTAINERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "store/store.h"
+#include "util/id.h"
+#include "util/list.h"
+#include "util/map.h"
+
+enum container_status {
+	CONTAINER_CREATED,
+	CONTAINER_RUNNING,
+	CONTAINER_PAUSED,
+	CONTAINER_RESTARTING,
+	CONTAINER_REMOVING,
+	CONTAINER_EXITED,
+	CONTAINER_DEAD,
+};
+
+const char *container_status_name(enum container_status s); /* "created", "running", … */
+
+struct container_state {
+	enum container_status status;
+	bool is_oom_killed;
+	bool is_manually_stopped;   /* docker stop/kill: restart policies look at it */
+	int exit_code;
+	int64_t started_ns, finished_ns; /* wall clock, 0: never */
+	unsigned restart_count;
+	char *error;                /* State.Error; may be NULL */
+	int pid;                    /* host pid while running, else 0; not persisted */
+};
+
+struct container_mount {            /* inspect's Mounts, resolved at create */
+	char *type;                 /* bind, volume, tmpfs */
+	char *name;                 /* volume's name */
+	char *source, *destination;
+	char *driver, *mode, *propagation;
+	bool is_rw;
+	bool is_anonymous;          /* an anonymous volume: removed with -v */
+	bool no_copy;
+	char *subpath;
+	uint64_t size_bytes;        /* tmpfs */
+	uint32_t tmpfs_mode;
+};
+
+struct container {
+	struct list by_age;         /* in containers.by_age, oldest first */
+	char id[ID_LEN + 1];
+	char *name;                 /* without the slash */
+	int64_t created_ns;
+	json_t *config;             /* Config, with the image's defaults merged */
+	json_t *host_config;        /* HostConfig, normalised */
+	json_t *networking;         /* NetworkingConfig as given, or NULL */
+	char *image_ref;            /* as asked for */
+	char *image_id;             /* "sha256:…" */
+	char *platform;
+	char *path;                 /* inspect's Path and Args: entrypoint and cmd merged */
+	json_t *args;
+	char *runtime;              /* routing, decided once: "wasm", "agent", "synthetic" */
+	char *driver;               /* name of the driver that serves it */
+	struct container_mount *mounts;
+	size_t nmounts;
+	struct container_state state;
+	bool is_removing;           /* guards a second remove; not persisted */
+	struct map execs;           /* exec id → struct exec (engine's); not persisted */
+	void *run;                  /* the engine's run-time part; not persisted */
+	unsigned refs;
+	bool is_gone;               /* out of the store, kept by references */
+};
+
+struct containers {
+	struct store *store;
+	struct map by_id, by_name;
+	struct list by_age;
+	char **sorted_ids;          /* for prefixes */
+	size_t count, size;
+};
+
+/* Loads what the store holds. */
+int containers_init(struct containers *cs, struct store *store, struct error *err);
+void containers_done(struct containers *cs);
+
+/* By full id, full name, or unique id prefix, in this order (a leading slash
+ * on a name is taken). ERROR_NOT_FOUND "No such container: x"; ERROR_INVALID
+ * "Multiple IDs found with provided prefix: x". */
+int containers_find(struct containers *cs, const char *name, struct container **ret, struct error *err);
+/* Takes the caller's first reference into the store. ERROR_CONFLICT with
+ * Docker's text when the name is in use. */
+int containers_add(struct containers *cs, struct container *c, struct error *err);
+int containers_rename(struct containers *cs, struct container *c, const char *name, struct error *err);
+void containers_remove(struct containers *cs, struct container *c);
+/* Writes the row again after a change of state or configuration. */
+void containers_save(struct containers *cs, struct container *c);
+
+struct container *container_new(void);
+struct container *container_ref(struct container *c);
+void container_unref(struct container *c);
+
+#endif
