@@ -37,7 +37,8 @@ enum wire_type {
 	WIRE_STATS,        /* answered by WIRE_FIGURES */
 
 	/* supervisor → daemon */
-	WIRE_READY = 64,   /* u32 errno (0: well), str message, u32 host pid of the supervisor, u32 landlock abi */
+	WIRE_READY = 64,   /* u32 errno (0: well), str message, u32 host pid of the supervisor, u32 landlock abi,
+	                      u64 start time of the supervisor (field 22 of /proc/PID/stat) */
 	WIRE_STARTED,      /* u32 errno (0: the guest runs), str message, u32 vpid, u32 host pid */
 	WIRE_EXITED,       /* i32 wait(2) status, u32 flags WIRE_EXIT_*; for the main process
 	                      sent last of all, when no process of the container is left */
@@ -123,9 +124,11 @@ const char *wire_get_str(struct wire_reader *r);          /* points into data */
 char **wire_get_strv(struct wire_reader *r);              /* malloc'd array of pointers into data */
 
 void wire_put_setup(struct buf *b, const struct wire_setup *s);
-int wire_get_setup(struct wire_reader *r, struct wire_setup *ret); /* free mounts yourself */
+int wire_get_setup(struct wire_reader *r, struct wire_setup *ret); /* 0, -EPROTO, -ENOMEM */
+void wire_setup_done(struct wire_setup *s);               /* frees what get allocated */
 void wire_put_spawn(struct buf *b, const struct wire_spawn *s);
 int wire_get_spawn(struct wire_reader *r, struct wire_spawn *ret);
+void wire_spawn_done(struct wire_spawn *s);
 
 /* A received message; fds beyond those taken (set to -1) are closed by done. */
 struct wire_message {
