@@ -365,7 +365,7 @@ void wire_spawn_done(struct wire_spawn *s)
 
 /* ---- transport ---- */
 
-/* The fields in a sealed memfd: the reader maps nothing that could change. */
+/* The fields in a memfd, which the reader copies out of. */
 static int fields_to_memfd(const struct buf *fields)
 {
 	int fd = memfd_create("wire", MFD_CLOEXEC);

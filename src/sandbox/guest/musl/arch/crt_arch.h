@@ -1,0 +1,1 @@
+/* Nothing: the program is entered through __guest_start (start.c). */
