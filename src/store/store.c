@@ -326,6 +326,16 @@ static void db_close(struct store *s)
 	s->db = NULL;
 }
 
+static void on_closed(uv_handle_t *h)
+{
+	struct store *s = h->data;
+
+	map_done(&s->by_row);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->changed);
+	free(s);
+}
+
 int store_open(uv_loop_t *loop, const char *path, struct store **ret, struct error *err)
 {
 	struct store *s = xnew(struct store);
@@ -350,21 +360,11 @@ int store_open(uv_loop_t *loop, const char *path, struct store **ret, struct err
 	if (s->db && pthread_create(&s->writer, NULL, writer_main, s)) {
 		r = error_set(err, -EAGAIN, "store: cannot start its writer thread");
 		db_close(s);
-		uv_close((uv_handle_t *)&s->wake, (uv_close_cb)free);
+		uv_close((uv_handle_t *)&s->wake, on_closed);
 		return r;
 	}
 	*ret = s;
 	return 0;
-}
-
-static void on_closed(uv_handle_t *h)
-{
-	struct store *s = h->data;
-
-	map_done(&s->by_row);
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->changed);
-	free(s);
 }
 
 static void end_writer(struct store *s)
