@@ -18,6 +18,7 @@ struct queued {
 
 struct events_subscription {
 	struct list link;
+	struct events *bus;
 	void (*cb)(void *arg, const struct event *e);
 	void *arg;
 	bool is_ended;     /* unlinked and freed when no delivery runs */
@@ -142,6 +143,7 @@ struct events_subscription *events_subscribe(struct events *ev, void (*cb)(void 
 {
 	struct events_subscription *sub = xnew(struct events_subscription);
 
+	sub->bus = ev;
 	sub->cb = cb;
 	sub->arg = arg;
 	list_append(&ev->subscriptions, &sub->link);
@@ -150,8 +152,11 @@ struct events_subscription *events_subscribe(struct events *ev, void (*cb)(void 
 
 void events_unsubscribe(struct events_subscription *sub)
 {
-	if (sub)
-		sub->is_ended = true; /* the next delivery sweeps it */
+	if (!sub)
+		return;
+	sub->is_ended = true;
+	if (sub->bus->depth == 0)
+		sweep_subscriptions(sub->bus);
 }
 
 void events_replay(struct events *ev, int64_t since_ns, int64_t until_ns, void (*cb)(void *arg, const struct event *e),

@@ -45,23 +45,23 @@ void clock_format_rfc3339(int64_t wall_ns, char ret_text[CLOCK_RFC3339_MAX])
 	size_t n;
 
 	if (wall_ns == 0) {
-		strcpy(ret_text, CLOCK_ZERO_TIME);
+		memcpy(ret_text, CLOCK_ZERO_TIME, sizeof(CLOCK_ZERO_TIME));
 		return;
 	}
 	n = format_seconds(wall_ns, ret_text);
 	if (frac) {
-		n += (size_t)sprintf(ret_text + n, ".%09lld", (long long)frac);
+		n += (size_t)snprintf(ret_text + n, CLOCK_RFC3339_MAX - n, ".%09lld", (long long)frac);
 		while (ret_text[n - 1] == '0')
 			n--;
 	}
-	strcpy(ret_text + n, "Z");
+	memcpy(ret_text + n, "Z", 2);
 }
 
 void clock_format_rfc3339_fixed(int64_t wall_ns, char ret_text[CLOCK_RFC3339_MAX])
 {
 	size_t n = format_seconds(wall_ns, ret_text);
 
-	sprintf(ret_text + n, ".%09lldZ", (long long)(wall_ns % NS_PER_S));
+	snprintf(ret_text + n, CLOCK_RFC3339_MAX - n, ".%09lldZ", (long long)(wall_ns % NS_PER_S));
 }
 
 /* Up to nine digits after a dot as nanoseconds; further digits are cut. */

@@ -42,9 +42,9 @@ static size_t escape(char *out, size_t size, const char *in)
 		unsigned char c = (unsigned char)*in;
 
 		if (c == '"' || c == '\\')
-			n += (size_t)sprintf(out + n, "\\%c", c);
+			n += (size_t)snprintf(out + n, size - n, "\\%c", c);
 		else if (c < 0x20 || c == 0x7f)
-			n += (size_t)sprintf(out + n, "\\u%04x", c);
+			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
 		else
 			out[n++] = (char)c;
 	}

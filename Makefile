@@ -1,0 +1,91 @@
+# sockerless: `make demo` shows it, `make check` proves it, `make help` lists the rest.
+#
+# B is the build directory of a variant; SAN=address,undefined (or thread)
+# builds another variant beside the plain one.
+
+comma    := ,
+SAN      ?=
+B        ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
+PREFIX   ?= /usr/local
+CFLAGS   ?= -O2 -g
+
+PACKAGES := libuv1-dev libmicrohttpd-dev libjansson-dev libarchive-dev libsqlite3-dev libcmocka-dev pkg-config gcc \
+	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
+	expect curl busybox-static
+LIBS     := libuv libmicrohttpd jansson libarchive sqlite3
+PKG_C     = $(shell pkg-config --cflags $(LIBS))
+PKG_L     = $(shell pkg-config --libs $(LIBS))
+
+WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+STD      := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests
+COMPILE   = $(CC) $(STD) $(WARN) $(PKG_C) $(CFLAGS) $(SANFLAGS) -MMD -MP
+
+# ---- what is built from what ----
+
+LIB_SRC  := $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
+TEST_SRC := $(wildcard tests/unit/test_*.c)
+TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
+HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
+C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
+
+.PHONY: all test test-unit check format format-check lint headers deps clean help
+.DELETE_ON_ERROR:
+
+all: $(B)/libsockerless.a ## build everything
+
+$(B)/libsockerless.a: $(LIB_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c $< -o $@
+
+$(B)/tests/%: $(B)/tests/unit/%.o $(B)/libsockerless.a
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
+
+-include $(LIB_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+.PRECIOUS: $(B)/tests/unit/%.o
+
+# ---- tests ----
+
+test: test-unit ## all tests of this variant
+
+test-unit: $(TEST_BIN) ## the cmocka binaries
+	@tests/support/run-units.sh $(TEST_BIN)
+
+check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
+	$(MAKE) all headers lint
+	$(MAKE) test
+	$(MAKE) test SAN=address,undefined
+
+# ---- the look of the code ----
+
+headers: ## every header compiles alone
+	@for h in $(HEADERS); do \
+		echo "#include \"$$h\"" | $(CC) $(STD) -I. $(WARN) $(PKG_C) -fsyntax-only -x c - || exit 1; \
+	done; echo "headers: $(words $(HEADERS)) compile alone"
+
+lint: ## layer rules, file lengths, banned calls
+	@tests/support/lint.sh
+
+tidy: ## clang-tidy over the library
+	clang-tidy-19 --quiet $(LIB_SRC) -- $(STD) $(PKG_C)
+
+format: ## lay the code out
+	clang-format-19 -i $(C_FILES)
+
+format-check:
+	clang-format-19 --dry-run -Werror $(C_FILES)
+
+# ---- housekeeping ----
+
+deps: ## install missing Debian packages (root or sudo)
+	@tests/support/install-packages.sh $(PACKAGES)
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
