@@ -1,0 +1,57 @@
+#!/bin/sh
+# The built-in image's root file system: the guest's own userland and the few
+# files that it reads. Owners and modes are those of the tree as a root-owned
+# tar would have them; the image store records them.
+#
+# usage: make-rootfs.sh MODULE APPLETS_TXT ROOT
+set -eu
+module=$1 applets=$2 root=$3
+
+mkdir -p "$root"
+cd "$root"
+mkdir -p bin sbin usr/bin usr/sbin etc dev proc sys tmp var/tmp var/log var/run var/spool/cron/crontabs root home
+chmod 1777 tmp var/tmp
+chmod 700 root
+install -m 755 "$module" bin/busybox
+while read -r path; do
+	[ -e ".$path" ] || ln -s /bin/busybox ".$path"
+done <"$applets"
+
+cat >etc/passwd <<'EOF'
+root:x:0:0:root:/root:/bin/sh
+daemon:x:1:1:daemon:/usr/sbin:/bin/false
+bin:x:2:2:bin:/bin:/bin/false
+sys:x:3:3:sys:/dev:/bin/false
+sync:x:4:100:sync:/bin:/bin/sync
+mail:x:8:8:mail:/var/spool/mail:/bin/false
+www-data:x:33:33:www-data:/var/www:/bin/false
+operator:x:37:37:Operator:/var:/bin/false
+nobody:x:65534:65534:nobody:/home:/bin/false
+EOF
+cat >etc/group <<'EOF'
+root:x:0:
+daemon:x:1:
+bin:x:2:
+sys:x:3:
+adm:x:4:
+tty:x:5:
+disk:x:6:
+wheel:x:10:root
+mail:x:8:
+utmp:x:43:
+staff:x:50:
+www-data:x:33:
+users:x:100:
+nobody:x:65534:
+EOF
+cat >etc/shadow <<'EOF'
+root:*:::::::
+daemon:*:::::::
+nobody:*:::::::
+EOF
+chmod 640 etc/shadow
+printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >etc/hosts
+printf 'localhost\n' >etc/hostname
+: >etc/resolv.conf
+printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n' >etc/nsswitch.conf
+printf '/bin/sh\n/bin/ash\n' >etc/shells

@@ -1,0 +1,14 @@
+/* What the files of the runtime share; its users see sandbox/kernel/module.h. */
+#ifndef SOCKERLESS_SANDBOX_RUNTIME_RUNTIME_H
+#define SOCKERLESS_SANDBOX_RUNTIME_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where the one memory of this process begins; NULL while there is none. */
+extern uint8_t *runtime_memory_base;
+
+/* Async-signal-safe. */
+bool runtime_is_guest_address(const void *address);
+
+#endif
