@@ -29,7 +29,7 @@ struct rootfs_dir; /* a referenced position: a directory of the merged view */
 enum rootfs_mount_kind {
 	ROOTFS_MOUNT_UNION,   /* lower_fd (or -1) under upper_fd (or -1: read only) */
 	ROOTFS_MOUNT_DIR,     /* fd: a host directory (bind, volume, tmpfs backing) */
-	ROOTFS_MOUNT_FILE,    /* fd: a host file bound onto a file (O_PATH or opened) */
+	ROOTFS_MOUNT_FILE,    /* a host file bound onto a file: fd is its directory, ctx its name */
 	ROOTFS_MOUNT_VIRTUAL, /* answered by `ops` (the kernel's /proc and /dev) */
 };
 

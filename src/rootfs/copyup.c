@@ -1,0 +1,239 @@
+/* Copy-up and whiteouts: how a change gets into the upper layer.
+ *
+ * A copy appears under its final name only when it is complete (made under a
+ * marker name, renamed), so that two processes that copy the same file up at
+ * once, or one that dies half-way, leave a whole file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "rootfs/internal.h"
+
+int check_writable(const struct rootfs_dir *dir)
+{
+	const struct rootfs_mount *m = dir_mount(dir);
+
+	if (m->kind == ROOTFS_MOUNT_VIRTUAL)
+		return -EPERM;
+	if (m->is_readonly || (m->kind == ROOTFS_MOUNT_UNION && m->upper_fd < 0))
+		return -EROFS;
+	return 0;
+}
+
+static void temporary_name(char out[300], const char *name)
+{
+	snprintf(out, 300, WHITEOUT_PREFIX ".wh.new.%d.%.200s", (int)getpid(), name);
+}
+
+static int copy_bytes(int from, int to)
+{
+	char buf[65536];
+
+	for (;;) {
+		ssize_t n = copy_file_range(from, NULL, to, NULL, 1u << 30, 0);
+
+		if (n == 0)
+			return 0;
+		if (n < 0)
+			break; /* not between these file systems: by hand */
+	}
+	for (;;) {
+		ssize_t n = read(from, buf, sizeof(buf)), done = 0;
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		while (done < n) {
+			ssize_t w = write(to, buf + done, (size_t)(n - done));
+
+			if (w < 0)
+				return -errno;
+			done += w;
+		}
+	}
+}
+
+static void copy_attributes(int from, int to, const struct stat *st)
+{
+	struct timespec times[2] = { st->st_atim, st->st_mtim };
+	char text[64];
+	ssize_t n = fgetxattr(from, OWNER_XATTR, text, sizeof(text));
+
+	if (n > 0)
+		(void)!fsetxattr(to, OWNER_XATTR, text, (size_t)n, 0);
+	(void)!fchmod(to, (st->st_mode & 0777) | S_IRUSR | S_IWUSR);
+	(void)!futimens(to, times);
+}
+
+static int copy_regular(struct rootfs_dir *dir, const char *name, const struct entry *e, bool with_content)
+{
+	char temporary[300];
+	int r = 0, from, to;
+
+	temporary_name(temporary, name);
+	from = openat(dir->lower, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (from < 0)
+		return -errno;
+	to = openat(dir->upper, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0)
+		r = -errno;
+	if (r == 0 && with_content)
+		r = copy_bytes(from, to);
+	if (r == 0) {
+		copy_attributes(from, to, &e->host);
+		/* Where somebody else was faster their copy stays: it may have been written to. */
+		if (linkat(dir->upper, temporary, dir->upper, name, 0) < 0 && errno != EEXIST)
+			r = -errno;
+	}
+	if (to >= 0) {
+		unlinkat(dir->upper, temporary, 0);
+		close(to);
+	}
+	close(from);
+	return r;
+}
+
+static int copy_directory(struct rootfs_dir *dir, const char *name, const struct entry *e)
+{
+	int from, to, r = 0;
+
+	if (mkdirat(dir->upper, name, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	from = openat(dir->lower, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	to = openat(dir->upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (from < 0 || to < 0) {
+		r = -errno;
+	} else {
+		copy_attributes(from, to, &e->host);
+		(void)!fchmod(to, (e->host.st_mode & 0777) | S_IRWXU);
+	}
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	return r;
+}
+
+static int copy_link(struct rootfs_dir *dir, const char *name)
+{
+	char target[4096];
+	ssize_t n = readlinkat(dir->lower, name, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (symlinkat(target, dir->upper, name) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+int copy_up(struct rootfs_dir *dir, const char *name, struct entry *e, bool with_content)
+{
+	int r = check_writable(dir);
+
+	if (r < 0 || e->place == ENTRY_UPPER)
+		return r;
+	if (e->place != ENTRY_LOWER)
+		return e->place == ENTRY_NONE ? -ENOENT : -EBUSY;
+	r = dir_make_upper(dir);
+	if (r < 0)
+		return r;
+	switch (e->type) {
+	case S_IFREG:
+		r = copy_regular(dir, name, e, with_content);
+		break;
+	case S_IFDIR:
+		r = copy_directory(dir, name, e);
+		break;
+	case S_IFLNK:
+		r = copy_link(dir, name);
+		break;
+	case S_IFIFO:
+		r = mkfifoat(dir->upper, name, 0600) < 0 && errno != EEXIST ? -errno : 0;
+		break;
+	default:
+		r = -EPERM;
+	}
+	return r < 0 ? r : entry_lookup(dir, name, e);
+}
+
+int prepare_name(struct rootfs_dir *dir, const char *name, bool *ret_was_whited)
+{
+	char whiteout[300];
+	int r;
+
+	if (dir_is_union(dir) && strncmp(name, WHITEOUT_PREFIX, 4) == 0)
+		return -EINVAL;
+	r = dir_make_upper(dir);
+	if (r < 0)
+		return r;
+	*ret_was_whited = false;
+	if (!dir_is_union(dir))
+		return 0;
+	make_whiteout_name(whiteout, name);
+	*ret_was_whited = faccessat(dir->upper, whiteout, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return 0;
+}
+
+static int make_mark(int dir_fd, const char *mark)
+{
+	int fd = openat(dir_fd, mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+int make_whiteout(struct rootfs_dir *dir, const char *name)
+{
+	char whiteout[300];
+	struct stat st;
+	int r;
+
+	if (!dir_is_union(dir) || dir->lower < 0)
+		return 0;
+	if (fstatat(dir->lower, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	r = dir_make_upper(dir);
+	if (r < 0)
+		return r;
+	make_whiteout_name(whiteout, name);
+	return make_mark(dir->upper, whiteout);
+}
+
+/* The whiteout goes last: until then the name is either gone or complete. */
+int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cred *cred, uint32_t mode)
+{
+	char whiteout[300];
+	struct rootfs_stat owner = {
+		.uid = cred ? cred->uid : 0,
+		.gid = cred ? cred->gid : 0,
+		.mode = mode,
+	};
+	uint32_t type = mode & S_IFMT;
+	int r, fd;
+
+	/* Only what differs from the default needs a record. */
+	r = 0;
+	if (owner.uid || owner.gid || (mode & 07000) || (mode & 0600) != 0600 || (type == S_IFDIR && !(mode & 0100)))
+		r = owner_store(dir->upper, name, type, &owner);
+	if (r < 0 || !dir_is_union(dir) || dir->lower < 0)
+		return r;
+	make_whiteout_name(whiteout, name);
+	if (faccessat(dir->upper, whiteout, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (type == S_IFDIR) {
+		fd = openat(dir->upper, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		r = make_mark(fd, OPAQUE_MARK);
+		close(fd);
+		if (r < 0)
+			return r;
+	}
+	unlinkat(dir->upper, whiteout, 0);
+	return 0;
+}

@@ -1,0 +1,100 @@
+/* What the files of the union file system share. Positions (struct
+ * rootfs_dir) hold O_PATH directory fds of the layers they are made of. */
+#ifndef SOCKERLESS_ROOTFS_INTERNAL_H
+#define SOCKERLESS_ROOTFS_INTERNAL_H
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "rootfs/rootfs.h"
+
+#define WHITEOUT_PREFIX ".wh."
+#define OPAQUE_MARK ".wh..wh..opq"
+#define OWNER_XATTR "user.containers.override_stat"
+
+struct rootfs {
+	struct rootfs_mount *mounts;
+	size_t nmounts;
+	struct rootfs_dir *root;
+};
+
+struct rootfs_dir {
+	atomic_uint refs;
+	struct rootfs *fs;
+	struct rootfs_dir *parent; /* NULL for the root; holds a reference */
+	unsigned mount;
+	atomic_int upper;          /* -1: not there (yet): see dir_upper */
+	int lower;                 /* -1: none */
+	uint64_t node;             /* in a virtual mount */
+	char *path;                /* the guest's, as walked */
+};
+
+/* ---- view.c ---- */
+struct rootfs_dir *dir_new(struct rootfs_dir *parent, const char *name, unsigned mount, int take_upper, int take_lower);
+const struct rootfs_mount *dir_mount(const struct rootfs_dir *dir);
+const char *dir_name(const struct rootfs_dir *dir);
+bool dir_is_union(const struct rootfs_dir *dir);
+/* The upper directory's fd, looked for again when it was missing; -1. */
+int dir_upper(struct rootfs_dir *dir);
+/* The same, made (with its parents) when missing. -errno. */
+int dir_make_upper(struct rootfs_dir *dir);
+int fd_floored(int fd); /* moves above the floor; takes fd, passes errors as -errno */
+
+/* ---- lookup.c ---- */
+enum entry_place { ENTRY_NONE, ENTRY_UPPER, ENTRY_LOWER, ENTRY_VIRTUAL, ENTRY_MOUNT };
+
+struct entry {
+	enum entry_place place;
+	unsigned mount;          /* ENTRY_MOUNT */
+	uint64_t node;           /* ENTRY_VIRTUAL */
+	uint32_t type;           /* S_IFMT of what is there */
+	struct stat host;        /* UPPER, LOWER */
+};
+
+/* One name of one directory. 0 also when nothing is there (place NONE). */
+int entry_lookup(struct rootfs_dir *dir, const char *name, struct entry *ret);
+int entry_open_dir(struct rootfs_dir *dir, const char *name, const struct entry *e, struct rootfs_dir **ret);
+int entry_stat(struct rootfs_dir *dir, const char *name, const struct entry *e, struct rootfs_stat *ret);
+/* The fd of the layer that holds the entry. */
+int entry_layer(struct rootfs_dir *dir, const struct entry *e);
+void make_whiteout_name(char out[300], const char *name);
+
+/* ---- walk.c ---- */
+struct place {
+	struct rootfs_dir *dir;  /* the directory that holds `name`; reference */
+	char name[256];          /* "" when the path means `dir` itself */
+	bool wants_dir;          /* trailing slash */
+	struct entry entry;
+};
+enum { WALK_NOFOLLOW = 1 };
+int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
+	 struct place *ret);
+void place_done(struct place *p);
+/* The same, for a name that must exist. */
+int walk_existing(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		  int flags, struct place *ret);
+int place_stat(struct place *p, struct rootfs_stat *ret);
+
+/* ---- owner.c ---- */
+/* Applies what the xattr of `fd` says (readable fd; -1: only the defaults). */
+void owner_apply(int fd, struct rootfs_stat *st);
+void stat_from_host(const struct stat *host, unsigned mount, struct rootfs_stat *ret);
+/* Opens for fgetxattr and the like; -1 where that cannot be. */
+int open_for_attributes(int dir_fd, const char *name, uint32_t type);
+int owner_store(int dir_fd, const char *name, uint32_t type, const struct rootfs_stat *st);
+int check_access(const struct rootfs_cred *cred, const struct rootfs_stat *st, int bits); /* R_OK|W_OK|X_OK */
+int check_dir_access(const struct rootfs_cred *cred, struct rootfs_dir *dir, int bits);
+bool cred_is_root(const struct rootfs_cred *cred);
+
+/* ---- copyup.c ---- */
+/* Makes sure that the entry is in the upper layer; refreshes *e. -EROFS. */
+int copy_up(struct rootfs_dir *dir, const char *name, struct entry *e, bool with_content);
+int check_writable(const struct rootfs_dir *dir);
+/* Before something is made under a name: upper directory there, whiteout gone.
+ * Answers whether a whiteout was there (a new directory must be opaque). */
+int prepare_name(struct rootfs_dir *dir, const char *name, bool *ret_was_whited);
+int make_whiteout(struct rootfs_dir *dir, const char *name);
+/* Owner, mode and marks of what has just been made. */
+int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cred *cred, uint32_t mode);
+
+#endif

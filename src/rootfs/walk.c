@@ -1,0 +1,227 @@
+/* Path resolution: component by component on positions. `..` pops our own
+ * chain, symlinks expand into our own text, so no path leaves the view. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rootfs/internal.h"
+
+enum { LINKS_MAX = 40, REST_MAX = 8192 };
+
+struct walker {
+	struct rootfs *fs;
+	const struct rootfs_cred *cred;
+	struct rootfs_dir *cur;   /* reference */
+	char rest[REST_MAX];      /* what is still to be walked */
+	const char *pos;
+	unsigned links;
+};
+
+static void move_to(struct walker *w, struct rootfs_dir *take_dir)
+{
+	rootfs_dir_unref(w->cur);
+	w->cur = take_dir;
+}
+
+/* Next component into name; its length, 0 at the end. */
+static int next_name(struct walker *w, char name[256])
+{
+	size_t n;
+
+	while (*w->pos == '/')
+		w->pos++;
+	n = strcspn(w->pos, "/");
+	if (n > 255)
+		return -ENAMETOOLONG;
+	memcpy(name, w->pos, n);
+	name[n] = '\0';
+	w->pos += n;
+	return (int)n;
+}
+
+static bool at_last(const struct walker *w)
+{
+	return w->pos[strspn(w->pos, "/")] == '\0';
+}
+
+/* Puts a link's target in front of what is left. */
+static int splice_link(struct walker *w, const char *target, size_t n)
+{
+	size_t left = strlen(w->pos);
+
+	if (n == 0)
+		return -ENOENT;
+	if (n + left + 2 > REST_MAX)
+		return -ENAMETOOLONG;
+	memmove(w->rest + n, w->pos, left + 1);
+	memcpy(w->rest, target, n);
+	w->pos = w->rest;
+	if (target[0] == '/')
+		move_to(w, rootfs_dir_ref(w->fs->root));
+	return 0;
+}
+
+static int follow(struct walker *w, const char *name, const struct entry *e)
+{
+	const struct rootfs_mount *m = dir_mount(w->cur);
+	char target[4096];
+	ssize_t n;
+
+	if (++w->links > LINKS_MAX)
+		return -ELOOP;
+	if (e->place == ENTRY_VIRTUAL) {
+		struct rootfs_dir *to = NULL;
+		int r = m->ops->follow ? m->ops->follow(m->ctx, e->node, &to) : 0;
+
+		if (r == 1)
+			move_to(w, to);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		n = m->ops->readlink(m->ctx, e->node, target, sizeof(target));
+		if (n < 0)
+			return (int)n;
+	} else {
+		n = readlinkat(entry_layer(w->cur, e), name, target, sizeof(target));
+		if (n < 0)
+			return -errno;
+	}
+	if ((size_t)n >= sizeof(target))
+		return -ENAMETOOLONG;
+	return splice_link(w, target, (size_t)n);
+}
+
+static int step_into(struct walker *w, const char *name, const struct entry *e)
+{
+	struct rootfs_dir *next;
+	int r = entry_open_dir(w->cur, name, e, &next);
+
+	if (r == 0)
+		move_to(w, next);
+	return r;
+}
+
+static void finish(struct walker *w, const char *name, const struct entry *e, struct place *ret)
+{
+	ret->dir = rootfs_dir_ref(w->cur);
+	memcpy(ret->name, name, strlen(name) + 1);
+	ret->wants_dir = *w->pos == '/';
+	if (e)
+		ret->entry = *e;
+}
+
+/* One component. 1: that was the last one, *ret is filled. */
+static int step(struct walker *w, int flags, struct place *ret)
+{
+	char name[256];
+	struct entry e;
+	bool is_last;
+	int r = next_name(w, name);
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		finish(w, "", NULL, ret);
+		return 1;
+	}
+	r = check_dir_access(w->cred, w->cur, X_OK);
+	if (r < 0)
+		return r;
+	if (strcmp(name, ".") == 0)
+		return 0;
+	if (strcmp(name, "..") == 0) {
+		if (w->cur->parent)
+			move_to(w, rootfs_dir_ref(w->cur->parent));
+		return 0;
+	}
+	is_last = at_last(w);
+	r = entry_lookup(w->cur, name, &e);
+	if (r < 0)
+		return r;
+	if (e.type == S_IFLNK && (!is_last || !(flags & WALK_NOFOLLOW) || *w->pos == '/'))
+		return follow(w, name, &e);
+	if (is_last && !(e.type == S_IFDIR && e.place != ENTRY_NONE)) {
+		finish(w, name, &e, ret);
+		return 1;
+	}
+	if (e.place == ENTRY_NONE)
+		return -ENOENT;
+	if (is_last) { /* a directory: both as an entry of its parent and to be opened */
+		finish(w, name, &e, ret);
+		return 1;
+	}
+	return step_into(w, name, &e);
+}
+
+int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
+	 struct place *ret)
+{
+	struct walker w = { .fs = fs, .cred = cred };
+	size_t n = strlen(path);
+	int r;
+
+	if (n == 0)
+		return -ENOENT;
+	if (n >= 4096)
+		return -ENAMETOOLONG;
+	memcpy(w.rest, path, n + 1);
+	w.pos = w.rest;
+	w.cur = rootfs_dir_ref(path[0] == '/' || !at ? fs->root : at);
+	memset(ret, 0, sizeof(*ret));
+	do
+		r = step(&w, flags, ret);
+	while (r == 0);
+	rootfs_dir_unref(w.cur);
+	if (r == 1 && ret->wants_dir && ret->entry.place != ENTRY_NONE && ret->name[0] && ret->entry.type != S_IFDIR) {
+		place_done(ret);
+		return -ENOTDIR;
+	}
+	return r < 0 ? r : 0;
+}
+
+int walk_existing(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		  int flags, struct place *ret)
+{
+	int r = walk(fs, cred, at, path, flags, ret);
+
+	if (r == 0 && ret->name[0] && ret->entry.place == ENTRY_NONE) {
+		place_done(ret);
+		return -ENOENT;
+	}
+	return r;
+}
+
+void place_done(struct place *p)
+{
+	rootfs_dir_unref(p->dir);
+	p->dir = NULL;
+}
+
+int place_stat(struct place *p, struct rootfs_stat *ret)
+{
+	if (p->name[0] == '\0')
+		return rootfs_dir_stat(p->dir->fs, p->dir, ret);
+	return entry_stat(p->dir, p->name, &p->entry, ret);
+}
+
+int rootfs_open_dir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		    struct rootfs_dir **ret)
+{
+	struct place p;
+	int r = walk_existing(fs, cred, at, path, 0, &p);
+
+	if (r < 0)
+		return r;
+	if (p.name[0] == '\0')
+		*ret = rootfs_dir_ref(p.dir);
+	else
+		r = entry_open_dir(p.dir, p.name, &p.entry, ret);
+	place_done(&p);
+	if (r < 0)
+		return r;
+	r = check_dir_access(cred, *ret, X_OK);
+	if (r < 0)
+		rootfs_dir_unref(*ret);
+	return r;
+}
