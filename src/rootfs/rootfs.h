@@ -54,6 +54,7 @@ struct rootfs_cred {
 
 /* A virtual file system (procfs, devfs). `node` is its own name for an
  * object; the root's is 0. All return 0/-errno. */
+#define ROOTFS_FOLLOWED (1ull << 63)
 struct rootfs_virtual_ops {
 	int (*lookup)(void *ctx, uint64_t dir, const char *name, uint64_t *ret_node);
 	int (*stat)(void *ctx, uint64_t node, struct rootfs_stat *ret);
@@ -66,7 +67,8 @@ struct rootfs_virtual_ops {
 	int (*open)(void *ctx, uint64_t node, int flags);
 	/* A magic link (/proc/self/fd/3, /proc/self/cwd, /proc/self/root, /dev/fd)
 	 * may stand for a directory position instead of text: answers 1 and a
-	 * new reference in *ret_dir, 0 when `node` is an ordinary link. */
+	 * new reference in *ret_dir; 2 when it stands for an open file, which then
+	 * is `node | ROOTFS_FOLLOWED`; 0 when `node` is an ordinary link. */
 	int (*follow)(void *ctx, uint64_t node, struct rootfs_dir **ret_dir);
 };
 

@@ -63,6 +63,7 @@ static int splice_link(struct walker *w, const char *target, size_t n)
 	return 0;
 }
 
+/* 0: the walk goes on at the target. 1: the link itself stands for an open file. */
 static int follow(struct walker *w, const char *name, const struct entry *e)
 {
 	const struct rootfs_mount *m = dir_mount(w->cur);
@@ -78,7 +79,7 @@ static int follow(struct walker *w, const char *name, const struct entry *e)
 		if (r == 1)
 			move_to(w, to);
 		if (r != 0)
-			return r < 0 ? r : 0;
+			return r < 0 ? r : r - 1;
 		n = m->ops->readlink(m->ctx, e->node, target, sizeof(target));
 		if (n < 0)
 			return (int)n;
@@ -139,8 +140,14 @@ static int step(struct walker *w, int flags, struct place *ret)
 	r = entry_lookup(w->cur, name, &e);
 	if (r < 0)
 		return r;
-	if (e.type == S_IFLNK && (!is_last || !(flags & WALK_NOFOLLOW) || *w->pos == '/'))
-		return follow(w, name, &e);
+	if (e.type == S_IFLNK && (!is_last || !(flags & WALK_NOFOLLOW) || *w->pos == '/')) {
+		r = follow(w, name, &e);
+		if (r != 1)
+			return r;
+		/* A magic link to an open file: the link's node stands for it. */
+		e.node |= ROOTFS_FOLLOWED;
+		e.type = S_IFREG;
+	}
 	if (is_last && !(e.type == S_IFDIR && e.place != ENTRY_NONE)) {
 		finish(w, name, &e, ret);
 		return 1;

@@ -3,6 +3,7 @@
 #include "busybox.h"
 
 #include "sandbox/kernel/module.h"
+#include "sandbox/runtime/woven.h"
 
 #include "constants.inc"
 
@@ -14,6 +15,7 @@ static const char *const applets[] = {
 static void instantiate(void *instance)
 {
 	Z_busybox_instantiate(instance, NULL);
+	guest_jump_stack(Z_busyboxZ___stack_pointer(instance));
 }
 
 static wasm_rt_memory_t *memory(void *instance)

@@ -71,6 +71,9 @@ bool process_is_root(void);   /* euid 0 */
 struct proc_slot *proctable_find(int32_t vpid);  /* live or zombie, NULL */
 struct proc_slot *proctable_find_host(int32_t host_pid);
 struct proc_slot *proctable_claim(void);         /* a slot with a fresh vpid, PROC_STARTING; NULL: full or pids_max */
+void proctable_release(struct proc_slot *slot);  /* takes NULL */
+pid_t process_host_group(int32_t pgid);          /* -1: none */
+int32_t process_guest_group(pid_t host);         /* 0: none of ours */
 int32_t proctable_parent(const struct proc_slot *slot); /* ppid with dead parents read as 1 */
 
 /* ---- guest memory (memory.c) ---- */
@@ -86,6 +89,8 @@ int copy_in(void *dst, uint64_t addr, size_t len);
 int copy_out(uint64_t addr, const void *src, size_t len);
 /* Length without NUL; -EFAULT, -ENAMETOOLONG when no NUL within size. */
 ssize_t copy_in_string(char *dst, uint64_t addr, size_t size);
+/* A new program's memory: the argument block's end, page-aligned, is where mmap begins. */
+void memory_init(uint32_t first_free);
 
 /* ---- signals and blocking (signal.c, host_syscall.S or inline asm) ---- */
 
@@ -96,6 +101,11 @@ long host_call(long n, long a, long b, long c, long d, long e, long f);
  * and restarts (SA_RESTART) or not. Marks the slot as sleeping. */
 long host_block(long n, long a, long b, long c, long d, long e, long f);
 bool signal_is_pending(void);
+void signal_init(void);       /* once in a worker: which native handlers stand */
+void signal_exec(void);       /* handlers back to default, ignored ones stay */
+void signal_fork_child(void);
+/* Runs what is pending. True when an interrupted call may be made again. */
+bool signal_deliver(void);
 void signal_send_self(int signo); /* as tgkill(self) by the guest */
 long broker_call(const struct broker_request *req, struct broker_reply *ret, int *fds, int nfds);
 
@@ -127,7 +137,28 @@ int fdtable_close(int fd);
 void fdtable_exec(void);      /* closes what is close-on-exec */
 void fdtable_init(const int stdio[3]);
 
+/* Where a relative path starts: NULL for an absolute one. Borrowed. */
+int path_base(int at_fd, const char *path, struct rootfs_dir **ret);
+int file_stat(int fd, struct rootfs_stat *ret);
+int stat_path(int at_fd, uint64_t path_addr, int flags, uint64_t out);
+/* A character device of the container's /dev by its number: a host fd. */
+int device_open(uint64_t rdev, int flags);
+
 /* ---- exec (exec.c) and program look-up (sandbox/program.h) ---- */
+
+/* What a new program gets; owned by exec.c until the program has started. */
+struct exec_image {
+	char path[4096];          /* guest path of what runs */
+	char **argv, **env;
+};
+/* Looks the program up and takes its place: 0, and the image is ready for
+ * exec_enter; or -errno and nothing has changed. argv and env are copied. */
+int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret);
+/* Instantiates and runs it. */
+_Noreturn void exec_enter(struct exec_image *image);
+/* To the worker's main loop, which enters the image. */
+_Noreturn void worker_restart(struct exec_image *image);
+_Noreturn void process_exit(int code);
 
 /* ---- virtual file systems ---- */
 extern const struct rootfs_virtual_ops procfs_ops, devfs_ops; /* ctx: struct container */
@@ -135,7 +166,8 @@ extern const struct rootfs_virtual_ops procfs_ops, devfs_ops; /* ctx: struct con
 /* ---- system calls ---- */
 /* Each takes the six raw arguments; SYSCALL lines stand in syscalls.def. */
 typedef int64_t (*sys_fn)(const uint64_t a[6]);
-#define SYSCALL(number, name) int64_t sys_##name(const uint64_t a[6]);
+#define SYS(name) int64_t sys_##name(const uint64_t a[6] __attribute__((unused)))
+#define SYSCALL(number, name) SYS(name);
 #include "sandbox/kernel/syscalls.def"
 #undef SYSCALL
 

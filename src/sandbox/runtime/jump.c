@@ -15,11 +15,18 @@ enum { SLOTS_MAX = 16384 };
 struct slot {
 	uint32_t name;
 	uint32_t depth; /* of the stack when it was set: what longjmp cuts back to */
+	uint32_t stack_pointer;
 	jmp_buf buffer;
 };
 
 static struct slot slots[SLOTS_MAX]; /* untouched pages cost nothing */
 static uint32_t top;
+static uint32_t *stack_pointer;
+
+void guest_jump_stack(uint32_t *guest_stack_pointer)
+{
+	stack_pointer = guest_stack_pointer;
+}
 
 uint32_t guest_jump_mark(void)
 {
@@ -54,6 +61,7 @@ jmp_buf *guest_jump_slot(uint32_t name, uint32_t mark)
 		top++;
 	slots[i].name = name;
 	slots[i].depth = top;
+	slots[i].stack_pointer = *stack_pointer;
 	return &slots[i].buffer;
 }
 
@@ -68,6 +76,7 @@ void Z_linuxZ_longjmp(struct Z_linux_instance_t *host, uint32_t name, uint32_t v
 		if (slots[i].name != name)
 			continue;
 		top = slots[i].depth;
+		*stack_pointer = slots[i].stack_pointer;
 		guest_jump_hook(top);
 		_longjmp(slots[i].buffer, value ? (int)value : 1);
 	}

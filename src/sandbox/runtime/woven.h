@@ -21,6 +21,9 @@ void guest_jump_cut(uint32_t mark);
  * has been set here before, else a new slot. */
 jmp_buf *guest_jump_slot(uint32_t name, uint32_t mark);
 
+/* Tells which variable is the guest's stack pointer: longjmp puts it back. */
+void guest_jump_stack(uint32_t *guest_stack_pointer);
+
 /* Never sigsetjmp: saving the mask would be a system call each time. */
 #define GUEST_SETJMP(mark, name) ((uint32_t)_setjmp(*guest_jump_slot((name), (mark))))
 

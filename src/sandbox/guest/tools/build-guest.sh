@@ -2,7 +2,7 @@
 # Builds the whole guest into DIR, which appears complete or not at all.
 #
 # usage: build-guest.sh GUEST_DIR DIR MUSL_VERSION BUSYBOX_VERSION
-# leaves in DIR: libguest.a, busybox.wasm, applets.txt, rootfs/, tests/
+# leaves in DIR: libguest.a, busybox.wasm, applets.txt, applets.inc, rootfs/, tests/
 set -eu
 guest=$1 dir=$2 musl=$3 busybox=$4
 [ ! -e "$dir" ] || exit 0
@@ -47,8 +47,8 @@ cp "$work/busybox-$busybox/busybox_unstripped" "$out/busybox.wasm"
 step "translating to C" translate
 step "making tables" "$guest/tools/make-tables.sh" "$work/busybox-$busybox" "$work/busybox.c" "$out"
 step "compiling the translation" compile
-step "making the root file system" "$guest/tools/make-rootfs.sh" "$out/busybox.wasm" "$out/applets.txt" "$out/rootfs"
+step "making the root file system" "$guest/tools/make-rootfs.sh" "$out/applets.txt" "$out/rootfs"
 step "keeping BusyBox's tests" keep_tests
-rm -f "$out"/*.inc
+rm -f "$out/constants.inc"
 # Somebody else may have been faster: theirs is as good.
 mv -T "$out" "$dir" 2>/dev/null || [ -d "$dir" ]

@@ -1,0 +1,242 @@
+/* execve: which program a path means, and the change into it. The new
+ * program's arguments live in host memory until its own memory exists. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/module.h"
+#include "sandbox/program.h"
+
+enum { ARGS_MAX = 32768, ARGS_BYTES_MAX = 2 << 20, AUX_PAIRS = 9 };
+
+/* ---- the image ---- */
+
+static size_t count_of(char *const *v)
+{
+	size_t n = 0;
+
+	while (v && v[n])
+		n++;
+	return n;
+}
+
+static char **copy_vector(char *const *first, char *const *rest)
+{
+	size_t a = count_of(first), b = count_of(rest), k = 0;
+	char **v = calloc(a + b + 1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	for (size_t i = 0; i < a; i++)
+		v[k++] = strdup(first[i]);
+	for (size_t i = 0; i < b; i++)
+		v[k++] = strdup(rest[i]);
+	return v;
+}
+
+static void free_vector(char **v)
+{
+	for (size_t i = 0; v && v[i]; i++)
+		free(v[i]);
+	free(v);
+}
+
+int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret)
+{
+	struct program p;
+	int r = program_resolve(self.container->fs, process_cred(), self.cwd, path, &p);
+
+	if (r < 0)
+		return r;
+	if (p.kind != PROGRAM_MODULE) {
+		program_done(&p);
+		return -ENOEXEC;
+	}
+	snprintf(ret->path, sizeof(ret->path), "%s", p.interpreter);
+	/* A script: interpreter, its argument, the script in place of argv[0]. */
+	ret->argv = p.prefix ? copy_vector(p.prefix, argv && argv[0] ? argv + 1 : argv) : copy_vector(argv, NULL);
+	ret->env = copy_vector(env, NULL);
+	/* A native file whose applet runs in its place: the applet goes by the file's name. */
+	if (p.applet_by_name && ret->argv && ret->argv[0]) {
+		const char *base = strrchr(p.interpreter, '/');
+
+		free(ret->argv[0]);
+		ret->argv[0] = strdup(strcmp(base + 1, "bash") ? base + 1 : "ash");
+	}
+	program_done(&p);
+	if (ret->argv && ret->env)
+		return 0;
+	free_vector(ret->argv);
+	free_vector(ret->env);
+	return -ENOMEM;
+}
+
+/* ---- entering ---- */
+
+/* argc, argv, 0, envp, 0, auxv as 32-bit words, then the strings. */
+static uint32_t write_block(struct exec_image *image, uint32_t at)
+{
+	size_t argc = count_of(image->argv), envc = count_of(image->env), k = 0;
+	size_t words = 1 + argc + 1 + envc + 1 + 2 * AUX_PAIRS + 2;
+	uint32_t *block = calloc(words, 4), text = (at + (uint32_t)words * 4 + 15) & ~15u;
+	uint32_t aux[2 * AUX_PAIRS] = { 6, 4096, 11, self.ruid, 12, self.euid, 13, self.rgid, 14, self.egid,
+					23, self.ruid != self.euid || self.rgid != self.egid, 17, 100, 25, text, 0, 0 };
+	unsigned char random[16];
+
+	if (!block || getrandom(random, sizeof(random), 0) != sizeof(random))
+		guest_out_of_memory();
+	memcpy(guest_base() + text, random, sizeof(random));
+	text += sizeof(random);
+	block[k++] = (uint32_t)argc;
+	for (int pass = 0; pass < 2; pass++) {
+		char **v = pass ? image->env : image->argv;
+
+		for (size_t i = 0; v[i]; i++) {
+			size_t n = strlen(v[i]) + 1;
+
+			block[k++] = text;
+			memcpy(guest_base() + text, v[i], n);
+			text += (uint32_t)n;
+		}
+		block[k++] = 0;
+	}
+	memcpy(block + k, aux, sizeof(aux));
+	memcpy(guest_base() + at, block, words * 4);
+	free(block);
+	return text;
+}
+
+static uint64_t block_bytes(const struct exec_image *image)
+{
+	uint64_t n = 4096;
+
+	for (size_t i = 0; image->argv[i]; i++)
+		n += strlen(image->argv[i]) + 5;
+	for (size_t i = 0; image->env[i]; i++)
+		n += strlen(image->env[i]) + 5;
+	return n;
+}
+
+static void name_process(const struct exec_image *image)
+{
+	const char *base = image->argv[0] ? strrchr(image->argv[0], '/') : NULL;
+	struct proc_slot *s = self.slot;
+	size_t n = 0;
+
+	base = base ? base + 1 : image->argv[0] ? image->argv[0] : "";
+	snprintf(s->comm, sizeof(s->comm), "%s", base[0] == '-' ? base + 1 : base);
+	snprintf(s->exe, sizeof(s->exe), "%.127s", image->path);
+	snprintf(self.exe, sizeof(self.exe), "%s", image->path);
+	for (size_t i = 0; image->argv[i] && n + 1 < sizeof(s->cmdline); i++) {
+		size_t len = strlen(image->argv[i]) + 1;
+
+		if (len > sizeof(s->cmdline) - n)
+			len = sizeof(s->cmdline) - n;
+		memcpy(s->cmdline + n, image->argv[i], len);
+		n += len;
+	}
+	s->cmdline_len = (uint32_t)n;
+}
+
+void exec_enter(struct exec_image *image)
+{
+	const struct guest_module *m = guest_modules[0];
+	wasm_rt_memory_t *mem;
+	uint64_t block, end;
+
+	if (self.instance) {
+		self.module->release(self.instance);
+		free(self.instance);
+	}
+	guest_jump_reset();
+	self.module = m;
+	self.instance = calloc(1, m->instance_size);
+	if (!self.instance)
+		guest_out_of_memory();
+	m->instantiate(self.instance);
+	mem = m->memory(self.instance);
+	block = mem->size;
+	if (guest_memory_grow_to(mem, block + block_bytes(image)) < 0)
+		guest_out_of_memory();
+	end = write_block(image, (uint32_t)block);
+	name_process(image);
+	free_vector(image->argv);
+	free_vector(image->env);
+	memory_init((uint32_t)end);
+	self.slot->memory_pages = mem->pages;
+	self.slot->state = PROC_RUNNING;
+	m->start(self.instance, (uint32_t)block);
+	process_exit(0); /* the guest leaves by exit; this is for one that returns */
+}
+
+/* ---- the call ---- */
+
+/* A guest vector of strings, copied once. */
+static int copy_in_vector(uint64_t addr, char ***ret, size_t *bytes)
+{
+	char **v = calloc(1, sizeof(*v)), *text = malloc(131072);
+	size_t n = 0, size = 1;
+	int r = -ENOMEM;
+
+	while (v && text) {
+		uint32_t p = 0;
+		ssize_t len;
+
+		r = addr ? copy_in(&p, addr + n * 4, 4) : 0;
+		if (r < 0 || p == 0)
+			break;
+		len = copy_in_string(text, p, 131072);
+		if (len < 0) {
+			r = len == -ENAMETOOLONG ? -E2BIG : (int)len;
+			break;
+		}
+		*bytes += (size_t)len + 1;
+		r = -E2BIG;
+		if (n >= ARGS_MAX || *bytes > ARGS_BYTES_MAX)
+			break;
+		if (n + 1 >= size) {
+			char **more = realloc(v, (size *= 2) * 2 * sizeof(*v));
+
+			if (!more)
+				break;
+			v = more;
+		}
+		v[n++] = strdup(text);
+		v[n] = NULL;
+	}
+	free(text);
+	if (r < 0) {
+		free_vector(v);
+		return r;
+	}
+	*ret = v;
+	return 0;
+}
+
+SYS(execve)
+{
+	static struct exec_image image; /* survives the jump */
+	char path[4096], **argv = NULL, **env = NULL;
+	size_t bytes = 0;
+	ssize_t r = copy_in_string(path, a[0], sizeof(path));
+
+	if (r >= 0)
+		r = copy_in_vector(a[1], &argv, &bytes);
+	if (r >= 0)
+		r = copy_in_vector(a[2], &env, &bytes);
+	if (r >= 0)
+		r = exec_prepare(path, argv, env, &image);
+	free_vector(argv);
+	free_vector(env);
+	if (r < 0)
+		return r;
+	fdtable_exec();
+	signal_exec();
+	worker_restart(&image);
+}

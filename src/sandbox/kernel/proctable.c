@@ -1,0 +1,84 @@
+/* The shared process table as the container's own processes use it. */
+#include <string.h>
+#include <time.h>
+
+#include "sandbox/kernel/kernel.h"
+
+static struct proctable *table(void)
+{
+	return self.container->table;
+}
+
+struct proc_slot *proctable_find(int32_t vpid)
+{
+	for (size_t i = 0; vpid > 0 && i < PROCTABLE_SLOTS; i++)
+		if (table()->slots[i].state != PROC_FREE && table()->slots[i].vpid == vpid)
+			return &table()->slots[i];
+	return NULL;
+}
+
+struct proc_slot *proctable_find_host(int32_t host_pid)
+{
+	for (size_t i = 0; host_pid > 0 && i < PROCTABLE_SLOTS; i++)
+		if (table()->slots[i].state != PROC_FREE && table()->slots[i].host_pid == host_pid)
+			return &table()->slots[i];
+	return NULL;
+}
+
+static int32_t fresh_vpid(void)
+{
+	for (;;) {
+		int32_t vpid = (int32_t)(atomic_fetch_add(&table()->next_vpid, 1) % PROCTABLE_PID_MAX);
+
+		if (vpid > 0 && !proctable_find(vpid))
+			return vpid;
+	}
+}
+
+static uint64_t wall_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+struct proc_slot *proctable_claim(void)
+{
+	uint32_t max = table()->pids_max;
+
+	if (max && table()->count >= max)
+		return NULL;
+	for (size_t i = 0; i < PROCTABLE_SLOTS; i++) {
+		struct proc_slot *s = &table()->slots[i];
+		uint32_t is_free = PROC_FREE;
+
+		if (!atomic_compare_exchange_strong(&s->state, &is_free, PROC_STARTING))
+			continue;
+		s->vpid = 0;
+		s->host_pid = 0;
+		s->handled = s->ignored = 0;
+		s->is_sleeping = 0;
+		s->start_ns = wall_ns();
+		s->vpid = fresh_vpid();
+		table()->count++;
+		return s;
+	}
+	return NULL;
+}
+
+void proctable_release(struct proc_slot *slot)
+{
+	if (!slot || slot->state == PROC_FREE)
+		return;
+	slot->host_pid = 0;
+	slot->state = PROC_FREE;
+	table()->count--;
+}
+
+int32_t proctable_parent(const struct proc_slot *slot)
+{
+	if (slot->ppid <= 1)
+		return slot->ppid;
+	return proctable_find(slot->ppid) ? slot->ppid : 1;
+}

@@ -1,0 +1,58 @@
+/* The door: every call of the guest comes in here. A call that has no body
+ * anywhere answers ENOSYS.
+ *
+ * A blocking call that a signal interrupted is made again when every handler
+ * that ran has SA_RESTART and the call is one that Linux restarts. */
+#include <errno.h>
+
+#include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/module.h"
+
+#define SYSCALL(number, name)                 \
+	__attribute__((weak)) SYS(name)       \
+	{                                     \
+		return -ENOSYS;               \
+	}
+#include "sandbox/kernel/syscalls.def"
+#undef SYSCALL
+
+enum { SYSCALLS_MAX = 600 };
+
+static const sys_fn table[SYSCALLS_MAX] = {
+#define SYSCALL(number, name) [number] = sys_##name,
+#include "sandbox/kernel/syscalls.def"
+#undef SYSCALL
+};
+
+static bool is_restarted_by_linux(uint32_t n)
+{
+	switch (n) {
+	case 7:   /* poll */
+	case 23:  /* select */
+	case 34:  /* pause */
+	case 35:  /* nanosleep */
+	case 130: /* rt_sigsuspend */
+	case 230: /* clock_nanosleep */
+	case 232: /* epoll_wait */
+	case 270: /* pselect6 */
+	case 271: /* ppoll */
+	case 281: /* epoll_pwait */
+	case 523: /* rt_sigtimedwait */
+		return false;
+	default:
+		return true;
+	}
+}
+
+int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+	const uint64_t args[6] = { a, b, c, d, e, f };
+	int64_t r;
+
+	do {
+		r = n < SYSCALLS_MAX && table[n] ? table[n](args) : -ENOSYS;
+		if (!signal_is_pending())
+			return r;
+	} while (signal_deliver() && r == -EINTR && is_restarted_by_linux(n));
+	return r;
+}

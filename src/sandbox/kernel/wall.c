@@ -1,0 +1,7 @@
+#include "sandbox/kernel/kernel.h"
+
+int wall_enter(const struct container *c)
+{
+	(void)c;
+	return 0;
+}

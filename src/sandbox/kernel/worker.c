@@ -1,0 +1,155 @@
+/* A worker: the host process of one guest process, from its fork off the
+ * supervisor to the guest's first instruction. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/module.h"
+#include "sandbox/program.h"
+
+struct report {
+	int32_t error;
+	char message[240];
+};
+
+static jmp_buf restart_point;
+static struct exec_image *restart_image;
+
+static _Noreturn void fail(const struct worker_start *start, int error, const char *text)
+{
+	struct report rep = { .error = error };
+
+	snprintf(rep.message, sizeof(rep.message), "%s", text);
+	(void)!write(start->report_fd, &rep, sizeof(rep));
+	_exit(error == -ENOENT ? 127 : 126);
+}
+
+void worker_restart(struct exec_image *image)
+{
+	restart_image = image;
+	_longjmp(restart_point, 1);
+}
+
+static void set_identity(const struct worker_start *start)
+{
+	const struct wire_spawn *s = start->spawn;
+
+	self.container = start->container;
+	self.slot = start->slot;
+	self.vpid = (int32_t)start->vpid;
+	self.ruid = self.euid = self.suid = self.fsuid = s->uid;
+	self.rgid = self.egid = self.sgid = self.fsgid = s->gid;
+	self.ngroups = s->ngroups <= 64 ? s->ngroups : 64;
+	memcpy(self.groups, s->groups, self.ngroups * 4);
+	self.umask = 022;
+	for (int i = 0; i < 16; i++)
+		self.rlimit[i][0] = self.rlimit[i][1] = UINT64_MAX;
+	self.rlimit[RLIMIT_NOFILE][0] = self.rlimit[RLIMIT_NOFILE][1] = FD_GUEST_MAX;
+	self.rlimit[RLIMIT_STACK][0] = 8 << 20;
+	for (size_t i = 0; i < s->nrlimits; i++) {
+		if (s->rlimits[i].resource >= 16)
+			continue;
+		self.rlimit[s->rlimits[i].resource][0] = s->rlimits[i].soft;
+		self.rlimit[s->rlimits[i].resource][1] = s->rlimits[i].hard;
+	}
+	self.slot->host_pid = getpid();
+	self.slot->uid = self.slot->euid = s->uid;
+	self.slot->gid = self.slot->egid = s->gid;
+	self.slot->pgid = self.slot->sid = self.vpid;
+	self.slot->ppid = 0;
+}
+
+static void set_terminal(const struct worker_start *start)
+{
+	struct winsize ws = { .ws_row = start->spawn->rows, .ws_col = start->spawn->cols };
+
+	setsid();
+	if (!start->spawn->tty)
+		return;
+	ioctl(start->stdio[0], TIOCSCTTY, 0);
+	if (ws.ws_row && ws.ws_col)
+		ioctl(start->stdio[0], TIOCSWINSZ, &ws);
+	self.tty_fd = fcntl(start->stdio[0], F_DUPFD_CLOEXEC, FD_GUEST_MAX);
+	self.slot->tty = 1;
+}
+
+static const char *path_of(const char *const *env)
+{
+	for (size_t i = 0; env[i]; i++)
+		if (strncmp(env[i], "PATH=", 5) == 0)
+			return env[i] + 5;
+	return NULL;
+}
+
+/* Docker's words (runc's, as the engine passes them on). */
+static _Noreturn void fail_program(const struct worker_start *start, const char *name, int error, enum program_kind kind)
+{
+	char text[240];
+
+	if (error == -ENOENT && !strchr(name, '/'))
+		snprintf(text, sizeof(text), "exec: \"%.100s\": executable file not found in $PATH: unknown", name);
+	else if (error == -EACCES && kind != PROGRAM_MODULE)
+		snprintf(text, sizeof(text), "exec %.100s: permission denied: native binaries need an agent", name);
+	else
+		snprintf(text, sizeof(text), "exec: \"%.100s\": %s: unknown", name,
+			 error == -ENOENT ? "stat no such file or directory" : strerror(-error));
+	fail(start, error, text);
+}
+
+static void enter_cwd(const struct worker_start *start)
+{
+	const char *cwd = start->spawn->cwd && *start->spawn->cwd ? start->spawn->cwd : "/";
+	char text[240];
+	int r = rootfs_open_dir(self.container->fs, process_cred(), NULL, cwd, &self.cwd);
+
+	if (r < 0) {
+		snprintf(text, sizeof(text), "chdir to cwd (\"%.100s\") set in config.json failed: %s: unknown", cwd,
+			 strerror(-r));
+		fail(start, r == -ENOENT ? -EACCES : r, text);
+	}
+}
+
+static void prepare_program(const struct worker_start *start, struct exec_image *image)
+{
+	const struct wire_spawn *s = start->spawn;
+	struct program p;
+	int r = program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), &p);
+
+	if (r < 0)
+		fail_program(start, s->argv[0], r, p.kind);
+	r = exec_prepare(p.path, (char *const *)s->argv, (char *const *)s->env, image);
+	program_done(&p);
+	if (r < 0)
+		fail_program(start, s->argv[0], r, PROGRAM_MODULE);
+}
+
+void worker_main(const struct worker_start *start)
+{
+	static struct exec_image image;
+	static int report_fd;
+	struct report well = { 0 };
+
+	rootfs_set_fd_floor(FD_GUEST_MAX);
+	set_identity(start);
+	set_terminal(start);
+	fdtable_init(start->stdio);
+	if (wall_enter(start->container) < 0)
+		fail(start, -EPERM, "the sandbox's second wall cannot be set up on this host");
+	enter_cwd(start);
+	prepare_program(start, &image);
+	report_fd = start->report_fd;
+	signal_init();
+	restart_image = &image;
+	if (_setjmp(restart_point) == 0) {
+		(void)!write(report_fd, &well, sizeof(well));
+		close(report_fd);
+	}
+	exec_enter(restart_image);
+}

@@ -1,0 +1,217 @@
+/* Which program a command means. The file that is found decides; its name only
+ * where it is a native program that our userland has too. */
+#include "sandbox/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SCRIPTS_MAX = 4, HEAD_MAX = 256 };
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static const char *const applets[] = {
+#include "applets.inc"
+};
+
+static int compare_names(const void *key, const void *item)
+{
+	return strcmp(key, *(const char *const *)item);
+}
+
+bool program_is_applet(const char *name)
+{
+	return strcmp(name, "bash") == 0 ||
+	       bsearch(name, applets, sizeof(applets) / sizeof(applets[0]), sizeof(applets[0]), compare_names);
+}
+
+/* A module of ours: a header and one custom section, "sockerless.module" and a name. */
+static const char marker[] = "\0asm\1\0\0\0\0\31\21sockerless.modulebusybox";
+
+struct file_head {
+	char text[HEAD_MAX + 1];
+	size_t len;
+	struct rootfs_stat st;
+};
+
+static int read_head(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *path,
+		     struct file_head *ret)
+{
+	struct rootfs_file f;
+	ssize_t n;
+	int r = rootfs_access(fs, cred, cwd, path, X_OK, 0);
+
+	if (r < 0)
+		return r;
+	r = rootfs_open(fs, NULL, cwd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, &f);
+	if (r < 0)
+		return r;
+	if (f.fd < 0 || !S_ISREG(f.st.mode) || !(f.st.mode & 0111)) {
+		rootfs_file_done(&f);
+		return -EACCES;
+	}
+	n = pread(f.fd, ret->text, HEAD_MAX, 0);
+	ret->st = f.st;
+	rootfs_file_done(&f);
+	if (n < 0)
+		return -EIO;
+	ret->len = (size_t)n;
+	ret->text[n] = '\0';
+	return 0;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int classify(const struct file_head *h, const char *path, struct program *ret)
+{
+	if (h->len >= sizeof(marker) - 1 && memcmp(h->text, marker, sizeof(marker) - 1) == 0) {
+		ret->kind = PROGRAM_MODULE;
+		ret->module = "busybox";
+		return 0;
+	}
+	if (h->len >= 4 && memcmp(h->text, "\0asm", 4) == 0) {
+		ret->kind = PROGRAM_WASM;
+		return -EACCES;
+	}
+	if (h->len >= 4 && memcmp(h->text, "\177ELF", 4) == 0) {
+		if (!program_is_applet(base_name(path))) {
+			ret->kind = PROGRAM_NATIVE;
+			return -EACCES;
+		}
+		ret->kind = PROGRAM_MODULE;
+		ret->module = "busybox";
+		ret->applet_by_name = true;
+		return 0;
+	}
+	return -ENOEXEC;
+}
+
+static int prepend(struct program *p, const char *interpreter, const char *argument, const char *script)
+{
+	size_t n = 0, k = 0;
+	char **v;
+
+	while (p->prefix && p->prefix[n])
+		n++;
+	v = calloc(n + 4, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	v[k++] = strdup(interpreter);
+	if (argument)
+		v[k++] = strdup(argument);
+	/* The script's path; on a second level it stands there already, as argv[0] of the first. */
+	if (n == 0)
+		v[k++] = strdup(script);
+	for (size_t i = 0; i < n; i++)
+		v[k++] = p->prefix[i];
+	free(p->prefix);
+	p->prefix = v;
+	return 0;
+}
+
+/* "#! interpreter [one argument]" */
+static int take_script(struct file_head *h, const char *script, struct program *p, char interpreter[4096])
+{
+	char *line = h->text + 2, *end, *argument;
+
+	line[strcspn(line, "\n")] = '\0';
+	line += strspn(line, " \t");
+	end = line + strlen(line);
+	while (end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+		*--end = '\0';
+	argument = strpbrk(line, " \t");
+	if (argument) {
+		*argument++ = '\0';
+		argument += strspn(argument, " \t");
+	}
+	if (!*line)
+		return -ENOEXEC;
+	snprintf(interpreter, 4096, "%s", line);
+	return prepend(p, line, argument && *argument ? argument : NULL, script);
+}
+
+int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *path,
+		    struct program *ret)
+{
+	char current[4096], next[4096];
+	struct file_head h;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	if (strlen(path) >= sizeof(current))
+		return -ENAMETOOLONG;
+	snprintf(ret->path, sizeof(ret->path), "%s", path);
+	snprintf(current, sizeof(current), "%s", path);
+	for (int level = 0;; level++) {
+		r = read_head(fs, cred, cwd, current, &h);
+		if (r < 0)
+			break;
+		snprintf(ret->interpreter, sizeof(ret->interpreter), "%s", current);
+		if (h.len < 2 || h.text[0] != '#' || h.text[1] != '!') {
+			r = classify(&h, current, ret);
+			break;
+		}
+		r = level < SCRIPTS_MAX ? take_script(&h, current, ret, next) : -ELOOP;
+		if (r < 0)
+			break;
+		memcpy(current, next, sizeof(current));
+	}
+	ret->is_setuid = r == 0 && (h.st.mode & S_ISUID);
+	ret->is_setgid = r == 0 && (h.st.mode & S_ISGID) && (h.st.mode & S_IXGRP);
+	ret->uid = r == 0 ? h.st.uid : 0;
+	ret->gid = r == 0 ? h.st.gid : 0;
+	if (r < 0) {
+		enum program_kind kind = ret->kind; /* callers tell why */
+
+		program_done(ret);
+		ret->kind = kind;
+	}
+	return r;
+}
+
+int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *name,
+		   const char *path_list, struct program *ret)
+{
+	char path[8192];
+	int r, worst = -ENOENT;
+
+	if (strchr(name, '/'))
+		return program_resolve(fs, cred, cwd, name, ret);
+	memset(ret, 0, sizeof(*ret));
+	if (!*name)
+		return -ENOENT;
+	for (const char *p = path_list ? path_list : DEFAULT_PATH;; p++) {
+		size_t n = strcspn(p, ":");
+
+		if (n < 4096 && strlen(name) < 4000) {
+			snprintf(path, sizeof(path), "%.*s%s%s", (int)n, n ? p : ".", n && p[n - 1] == '/' ? "" : "/", name);
+			r = program_resolve(fs, cred, cwd, path, ret);
+			if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+				return r;
+			if (r == -EACCES && ret->kind != PROGRAM_MODULE)
+				return r; /* found, but native: say so */
+			if (r == -EACCES)
+				worst = r;
+		}
+		p += n;
+		if (!*p)
+			return worst;
+	}
+}
+
+void program_done(struct program *p)
+{
+	for (size_t i = 0; p->prefix && p->prefix[i]; i++)
+		free(p->prefix[i]);
+	free(p->prefix);
+	p->prefix = NULL;
+}
