@@ -18,13 +18,23 @@ PKG_L     = $(shell pkg-config --libs $(LIBS))
 
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-STD      := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests
+STD      := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -Ibuild/guest
 COMPILE   = $(CC) $(STD) $(WARN) $(PKG_C) $(CFLAGS) $(SANFLAGS) -MMD -MP
 
 # ---- what is built from what ----
 
 LIB_SRC  := $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
+
+# The sandbox is its own static program: kernel, runtime, union file system, guest.
+# It is never built with a sanitizer: they would claim the guest's address space.
+S        := build/sandbox
+GUEST    := build/guest
+SBX_SRC  := $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c) src/sandbox/wire.c src/sandbox/program.c \
+	$(filter-out src/rootfs/tar%,$(wildcard src/rootfs/*.c)) \
+	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c map.c)
+SBX_OBJ  := $(SBX_SRC:%.c=$(S)/%.o)
+SANDBOX  := build/bin/sockerless-sandbox
 TEST_SRC := $(wildcard tests/unit/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
@@ -33,7 +43,24 @@ C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbo
 .PHONY: all test test-unit check format format-check lint headers deps clean help
 .DELETE_ON_ERROR:
 
-all: $(B)/libsockerless.a ## build everything
+all: $(B)/libsockerless.a $(SANDBOX) $(B)/bin/sandbox-run ## build everything
+
+guest $(GUEST)/applets.inc $(GUEST)/libguest.a: ## the guest's userland (cached by content)
+	@$(MAKE) -s -f src/sandbox/guest/guest.mk GUEST_OUT=$(GUEST)
+
+$(B)/src/sandbox/program.o $(S)/src/sandbox/program.o: $(GUEST)/applets.inc
+
+$(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a
+	@mkdir -p $(@D)
+	$(CC) -static -O2 -g $^ -o $@ -lm
+
+$(S)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -O2 -g -fno-strict-aliasing -fstack-clash-protection -MMD -MP -c $< -o $@
+
+$(B)/bin/%: $(B)/tests/support/%.o $(B)/libsockerless.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread
 
 $(B)/libsockerless.a: $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
@@ -45,7 +72,7 @@ $(B)/%.o: %.c
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
--include $(LIB_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(SBX_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
 .PRECIOUS: $(B)/tests/unit/%.o
 
 # ---- tests ----

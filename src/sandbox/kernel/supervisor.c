@@ -1,0 +1,553 @@
+#include "sandbox/kernel/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sandbox/kernel/view.h"
+#include "util/alloc.h"
+#include "util/list.h"
+
+/* A process that the daemon asked for. */
+struct spawned {
+	struct list link;
+	uint64_t tag;
+	pid_t pid;
+	int report_fd;       /* -1: told */
+	bool is_main, has_started;
+	struct proc_slot *slot;
+};
+
+static struct {
+	struct container container;
+	struct wire_message setup_message; /* setup's strings point into it */
+	struct wire_setup setup;
+	bool is_set_up;
+	int sock, broker_sock, signal_fd;
+	struct list spawned;
+} sv;
+
+static void tell(uint32_t type, uint64_t tag, struct buf *fields)
+{
+	if (wire_send(sv.sock, type, tag, fields, NULL, 0) < 0 && type != WIRE_DONE)
+		exit(1); /* the daemon is gone: the kernel of on_daemon_gone runs at EOF */
+	buf_done(fields);
+}
+
+static void tell_done(uint64_t tag, int error)
+{
+	struct buf b;
+
+	buf_init(&b, WIRE_MAX_BYTES);
+	wire_put_u32(&b, (uint32_t)-error);
+	tell(WIRE_DONE, tag, &b);
+}
+
+/* ---- the end ---- */
+
+static void kill_one(void *arg, pid_t pid)
+{
+	(void)arg;
+	kill(pid, SIGKILL);
+}
+
+/* Until nothing is left: what a dying process forked comes to us as well. */
+static void kill_everything(void)
+{
+	for (;;) {
+		descent_each(getpid(), false, kill_one, NULL);
+		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
+			return;
+	}
+}
+
+static void tell_exited(struct spawned *p, int status)
+{
+	struct buf b;
+
+	buf_init(&b, WIRE_MAX_BYTES);
+	wire_put_u32(&b, (uint32_t)status);
+	wire_put_u32(&b, p->is_main ? WIRE_EXIT_MAIN : 0);
+	tell(WIRE_EXITED, p->tag, &b);
+}
+
+static _Noreturn void end_container(struct spawned *main_process, int status)
+{
+	kill_everything();
+	list_for_each(it, &sv.spawned) {
+		struct spawned *p = container_of(it, struct spawned, link);
+
+		if (p != main_process && p->has_started)
+			tell_exited(p, SIGKILL);
+	}
+	tell_exited(main_process, status);
+	exit(0);
+}
+
+/* ---- setup ---- */
+
+static int open_device(const char *path, int flags)
+{
+	return fd_to_floor(open(path, flags | O_CLOEXEC | O_NOCTTY));
+}
+
+static int make_broker(void)
+{
+	int pair[2], on = 1;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	sv.broker_sock = fd_to_floor(pair[0]);
+	sv.container.broker_fd = fd_to_floor(pair[1]);
+	return 0;
+}
+
+static int set_up(struct wire_message *m)
+{
+	struct wire_reader r = { .data = m->data, .len = m->len };
+	struct container *c = &sv.container;
+	int err = wire_get_setup(&r, &sv.setup);
+
+	if (err < 0)
+		return err;
+	if (m->nfds < 1)
+		return -EPROTO;
+	for (size_t i = 0; i < m->nfds; i++)
+		m->fds[i] = fd_to_floor(m->fds[i]);
+	c->table = mmap(NULL, sizeof(*c->table), PROT_READ | PROT_WRITE, MAP_SHARED, m->fds[0], 0);
+	if (c->table == MAP_FAILED)
+		return -errno;
+	c->setup = &sv.setup;
+	c->null_fd = open_device("/dev/null", O_RDWR);
+	c->zero_fd = open_device("/dev/zero", O_RDWR);
+	c->full_fd = open_device("/dev/full", O_RDWR);
+	c->urandom_fd = open_device("/dev/urandom", O_RDONLY);
+	c->boot_ns = (uint64_t)time(NULL) * 1000000000u;
+	if (c->null_fd < 0)
+		return -ENODEV;
+	err = make_broker();
+	return err < 0 ? err : container_open_view(c, &sv.setup, m->fds + 1, m->nfds - 1);
+}
+
+static void on_setup(struct wire_message *m)
+{
+	struct buf b;
+	int err;
+
+	sv.setup_message = *m; /* kept for the container's life */
+	err = sv.is_set_up ? -EALREADY : set_up(&sv.setup_message);
+	sv.is_set_up = sv.is_set_up || err == 0;
+	buf_init(&b, WIRE_MAX_BYTES);
+	wire_put_u32(&b, (uint32_t)-err);
+	wire_put_str(&b, err ? strerror(-err) : "");
+	wire_put_u32(&b, (uint32_t)getpid());
+	wire_put_u32(&b, 0);
+	wire_put_u64(&b, 0);
+	tell(WIRE_READY, m->tag, &b);
+}
+
+/* ---- processes ---- */
+
+static void tell_started(struct spawned *p, int error, const char *message)
+{
+	struct buf b;
+
+	buf_init(&b, WIRE_MAX_BYTES);
+	wire_put_u32(&b, (uint32_t)-error);
+	wire_put_str(&b, message);
+	wire_put_u32(&b, p->slot ? (uint32_t)p->slot->vpid : 0);
+	wire_put_u32(&b, (uint32_t)p->pid);
+	tell(WIRE_STARTED, p->tag, &b);
+	p->has_started = error == 0;
+}
+
+static void on_report(struct spawned *p)
+{
+	struct {
+		int32_t error;
+		char message[240];
+	} rep = { .error = -EIO, .message = "the process died before it could start" };
+
+	(void)!read(p->report_fd, &rep, sizeof(rep));
+	rep.message[sizeof(rep.message) - 1] = '\0';
+	close(p->report_fd);
+	p->report_fd = -1;
+	tell_started(p, rep.error, rep.error ? rep.message : "");
+}
+
+static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, struct proc_slot *slot,
+				 int report_fd)
+{
+	struct worker_start start = {
+		.container = &sv.container,
+		.spawn = s,
+		.vpid = (uint32_t)slot->vpid,
+		.slot = slot,
+		.report_fd = fd_to_floor(report_fd),
+	};
+	sigset_t none;
+
+	for (int i = 0; i < 3; i++)
+		start.stdio[i] = m->fds[s->tty ? 0 : i];
+	close(sv.sock);
+	close(sv.broker_sock);
+	close(sv.signal_fd);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	worker_main(&start);
+}
+
+static int start_process(struct wire_message *m, const struct wire_spawn *s, struct spawned *p)
+{
+	int report[2];
+
+	if (!sv.is_set_up)
+		return -ENOTCONN;
+	if (!s->argv || !s->argv[0] || m->nfds < (s->tty ? 1u : 3u))
+		return -EPROTO;
+	p->slot = proctable_claim();
+	if (!p->slot)
+		return -EAGAIN;
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -errno;
+	p->report_fd = fd_to_floor(report[0]);
+	p->pid = fork();
+	if (p->pid == 0)
+		run_worker(s, m, p->slot, report[1]);
+	close(report[1]);
+	if (p->pid < 0)
+		return -errno;
+	p->slot->host_pid = p->pid;
+	return 0;
+}
+
+static void on_spawn(struct wire_message *m)
+{
+	struct wire_reader r = { .data = m->data, .len = m->len };
+	struct spawned *p = xnew(struct spawned);
+	struct wire_spawn s = { 0 };
+	int err = wire_get_spawn(&r, &s);
+
+	p->tag = m->tag;
+	p->report_fd = -1;
+	if (err == 0) {
+		p->is_main = s.is_main;
+		err = start_process(m, &s, p);
+	}
+	wire_spawn_done(&s);
+	list_append(&sv.spawned, &p->link);
+	if (err < 0) {
+		tell_started(p, err, strerror(-err));
+		proctable_release(p->slot);
+		list_remove(&p->link);
+		free(p);
+	}
+}
+
+static struct spawned *spawned_by(pid_t pid, uint64_t tag)
+{
+	list_for_each(it, &sv.spawned) {
+		struct spawned *p = container_of(it, struct spawned, link);
+
+		if (pid ? p->pid == pid : tag ? p->tag == tag : p->is_main)
+			return p;
+	}
+	return NULL;
+}
+
+static void on_child(pid_t pid, int status)
+{
+	struct spawned *p = spawned_by(pid, 0);
+	bool has_started;
+
+	if (p && p->report_fd >= 0)
+		on_report(p);
+	if (p && p->is_main && p->has_started)
+		end_container(p, status);
+	proctable_release(p ? p->slot : proctable_find_host(pid));
+	if (!p)
+		return;
+	has_started = p->has_started;
+	if (has_started)
+		tell_exited(p, status);
+	list_remove(&p->link);
+	if (p->is_main) { /* never started: nothing else can be here */
+		kill_everything();
+		exit(0);
+	}
+	free(p);
+}
+
+static void reap(void)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	(void)!read(sv.signal_fd, &info, sizeof(info));
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		on_child(pid, status);
+}
+
+/* ---- signals and pause from outside ---- */
+
+struct sender { int signo; };
+
+static void signal_below(void *arg, pid_t pid)
+{
+	kill(pid, ((struct sender *)arg)->signo);
+}
+
+static void on_signal(struct wire_message *m)
+{
+	struct wire_reader r = { .data = m->data, .len = m->len };
+	uint64_t tag = wire_get_u64(&r);
+	int signo = (int)wire_get_u32(&r);
+	uint32_t flags = wire_get_u32(&r);
+	struct spawned *p = spawned_by(0, tag);
+	struct sender s = { signo };
+
+	if (r.failed || signo < 0 || signo > 64) {
+		tell_done(m->tag, -EINVAL);
+		return;
+	}
+	if (flags & WIRE_SIGNAL_ALL) {
+		descent_each(getpid(), false, signal_below, &s);
+		tell_done(m->tag, 0);
+		return;
+	}
+	if (!p || p->pid <= 0) {
+		tell_done(m->tag, -ESRCH);
+		return;
+	}
+	/* From outside pid 1 does feel KILL and STOP; the rest only with a handler. */
+	if (p->slot->vpid != 1 || signo == SIGKILL || signo == SIGSTOP || signo == SIGCONT ||
+	    (signo && (p->slot->handled >> (signo - 1) & 1)))
+		kill(p->pid, signo);
+	tell_done(m->tag, 0);
+}
+
+/* Parents stop first and go on last: no shell ever sees a stopped child. */
+static void on_pause(struct wire_message *m, bool is_pause)
+{
+	struct sender s = { is_pause ? SIGSTOP : SIGCONT };
+
+	sv.container.table->is_paused = is_pause;
+	descent_each(getpid(), !is_pause, signal_below, &s);
+	tell_done(m->tag, 0);
+}
+
+/* ---- looking ---- */
+
+static uint64_t cpu_ns_of(pid_t pid)
+{
+	char path[48], text[512], *p;
+	unsigned long user = 0, system = 0;
+	int fd;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	if (p)
+		(void)!sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+	return (user + system) * (1000000000u / (unsigned long)sysconf(_SC_CLK_TCK));
+}
+
+static void describe(const struct proc_slot *s, struct wire_process *out)
+{
+	size_t n = s->cmdline_len < sizeof(out->cmdline) ? s->cmdline_len : sizeof(out->cmdline) - 1;
+
+	*out = (struct wire_process){
+		.vpid = (uint32_t)s->vpid,
+		.ppid = s->ppid <= 0 ? 0 : (uint32_t)s->ppid,
+		.pgid = (uint32_t)s->pgid,
+		.sid = (uint32_t)s->sid,
+		.uid = s->euid,
+		.gid = s->egid,
+		.host_pid = (uint32_t)s->host_pid,
+		.start_ns = s->start_ns,
+		.cpu_ns = cpu_ns_of(s->host_pid),
+		.rss_bytes = (uint64_t)s->memory_pages * 65536,
+		.vsz_bytes = (uint64_t)s->memory_pages * 65536,
+		.state = s->is_sleeping ? 'S' : 'R',
+		.tty = s->tty,
+	};
+	memcpy(out->comm, s->comm, sizeof(out->comm) - 1);
+	memcpy(out->cmdline, s->cmdline, n);
+	for (size_t i = 0; i + 1 < n; i++)
+		if (out->cmdline[i] == '\0')
+			out->cmdline[i] = ' ';
+}
+
+static void on_top(struct wire_message *m)
+{
+	struct proctable *t = sv.container.table;
+	struct wire_process one;
+	struct buf b, rows;
+	uint32_t n = 0;
+
+	buf_init(&b, WIRE_MAX_BYTES);
+	buf_init(&rows, WIRE_MAX_BYTES);
+	for (size_t i = 0; t && i < PROCTABLE_SLOTS; i++) {
+		if (t->slots[i].state == PROC_FREE || t->slots[i].host_pid <= 0)
+			continue;
+		describe(&t->slots[i], &one);
+		buf_append(&rows, &one, sizeof(one));
+		n++;
+	}
+	wire_put_u32(&b, n);
+	if (rows.len)
+		buf_append(&b, rows.data, rows.len);
+	buf_done(&rows);
+	tell(WIRE_PROCESSES, m->tag, &b);
+}
+
+static void on_stats(struct wire_message *m)
+{
+	struct proctable *t = sv.container.table;
+	uint64_t cpu = 0, memory = 0;
+	uint32_t n = 0;
+	struct buf b;
+
+	for (size_t i = 0; t && i < PROCTABLE_SLOTS; i++) {
+		if (t->slots[i].state == PROC_FREE || t->slots[i].host_pid <= 0)
+			continue;
+		cpu += cpu_ns_of(t->slots[i].host_pid);
+		memory += (uint64_t)t->slots[i].memory_pages * 65536;
+		n++;
+	}
+	buf_init(&b, WIRE_MAX_BYTES);
+	wire_put_u64(&b, cpu);
+	wire_put_u64(&b, 0);
+	wire_put_u64(&b, memory);
+	wire_put_u64(&b, memory);
+	wire_put_u32(&b, n);
+	tell(WIRE_FIGURES, m->tag, &b);
+}
+
+/* ---- the loop ---- */
+
+/* True: the message now belongs to the handler. */
+static bool dispatch(struct wire_message *m)
+{
+	switch (m->type) {
+	case WIRE_SETUP:
+		on_setup(m);
+		return true;
+	case WIRE_SPAWN:
+		on_spawn(m);
+		return false;
+	case WIRE_SIGNAL:
+		on_signal(m);
+		return false;
+	case WIRE_PAUSE:
+	case WIRE_UNPAUSE:
+		on_pause(m, m->type == WIRE_PAUSE);
+		return false;
+	case WIRE_TOP:
+		on_top(m);
+		return false;
+	case WIRE_STATS:
+		on_stats(m);
+		return false;
+	default:
+		return false;
+	}
+}
+
+static void on_daemon(void)
+{
+	struct wire_message m;
+	int r = wire_recv(sv.sock, &m);
+
+	if (r == -EINTR || r == -EAGAIN)
+		return;
+	if (r <= 0) { /* the daemon is gone, or this is not our protocol */
+		kill_everything();
+		exit(0);
+	}
+	if (!dispatch(&m))
+		wire_message_done(&m);
+}
+
+static int make_signal_fd(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	return fd_to_floor(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+static size_t collect(struct pollfd *fds, struct spawned **who, size_t max)
+{
+	size_t n = 0;
+
+	fds[n++] = (struct pollfd){ sv.sock, POLLIN, 0 };
+	fds[n++] = (struct pollfd){ sv.signal_fd, POLLIN, 0 };
+	fds[n++] = (struct pollfd){ sv.broker_sock, POLLIN, 0 };
+	list_for_each(it, &sv.spawned) {
+		struct spawned *p = container_of(it, struct spawned, link);
+
+		if (p->report_fd < 0 || n == max)
+			continue;
+		who[n] = p;
+		fds[n++] = (struct pollfd){ p->report_fd, POLLIN, 0 };
+	}
+	return n;
+}
+
+void supervisor_main(int sock, const char *id)
+{
+	struct pollfd fds[256];
+	struct spawned *who[256];
+
+	list_init(&sv.spawned);
+	snprintf(sv.container.id, sizeof(sv.container.id), "%s", id);
+	self.container = &sv.container;
+	rootfs_set_fd_floor(FD_GUEST_MAX);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	prctl(PR_SET_NAME, "supervisor");
+	setsid();
+	sv.sock = fd_to_floor(sock);
+	sv.broker_sock = -1;
+	sv.signal_fd = make_signal_fd();
+	for (;;) {
+		size_t n = collect(fds, who, 256);
+
+		if (poll(fds, n, -1) < 0)
+			continue;
+		/* Starts are told before ends, wishes come last. */
+		for (size_t i = 3; i < n; i++)
+			if (fds[i].revents)
+				on_report(who[i]);
+		if (fds[1].revents)
+			reap();
+		if (fds[2].revents)
+			broker_serve(&sv.container, sv.broker_sock);
+		if (fds[0].revents)
+			on_daemon();
+	}
+}

@@ -1,0 +1,91 @@
+/* Runs one command in a sandbox without a daemon: what the sandbox's own tests use.
+ *
+ *   sandbox-run [-t] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
+ *
+ * Standard streams are the command's own; exits with its exit code. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/client.h"
+
+static int result = 125;
+static struct sandbox *sandbox;
+static struct sandbox_container *container;
+
+static void on_ready(void *ctx, const struct sandbox_ready *ready)
+{
+	(void)ctx;
+	if (ready->error)
+		fprintf(stderr, "sandbox-run: setup: %s\n", ready->message);
+}
+
+static void finish(void)
+{
+	sandbox_container_free(container);
+	sandbox_stop(sandbox, NULL, NULL);
+}
+
+static void on_started(void *ctx, const struct sandbox_started *started)
+{
+	(void)ctx;
+	if (!started->error)
+		return;
+	fprintf(stderr, "sandbox-run: %s\n", started->message);
+	result = started->error == -2 ? 127 : 126;
+	finish();
+}
+
+static void on_exited(void *ctx, int status, uint32_t flags)
+{
+	(void)ctx, (void)flags;
+	result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	finish();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct sandbox_process_events events = { on_started, on_exited };
+	const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=xterm", NULL };
+	struct wire_mount mounts[] = {
+		{ .kind = 0, .target = "/", .has_lower = true, .has_upper = true },
+		{ .kind = 3, .target = "/proc", .which = "proc" },
+		{ .kind = 3, .target = "/dev", .which = "dev" },
+	};
+	struct wire_setup setup = { .id = "test", .hostname = "sandbox", .mounts = mounts, .nmounts = 3 };
+	struct wire_spawn spawn = { .is_main = true, .env = env, .cwd = "/" };
+	struct sandbox_options options = { 0 };
+	struct error err = { 0 };
+	uint64_t tag;
+	int fds[3] = { 0, 1, 2 }, c;
+
+	while ((c = getopt(argc, argv, "+tu:w:")) != -1) {
+		if (c == 't')
+			spawn.tty = true;
+		else if (c == 'u')
+			spawn.uid = spawn.gid = (uint32_t)atoi(optarg);
+		else if (c == 'w')
+			spawn.cwd = optarg;
+		else
+			return 2;
+	}
+	if (argc - optind < 4)
+		return 2;
+	options.program = argv[optind];
+	int dirs[2] = { open(argv[optind + 1], O_PATH | O_DIRECTORY | O_CLOEXEC),
+			open(argv[optind + 2], O_PATH | O_DIRECTORY | O_CLOEXEC) };
+
+	spawn.argv = (const char *const *)argv + optind + 3;
+	if (sandbox_start(uv_default_loop(), &options, &sandbox, &err) < 0 ||
+	    sandbox_container_new(sandbox, "test", NULL, NULL, &container, &err) < 0 ||
+	    sandbox_container_setup(container, &setup, dirs, 2, on_ready, NULL, &err) < 0 ||
+	    sandbox_container_spawn(container, &spawn, fds, spawn.tty ? 1 : 3, &events, NULL, &tag, &err) < 0) {
+		fprintf(stderr, "sandbox-run: %s\n", err.message);
+		return 125;
+	}
+	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+	return result;
+}
