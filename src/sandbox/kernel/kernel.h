@@ -106,7 +106,6 @@ void signal_exec(void);       /* handlers back to default, ignored ones stay */
 void signal_fork_child(void);
 /* Runs what is pending. True when an interrupted call may be made again. */
 bool signal_deliver(void);
-void signal_send_self(int signo); /* as tgkill(self) by the guest */
 long broker_call(const struct broker_request *req, struct broker_reply *ret, int *fds, int nfds);
 
 /* ---- file descriptors (fdtable.c) ---- */

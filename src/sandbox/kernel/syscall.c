@@ -16,7 +16,8 @@
 #include "sandbox/kernel/syscalls.def"
 #undef SYSCALL
 
-enum { SYSCALLS_MAX = 600 };
+/* musl's x32 headers set this bit in every number. */
+enum { SYSCALLS_MAX = 600, X32_BIT = 0x40000000 };
 
 static const sys_fn table[SYSCALLS_MAX] = {
 #define SYSCALL(number, name) [number] = sys_##name,
@@ -49,6 +50,7 @@ int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	const uint64_t args[6] = { a, b, c, d, e, f };
 	int64_t r;
 
+	n &= ~(uint32_t)X32_BIT;
 	do {
 		r = n < SYSCALLS_MAX && table[n] ? table[n](args) : -ENOSYS;
 		if (!signal_is_pending())

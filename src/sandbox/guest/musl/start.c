@@ -2,15 +2,17 @@
  * memory above the initial one, so that they are not on the guest's stack. */
 void __wasm_call_ctors(void);
 int __main_argc_argv(int argc, char **argv);
-int __libc_start_main(int (*main)(int, char **), int argc, char **argv,
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
 		      void (*init)(void), void (*fini)(void), void (*ld_fini)(void));
 
 static void nothing(void)
 {
 }
 
-static int entry(int argc, char **argv)
+/* libc calls with three arguments, and a call's type is checked. */
+static int entry(int argc, char **argv, char **envp)
 {
+	(void)envp;
 	__wasm_call_ctors();
 	return __main_argc_argv(argc, argv);
 }
