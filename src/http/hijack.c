@@ -1,0 +1,236 @@
+/* Hijacked connections: microhttpd answers 101, then the socket is ours, on
+ * libuv, in both directions. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http/internal.h"
+#include "util/alloc.h"
+
+struct hijack {
+	struct stream base;
+	struct list link;
+	struct http_server *server;
+	uv_pipe_t pipe;
+	char *early;              /* bytes that came with the head */
+	size_t early_len;
+	uv_idle_t early_idle;
+	bool is_ended, is_closing, was_full, is_reading;
+	unsigned handles, writes;
+	char buffer[65536];
+};
+
+struct write_op {
+	uv_write_t req;
+	struct hijack *hijack;
+	char data[];
+};
+
+static struct hijack *of(const struct stream *s)
+{
+	return container_of(s, struct hijack, base);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct hijack *h = handle->data;
+
+	if (--h->handles > 0)
+		return;
+	if (h->base.events && h->base.events->on_close)
+		h->base.events->on_close(h->base.arg);
+	list_remove(&h->link);
+	free(h->early);
+	free(h);
+}
+
+static void close_hijack(struct hijack *h)
+{
+	if (h->is_closing)
+		return;
+	h->is_closing = true;
+	uv_close((uv_handle_t *)&h->pipe, on_handle_closed);
+	uv_close((uv_handle_t *)&h->early_idle, on_handle_closed);
+}
+
+static void maybe_finish(struct hijack *h)
+{
+	if (h->is_ended && h->writes == 0)
+		close_hijack(h);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+	struct write_op *op = container_of(req, struct write_op, req);
+	struct hijack *h = op->hijack;
+
+	free(op);
+	h->writes--;
+	if (status < 0) {
+		close_hijack(h);
+		return;
+	}
+	if (h->was_full && uv_stream_get_write_queue_size((uv_stream_t *)&h->pipe) < STREAM_LOW) {
+		h->was_full = false;
+		if (h->base.events && h->base.events->on_drain)
+			h->base.events->on_drain(h->base.arg);
+	}
+	maybe_finish(h);
+}
+
+static int hj_write(struct stream *s, const void *data, size_t len)
+{
+	struct hijack *h = of(s);
+	struct write_op *op;
+	uv_buf_t buf;
+
+	if (h->is_closing || h->is_ended)
+		return -EPIPE;
+	if (len == 0)
+		return 0;
+	op = xmalloc(sizeof(*op) + len);
+	op->hijack = h;
+	memcpy(op->data, data, len);
+	buf = uv_buf_init(op->data, (unsigned)len);
+	h->writes++;
+	if (uv_write(&op->req, (uv_stream_t *)&h->pipe, &buf, 1, on_written) < 0) {
+		h->writes--;
+		free(op);
+		close_hijack(h);
+		return -EPIPE;
+	}
+	if (uv_stream_get_write_queue_size((uv_stream_t *)&h->pipe) > STREAM_HIGH)
+		h->was_full = true;
+	return 0;
+}
+
+static size_t hj_queued(const struct stream *s)
+{
+	return uv_stream_get_write_queue_size((const uv_stream_t *)&of(s)->pipe);
+}
+
+static void hj_end(struct stream *s)
+{
+	of(s)->is_ended = true;
+	maybe_finish(of(s));
+}
+
+static void hj_abort(struct stream *s)
+{
+	close_hijack(of(s));
+}
+
+static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+{
+	struct hijack *h = handle->data;
+
+	(void)size;
+	*buf = uv_buf_init(h->buffer, sizeof(h->buffer));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct hijack *h = stream->data;
+
+	if (n > 0) {
+		if (h->base.events && h->base.events->on_data)
+			h->base.events->on_data(h->base.arg, buf->base, (size_t)n);
+		return;
+	}
+	if (n == 0)
+		return;
+	uv_read_stop(stream);
+	if (n == UV_EOF && h->base.events && h->base.events->on_eof)
+		h->base.events->on_eof(h->base.arg);
+	else if (n != UV_EOF)
+		close_hijack(h);
+}
+
+static void on_early(uv_idle_t *idle)
+{
+	struct hijack *h = idle->data;
+	char *early = h->early;
+
+	uv_idle_stop(idle);
+	h->early = NULL;
+	if (early && h->base.events && h->base.events->on_data)
+		h->base.events->on_data(h->base.arg, early, h->early_len);
+	free(early);
+	if (h->is_reading && !h->is_closing)
+		uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read);
+}
+
+static void hj_read_start(struct stream *s)
+{
+	struct hijack *h = of(s);
+
+	h->is_reading = true;
+	if (h->is_closing)
+		return;
+	if (h->early)
+		uv_idle_start(&h->early_idle, on_early);
+	else
+		uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read);
+}
+
+static void hj_read_stop(struct stream *s)
+{
+	struct hijack *h = of(s);
+
+	h->is_reading = false;
+	uv_idle_stop(&h->early_idle);
+	if (!h->is_closing)
+		uv_read_stop((uv_stream_t *)&h->pipe);
+}
+
+static const struct stream_ops ops = {
+	.write = hj_write,
+	.queued = hj_queued,
+	.end = hj_end,
+	.abort = hj_abort,
+	.read_start = hj_read_start,
+	.read_stop = hj_read_stop,
+};
+
+static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, const char *extra_in, size_t extra_len,
+		       MHD_socket sock, struct MHD_UpgradeResponseHandle *urh)
+{
+	struct request *req = cls;
+	struct http_server *s = req->server;
+	struct hijack *h = xnew(struct hijack);
+	int fd = fcntl(sock, F_DUPFD_CLOEXEC, 3);
+
+	(void)mhd, (void)con_cls;
+	h->base.ops = &ops;
+	h->server = s;
+	h->handles = 2;
+	list_append(&s->hijacks, &h->link);
+	if (extra_len) {
+		h->early = xmalloc(extra_len);
+		h->early_len = extra_len;
+		memcpy(h->early, extra_in, extra_len);
+	}
+	uv_pipe_init(s->config.loop, &h->pipe, 0);
+	uv_idle_init(s->config.loop, &h->early_idle);
+	h->pipe.data = h->early_idle.data = h;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	uv_pipe_open(&h->pipe, fd);
+	s->counters.hijacked++;
+	MHD_upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
+	server_kick(s);
+	req->hijack_ready(req->hijack_arg, &h->base);
+	req->hijack_ready = NULL;
+}
+
+struct MHD_Response *hijack_response(struct request *req)
+{
+	return MHD_create_response_for_upgrade(on_upgrade, req);
+}
+
+void hijack_close_all(struct http_server *s)
+{
+	list_for_each(it, &s->hijacks)
+		close_hijack(container_of(it, struct hijack, link));
+}

@@ -1,0 +1,215 @@
+/* A request: what came, and the handler's questions about it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/internal.h"
+#include "util/alloc.h"
+
+struct request *request_new(struct http_server *s, const char *target)
+{
+	struct request *req = xnew(struct request);
+
+	req->server = s;
+	req->target = xstrdup(target);
+	req->version = API_VERSION_MAX;
+	buf_init(&req->body, s->config.limits.max_json_bytes);
+	list_append(&s->requests, &req->link);
+	return req;
+}
+
+static void add_query(struct request *req, const char *text, size_t n)
+{
+	const char *eq = memchr(text, '=', n);
+	size_t nk = eq ? (size_t)(eq - text) : n;
+
+	if (n == 0 || req->nqueries >= 256)
+		return;
+	req->queries = xrealloc(req->queries, (req->nqueries + 1) * sizeof(*req->queries));
+	req->queries[req->nqueries].key = http_decode(text, nk, true);
+	req->queries[req->nqueries].value = eq ? http_decode(eq + 1, n - nk - 1, true) : xstrdup("");
+	req->nqueries++;
+}
+
+/* "/v1.43/containers/json?all=1": version, path and query. */
+void request_parse_target(struct request *req)
+{
+	const char *p = req->target, *query = strchr(p, '?');
+	unsigned major, minor;
+	int used = 0;
+	size_t n;
+
+	if (sscanf(p, "/v%u.%u%n", &major, &minor, &used) == 2 && p[used] == '/' && major < 100 && minor < 1000) {
+		req->version = API_VERSION((int)major, (int)minor);
+		p += used;
+	} else {
+		used = 0;
+	}
+	n = query ? (size_t)(query - p) : strlen(p);
+	req->path = xstrndup(p, n);
+	while (query) {
+		query++;
+		n = strcspn(query, "&");
+		add_query(req, query, n);
+		query = query[n] == '&' ? query + n : NULL;
+	}
+}
+
+void request_maybe_free(struct request *req)
+{
+	if (!req->is_complete || (req->was_called && !req->is_answered) || req->is_waiting_for_gate)
+		return;
+	list_remove(&req->link);
+	for (size_t i = 0; i < req->nqueries; i++) {
+		free(req->queries[i].key);
+		free(req->queries[i].value);
+	}
+	for (size_t i = 0; i < req->nheaders; i++) {
+		free(req->headers[i].name);
+		free(req->headers[i].value);
+	}
+	if (req->response)
+		MHD_destroy_response(req->response);
+	route_match_done(&req->match);
+	json_decref(req->json);
+	buf_done(&req->body);
+	free(req->queries);
+	free(req->target);
+	free(req->method);
+	free(req->path);
+	free(req);
+}
+
+void request_resume(struct request *req)
+{
+	if (!req->is_suspended || req->is_complete)
+		return;
+	req->is_suspended = false;
+	MHD_resume_connection(req->mhd);
+	server_kick(req->server);
+}
+
+void request_set_gone(struct request *req)
+{
+	void (*gone)(void *arg) = req->gone;
+
+	if (req->is_gone)
+		return;
+	req->is_gone = true;
+	req->gone = NULL;
+	if (gone && !req->is_answered)
+		gone(req->gone_arg);
+	if (req->on_end && !req->is_body_done) {
+		req->is_body_done = true;
+		req->on_end(req->body_arg, -EPIPE);
+	}
+}
+
+const struct route *request_route(const struct request *req) { return req->match.route; }
+const char *request_method(const struct request *req) { return req->method; }
+const char *request_path(const struct request *req) { return req->path; }
+int request_api_version(const struct request *req) { return req->version; }
+void *request_context(const struct request *req) { return req->server->config.context; }
+json_t *request_json(const struct request *req) { return req->json; }
+
+const char *request_param(const struct request *req, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < req->match.nparams; i++) {
+		const char *key = req->match.names[i];
+
+		if (strncmp(key, name, n) == 0 && (key[n] == '}' || key[n] == '.'))
+			return req->match.values[i];
+	}
+	return "";
+}
+
+size_t request_query_count(const struct request *req, const char *key)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < req->nqueries; i++)
+		count += strcmp(req->queries[i].key, key) == 0;
+	return count;
+}
+
+const char *request_query_nth(const struct request *req, const char *key, size_t n)
+{
+	for (size_t i = 0; i < req->nqueries; i++)
+		if (strcmp(req->queries[i].key, key) == 0 && n-- == 0)
+			return req->queries[i].value;
+	return NULL;
+}
+
+const char *request_query(const struct request *req, const char *key)
+{
+	return request_query_nth(req, key, 0);
+}
+
+bool request_query_bool(const struct request *req, const char *key)
+{
+	return request_query_bool_default(req, key, false);
+}
+
+bool request_query_bool_default(const struct request *req, const char *key, bool value)
+{
+	static const char *const negative[] = { "", "0", "no", "false", "none" };
+	const char *text = request_query(req, key);
+
+	if (!text)
+		return value;
+	for (size_t i = 0; i < sizeof(negative) / sizeof(negative[0]); i++)
+		if (strcasecmp(text, negative[i]) == 0)
+			return false;
+	return true;
+}
+
+int request_query_int(const struct request *req, const char *key, int64_t value, int64_t *ret, struct error *err)
+{
+	const char *text = request_query(req, key);
+	char *end;
+
+	if (!text || !*text) {
+		*ret = value;
+		return 0;
+	}
+	errno = 0;
+	*ret = strtoll(text, &end, 10);
+	if (*end || errno)
+		return error_set_class(err, ERROR_INVALID, "strconv.Atoi: parsing \"%.100s\": %s", text,
+				       errno ? "value out of range" : "invalid syntax");
+	return 0;
+}
+
+const char *request_header(const struct request *req, const char *name)
+{
+	return req->is_complete ? NULL : MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
+}
+
+void request_body_start(struct request *req, void (*on_data)(void *arg, const void *data, size_t len),
+			void (*on_end)(void *arg, int result), void *arg)
+{
+	req->on_data = on_data;
+	req->on_end = on_end;
+	req->body_arg = arg;
+}
+
+void request_body_pause(struct request *req)
+{
+	req->is_body_paused = true;
+}
+
+void request_body_resume(struct request *req)
+{
+	req->is_body_paused = false;
+	request_resume(req);
+}
+
+void request_on_gone(struct request *req, void (*gone)(void *arg), void *arg)
+{
+	req->gone = gone;
+	req->gone_arg = arg;
+}

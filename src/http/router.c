@@ -1,0 +1,138 @@
+/* The look-up over the route table: linear over a few dozen rows, each
+ * compared segment by segment. Percent-encoding is undone after the split, so
+ * an escaped slash stays inside its segment. */
+#include "http/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/internal.h"
+#include "util/alloc.h"
+#include "util/error.h"
+
+struct router {
+	const struct route *table;
+	route_handler *handlers;
+	size_t n;
+};
+
+int router_new(const struct route *table, size_t n, struct router **ret, struct error *err)
+{
+	struct router *r;
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(table[i].operation, table[k].operation) == 0 ||
+			    (strcmp(table[i].method, table[k].method) == 0 && strcmp(table[i].pattern, table[k].pattern) == 0))
+				return error_set(err, -EEXIST, "route %s is there twice", table[i].operation);
+		}
+	}
+	r = xnew(struct router);
+	r->table = table;
+	r->n = n;
+	r->handlers = xcalloc(n ? n : 1, sizeof(*r->handlers));
+	for (size_t i = 0; i < n; i++)
+		r->handlers[i] = table[i].handler;
+	*ret = r;
+	return 0;
+}
+
+void router_free(struct router *r)
+{
+	if (!r)
+		return;
+	free(r->handlers);
+	free(r);
+}
+
+int router_override(struct router *r, const char *operation, route_handler handler, struct error *err)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		if (strcmp(r->table[i].operation, operation) == 0) {
+			r->handlers[i] = handler;
+			return 0;
+		}
+	}
+	return error_set_class(err, ERROR_NOT_FOUND, "no such operation: %s", operation);
+}
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *http_decode(const char *text, size_t n, bool plus_is_space)
+{
+	char *out = xmalloc(n + 1);
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '%' && i + 2 < n && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+			out[k++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
+			i += 2;
+		} else {
+			out[k++] = text[i] == '+' && plus_is_space ? ' ' : text[i];
+		}
+	}
+	out[k] = '\0';
+	return out;
+}
+
+void route_match_done(struct route_match *m)
+{
+	for (size_t i = 0; i < m->nparams; i++)
+		free(m->values[i]);
+	m->nparams = 0;
+}
+
+/* A `{name...}` takes as much as the segments after it leave. */
+static bool match_pattern(const char *pattern, const char *path, struct route_match *m)
+{
+	while (*pattern == '/' && *path == '/') {
+		size_t np, ns;
+
+		pattern++, path++;
+		np = strcspn(pattern, "/");
+		ns = strcspn(path, "/");
+		if (*pattern == '{') {
+			bool is_long = np > 5 && strncmp(pattern + np - 4, "...}", 4) == 0;
+
+			if (is_long) {
+				size_t tail = strlen(pattern + np), all = strlen(path);
+
+				if (all <= tail)
+					return false;
+				ns = all - tail;
+			}
+			if (ns == 0 || m->nparams == ROUTE_MAX_PARAMS)
+				return false;
+			m->names[m->nparams] = pattern + 1;
+			m->values[m->nparams++] = http_decode(path, ns, false);
+		} else if (np != ns || strncmp(pattern, path, np) != 0) {
+			return false;
+		}
+		pattern += np;
+		path += ns;
+	}
+	return *pattern == '\0' && *path == '\0';
+}
+
+bool router_match(const struct router *r, const char *method, const char *raw_path, struct route_match *ret)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		if (strcmp(r->table[i].method, method) != 0)
+			continue;
+		memset(ret, 0, sizeof(*ret));
+		if (match_pattern(r->table[i].pattern, raw_path, ret)) {
+			ret->route = &r->table[i];
+			ret->handler = r->handlers[i];
+			return true;
+		}
+		route_match_done(ret);
+	}
+	return false;
+}
