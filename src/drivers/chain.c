@@ -1,0 +1,120 @@
+/* The dispatcher: asks one driver after the other until one takes it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/driver.h"
+#include "util/alloc.h"
+
+static bool is_routed(const struct driver *d, const struct container *c)
+{
+	return !c->runtime || strcmp(c->runtime, "auto") == 0 || strcmp(c->runtime, d->ops->name) == 0;
+}
+
+static int nobody(const struct container *c, struct error *err)
+{
+	return error_set_class(err, ERROR_INVALID, "no driver here can run this container (runtime %s)",
+			       c->runtime ? c->runtime : "auto");
+}
+
+int chain_exec_start(struct driver *first, struct container *c, const struct run_spec *spec, struct process_sink sink,
+		     struct driver_process **ret, struct error *err)
+{
+	for (struct driver *d = first; d; d = d->next) {
+		int r = DRIVER_DECLINED;
+
+		/* The driver that runs the container runs its execs. */
+		if (c->driver && strcmp(c->driver, d->ops->name) != 0)
+			continue;
+		if (d->ops->exec && d->ops->exec->start)
+			r = d->ops->exec->start(d, c, spec, sink, ret, err);
+		if (r != DRIVER_DECLINED)
+			return r;
+	}
+	return nobody(c, err);
+}
+
+int chain_lifecycle_start(struct driver *first, struct container *c, struct run_plan *plan, struct process_sink sink,
+			  struct driver_process **ret, struct error *err)
+{
+	for (struct driver *d = first; d; d = d->next) {
+		int r = DRIVER_DECLINED;
+
+		if (!is_routed(d, c))
+			continue;
+		if (d->ops->lifecycle && d->ops->lifecycle->start)
+			r = d->ops->lifecycle->start(d, c, plan, sink, ret, err);
+		if (r == DRIVER_DECLINED)
+			continue;
+		if (r == 0) {
+			free(c->driver);
+			c->driver = xstrdup(d->ops->name);
+		}
+		return r;
+	}
+	return nobody(c, err);
+}
+
+void chain_cleanup(struct driver *first, struct container *c)
+{
+	for (struct driver *d = first; d; d = d->next)
+		if (d->ops->lifecycle && d->ops->lifecycle->cleanup)
+			d->ops->lifecycle->cleanup(d, c, NULL);
+}
+
+void chain_free(struct driver *first)
+{
+	while (first) {
+		struct driver *next = first->next;
+
+		first->ops->free(first);
+		first = next;
+	}
+}
+
+static void free_vector(char **v)
+{
+	for (size_t i = 0; v && v[i]; i++)
+		free(v[i]);
+	free(v);
+}
+
+void run_spec_done(struct run_spec *spec)
+{
+	free_vector(spec->argv);
+	free_vector(spec->env);
+	free(spec->cwd);
+	free(spec->groups);
+	free(spec->rlimits);
+	program_done(&spec->program);
+	memset(spec, 0, sizeof(*spec));
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void run_plan_free(struct run_plan *plan)
+{
+	if (!plan)
+		return;
+	for (size_t i = 0; i < plan->nmounts; i++) {
+		struct run_mount *m = &plan->mounts[i];
+
+		free(m->target);
+		free(m->source);
+		free(m->which);
+		free(m->fd_name);
+		close_fd(m->lower_fd);
+		close_fd(m->upper_fd);
+		close_fd(m->fd);
+	}
+	free(plan->mounts);
+	free(plan->hostname);
+	free(plan->domainname);
+	run_spec_done(&plan->spec);
+	free(plan);
+}

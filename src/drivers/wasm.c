@@ -1,0 +1,584 @@
+#include "drivers/wasm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "sandbox/client.h"
+#include "util/alloc.h"
+
+#define STDIN_HIGH (1u << 20)
+
+struct wasm_driver {
+	struct driver base;
+	uv_loop_t *loop;
+	struct sandbox *sandbox;
+	struct map running; /* container id → its main process */
+};
+
+/* Output ends when every pipe has; only then the exit is told. */
+struct wasm_process {
+	struct driver_process base;
+	struct wasm_driver *driver;
+	struct sandbox_container *sandbox; /* the main process owns it */
+	char id[ID_LEN + 1];
+	uint64_t tag;
+	bool is_main, tty, has_exited, is_told, is_released, is_stdin_open, was_full, failed;
+	struct process_exit exit;
+	struct process_sink sink;
+	uv_pipe_t in, out[2];    /* a terminal: out[0] is the master, both ways */
+	bool is_open[3];         /* in, out[0], out[1] */
+	unsigned handles, writes;
+	char buffer[65536];
+};
+
+static struct wasm_process *of(struct driver_process *p)
+{
+	return (struct wasm_process *)p;
+}
+
+/* ---- the end of a process ---- */
+
+static void maybe_free(struct wasm_process *p)
+{
+	if (p->handles > 0 || !p->is_released || !p->is_told)
+		return;
+	if (p->is_main) {
+		if (map_get(&p->driver->running, p->id) == p)
+			map_remove(&p->driver->running, p->id);
+		sandbox_container_free(p->sandbox);
+	}
+	free(p);
+}
+
+static void on_pipe_closed(uv_handle_t *h)
+{
+	struct wasm_process *p = h->data;
+
+	p->handles--;
+	maybe_free(p);
+}
+
+static void close_pipe(struct wasm_process *p, int i)
+{
+	uv_pipe_t *pipe = i == 0 ? &p->in : &p->out[i - 1];
+
+	if (!p->is_open[i])
+		return;
+	p->is_open[i] = false;
+	uv_close((uv_handle_t *)pipe, on_pipe_closed);
+}
+
+static void tell_exit(struct wasm_process *p)
+{
+	if (p->is_told || !p->has_exited || p->is_open[1] || p->is_open[2])
+		return;
+	p->is_told = true;
+	close_pipe(p, 0);
+	if (!p->is_released)
+		p->sink.ops->exited(p->sink.arg, &p->exit);
+	maybe_free(p);
+}
+
+static void on_started(void *ctx, const struct sandbox_started *st)
+{
+	struct wasm_process *p = ctx;
+	struct error err = { 0 };
+
+	if (st->error == 0) {
+		if (!p->is_released)
+			p->sink.ops->started(p->sink.arg, st->host_pid);
+		return;
+	}
+	for (int i = 0; i < 3; i++)
+		close_pipe(p, i);
+	p->is_told = p->failed = true;
+	error_set_class(&err, ERROR_INVALID, "%s", st->message);
+	if (!p->is_released)
+		p->sink.ops->failed(p->sink.arg, st->error == -ENOENT ? 127 : 126, &err);
+	maybe_free(p);
+}
+
+static void on_exited(void *ctx, int status, uint32_t flags)
+{
+	struct wasm_process *p = ctx;
+
+	p->exit.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	p->exit.is_oom = flags & WIRE_EXIT_OOM;
+	p->has_exited = true;
+	/* An exec's orphan may hold its pipes open for ever: Docker waits for them, and so do we,
+	 * but a terminal's master ends by itself only when the last slave does. */
+	if (p->tty && p->is_open[1]) {
+		int n = 0, fd = -1;
+
+		uv_fileno((uv_handle_t *)&p->out[0], &fd);
+		if (fd < 0 || ioctl(fd, FIONREAD, &n) < 0 || n == 0)
+			close_pipe(p, 1);
+	}
+	tell_exit(p);
+}
+
+static const struct sandbox_process_events process_events = { on_started, on_exited };
+
+/* ---- streams ---- */
+
+static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
+{
+	struct wasm_process *p = h->data;
+
+	(void)size;
+	*buf = uv_buf_init(p->buffer, sizeof(p->buffer));
+}
+
+static void on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+	struct wasm_process *p = s->data;
+	int i = s == (uv_stream_t *)&p->out[0] ? 1 : 2;
+
+	if (n > 0 && !p->is_released)
+		p->sink.ops->output(p->sink.arg, i, buf->base, (size_t)n);
+	if (n > 0 && p->tty && p->has_exited) { /* the rest of a terminal's output */
+		int left = 0, fd = -1;
+
+		uv_fileno((uv_handle_t *)s, &fd);
+		if (ioctl(fd, FIONREAD, &left) < 0 || left == 0)
+			n = UV_EOF;
+	}
+	if (n < 0) { /* a terminal ends with EIO */
+		close_pipe(p, i);
+		tell_exit(p);
+	}
+}
+
+struct stdin_write {
+	uv_write_t req;
+	struct wasm_process *process;
+	char data[];
+};
+
+static uv_stream_t *stdin_of(struct wasm_process *p)
+{
+	return (uv_stream_t *)(p->tty ? &p->out[0] : &p->in);
+}
+
+static void finish_stdin(struct wasm_process *p)
+{
+	if (!p->is_stdin_open && p->writes == 0 && !p->tty)
+		close_pipe(p, 0);
+}
+
+static void on_stdin_written(uv_write_t *req, int status)
+{
+	struct stdin_write *op = container_of(req, struct stdin_write, req);
+	struct wasm_process *p = op->process;
+
+	free(op);
+	p->writes--;
+	if (status < 0)
+		p->is_stdin_open = false;
+	if (p->was_full && p->writes == 0) {
+		p->was_full = false;
+		if (!p->is_released && p->sink.ops->stdin_drained)
+			p->sink.ops->stdin_drained(p->sink.arg);
+	}
+	finish_stdin(p);
+}
+
+static int write_stdin(struct driver *d, struct driver_process *dp, const void *data, size_t len)
+{
+	struct wasm_process *p = of(dp);
+	struct stdin_write *op;
+	uv_buf_t buf;
+
+	(void)d;
+	if (!p->is_stdin_open || !p->is_open[p->tty ? 1 : 0])
+		return -EPIPE;
+	op = xmalloc(sizeof(*op) + len);
+	op->process = p;
+	memcpy(op->data, data, len);
+	buf = uv_buf_init(op->data, (unsigned)len);
+	if (uv_write(&op->req, stdin_of(p), &buf, 1, on_stdin_written) < 0) {
+		free(op);
+		return -EPIPE;
+	}
+	p->writes++;
+	if (uv_stream_get_write_queue_size(stdin_of(p)) > STDIN_HIGH)
+		p->was_full = true;
+	return p->was_full ? 1 : 0;
+}
+
+static int close_stdin(struct driver *d, struct driver_process *dp)
+{
+	struct wasm_process *p = of(dp);
+
+	(void)d;
+	p->is_stdin_open = false;
+	finish_stdin(p);
+	return 0;
+}
+
+static int resize(struct driver *d, struct driver_process *dp, uint16_t rows, uint16_t cols)
+{
+	struct wasm_process *p = of(dp);
+	struct winsize ws = { .ws_row = rows, .ws_col = cols };
+	int fd = -1;
+
+	(void)d;
+	if (!p->tty || !p->is_open[1] || uv_fileno((uv_handle_t *)&p->out[0], &fd) < 0)
+		return -EINVAL;
+	return ioctl(fd, TIOCSWINSZ, &ws) < 0 ? -errno : 0;
+}
+
+static int flow(struct driver *d, struct driver_process *dp, bool is_open)
+{
+	struct wasm_process *p = of(dp);
+
+	(void)d;
+	for (int i = 1; i <= 2; i++) {
+		if (!p->is_open[i])
+			continue;
+		if (is_open)
+			uv_read_start((uv_stream_t *)&p->out[i - 1], on_alloc, on_output);
+		else
+			uv_read_stop((uv_stream_t *)&p->out[i - 1]);
+	}
+	return 0;
+}
+
+static int release(struct driver *d, struct driver_process *dp)
+{
+	struct wasm_process *p = of(dp);
+
+	(void)d;
+	p->is_released = true;
+	maybe_free(p);
+	return 0;
+}
+
+/* Our end and the guest's of each standard stream. */
+static int open_streams(struct wasm_process *p, const struct run_spec *spec, int theirs[3])
+{
+	int ours[3] = { -1, -1, -1 }, pair[2];
+	struct winsize ws = { .ws_row = spec->rows, .ws_col = spec->cols };
+
+	p->tty = spec->tty;
+	if (p->tty) {
+		if (openpty(&ours[1], &theirs[0], NULL, NULL, spec->rows ? &ws : NULL) < 0)
+			return -errno;
+	} else {
+		for (int i = 0; i < 3; i++) {
+			if (pipe2(pair, O_CLOEXEC) < 0)
+				return -errno;
+			ours[i] = pair[i == 0 ? 1 : 0];
+			theirs[i] = pair[i == 0 ? 0 : 1];
+		}
+	}
+	for (int i = 0; i < 3; i++) {
+		uv_pipe_t *pipe = i == 0 ? &p->in : &p->out[i - 1];
+
+		if (ours[i] < 0)
+			continue;
+		fcntl(ours[i], F_SETFD, FD_CLOEXEC);
+		fcntl(ours[i], F_SETFL, fcntl(ours[i], F_GETFL) | O_NONBLOCK);
+		uv_pipe_init(p->driver->loop, pipe, 0);
+		pipe->data = p;
+		uv_pipe_open(pipe, ours[i]);
+		p->is_open[i] = true;
+		p->handles++;
+	}
+	p->is_stdin_open = true;
+	if (!spec->open_stdin && !p->tty)
+		close_stdin(NULL, &p->base);
+	return 0;
+}
+
+static struct wasm_process *process_new(struct wasm_driver *d, struct container *c, struct process_sink sink)
+{
+	struct wasm_process *p = xnew(struct wasm_process);
+
+	p->base.owner = &d->base;
+	p->driver = d;
+	p->sink = sink;
+	memcpy(p->id, c->id, sizeof(p->id));
+	return p;
+}
+
+static int spawn(struct wasm_process *p, const struct run_spec *spec, struct error *err)
+{
+	struct wire_rlimit rlimits[16];
+	struct wire_spawn w = {
+		.is_main = p->is_main,
+		.tty = spec->tty,
+		.argv = (const char *const *)spec->argv,
+		.env = (const char *const *)spec->env,
+		.cwd = spec->cwd,
+		.uid = spec->uid,
+		.gid = spec->gid,
+		.groups = spec->groups,
+		.ngroups = spec->ngroups,
+		.rlimits = rlimits,
+		.nrlimits = spec->nrlimits < 16 ? spec->nrlimits : 16,
+		.rows = spec->rows,
+		.cols = spec->cols,
+	};
+	int theirs[3] = { -1, -1, -1 }, r;
+
+	for (size_t i = 0; i < w.nrlimits; i++)
+		rlimits[i] = (struct wire_rlimit){ spec->rlimits[i].resource, spec->rlimits[i].soft, spec->rlimits[i].hard };
+	r = open_streams(p, spec, theirs);
+	if (r == 0)
+		r = sandbox_container_spawn(p->sandbox, &w, theirs, w.tty ? 1 : 3, &process_events, p, &p->tag, err);
+	else
+		error_set(err, r, "cannot make the standard streams: %s", strerror(-r));
+	for (int i = 0; i < 3; i++)
+		if (theirs[i] >= 0)
+			close(theirs[i]);
+	if (r < 0) {
+		for (int i = 0; i < 3; i++)
+			close_pipe(p, i);
+		p->is_told = p->is_released = true;
+		maybe_free(p);
+		return r;
+	}
+	flow(NULL, &p->base, true);
+	return 0;
+}
+
+/* ---- lifecycle ---- */
+
+static void on_ready(void *ctx, const struct sandbox_ready *ready)
+{
+	(void)ctx, (void)ready; /* a failed setup fails the spawn behind it */
+}
+
+static int set_up(struct wasm_process *p, const struct run_plan *plan, struct error *err)
+{
+	struct wire_mount mounts[WIRE_MAX_FDS];
+	struct wire_setup setup = { .id = p->id, .hostname = plan->hostname, .domainname = plan->domainname,
+				    .mounts = mounts, .nmounts = plan->nmounts, .init = plan->init,
+				    .is_readonly_root = plan->is_readonly_root, .memory_bytes = plan->memory_bytes,
+				    .pids_max = plan->pids_max };
+	int fds[WIRE_MAX_FDS];
+	size_t n = 0;
+
+	if (plan->nmounts > WIRE_MAX_FDS / 2)
+		return error_set_class(err, ERROR_INVALID, "too many mounts for the sandbox");
+	for (size_t i = 0; i < plan->nmounts; i++) {
+		const struct run_mount *m = &plan->mounts[i];
+
+		mounts[i] = (struct wire_mount){
+			.kind = m->kind, .target = m->target, .which = m->which, .fd_name = m->fd_name, .source = m->source,
+			.has_lower = m->lower_fd >= 0, .has_upper = m->upper_fd >= 0, .has_fd = m->fd >= 0,
+			.is_readonly = m->is_readonly, .is_bind = m->is_bind, .size_limit_bytes = m->size_limit_bytes,
+		};
+		if (m->lower_fd >= 0)
+			fds[n++] = m->lower_fd;
+		if (m->upper_fd >= 0)
+			fds[n++] = m->upper_fd;
+		if (m->fd >= 0)
+			fds[n++] = m->fd;
+	}
+	return sandbox_container_setup(p->sandbox, &setup, fds, n, on_ready, p, err);
+}
+
+static int lifecycle_start(struct driver *base, struct container *c, struct run_plan *plan, struct process_sink sink,
+			   struct driver_process **ret, struct error *err)
+{
+	struct wasm_driver *d = (struct wasm_driver *)base;
+	struct wasm_process *p = process_new(d, c, sink);
+	int r;
+
+	p->is_main = true;
+	r = sandbox_container_new(d->sandbox, c->id, NULL, p, &p->sandbox, err);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	r = set_up(p, plan, err);
+	if (r < 0) {
+		p->is_told = p->is_released = true;
+		maybe_free(p);
+		return r;
+	}
+	r = spawn(p, &plan->spec, err);
+	if (r < 0)
+		return r;
+	map_put(&d->running, c->id, p);
+	run_plan_free(plan);
+	*ret = &p->base;
+	return 0;
+}
+
+static int exec_start(struct driver *base, struct container *c, const struct run_spec *spec, struct process_sink sink,
+		      struct driver_process **ret, struct error *err)
+{
+	struct wasm_driver *d = (struct wasm_driver *)base;
+	struct wasm_process *owner = map_get(&d->running, c->id), *p;
+	int r;
+
+	if (!owner)
+		return DRIVER_DECLINED;
+	p = process_new(d, c, sink);
+	p->sandbox = owner->sandbox;
+	r = spawn(p, spec, err);
+	if (r == 0)
+		*ret = &p->base;
+	return r;
+}
+
+static int exec_signal(struct driver *d, struct driver_process *dp, int signo, struct error *err)
+{
+	struct wasm_process *p = of(dp);
+
+	(void)d;
+	if (p->has_exited || sandbox_container_signal(p->sandbox, p->tag, signo, 0, NULL, NULL) < 0)
+		return error_set(err, -ESRCH, "the process has ended");
+	return 0;
+}
+
+static int lifecycle_signal(struct driver *d, struct container *c, struct driver_process *dp, int signo, struct error *err)
+{
+	(void)c;
+	return exec_signal(d, dp, signo, err);
+}
+
+struct waiting { driver_done done; void *arg; };
+
+static void on_done(void *ctx, int error)
+{
+	struct waiting w = *(struct waiting *)ctx;
+	struct error err = { 0 };
+
+	free(ctx);
+	if (error)
+		error_set(&err, error, "%s", strerror(-error));
+	w.done(w.arg, error ? &err : NULL);
+}
+
+static int freeze(struct driver_process *dp, bool is_pause, driver_done done, void *arg, struct error *err)
+{
+	struct waiting *w = xnew(struct waiting);
+	int r;
+
+	*w = (struct waiting){ done, arg };
+	r = is_pause ? sandbox_container_pause(of(dp)->sandbox, on_done, w) :
+		       sandbox_container_unpause(of(dp)->sandbox, on_done, w);
+	if (r < 0) {
+		free(w);
+		return error_set(err, r, "the container has ended");
+	}
+	return 0;
+}
+
+static int lifecycle_pause(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg,
+			   struct error *err)
+{
+	(void)d, (void)c;
+	return freeze(p, true, done, arg, err);
+}
+
+static int lifecycle_unpause(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg,
+			     struct error *err)
+{
+	(void)d, (void)c;
+	return freeze(p, false, done, arg, err);
+}
+
+struct top_wait {
+	void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err);
+	void *arg;
+};
+
+static void on_top(void *ctx, int error, const struct wire_process *in, size_t n)
+{
+	struct top_wait w = *(struct top_wait *)ctx;
+	struct process_info *rows = xcalloc(n ? n : 1, sizeof(*rows));
+	struct error err = { 0 };
+
+	free(ctx);
+	for (size_t i = 0; i < n; i++) {
+		rows[i] = (struct process_info){ .pid = in[i].vpid, .ppid = in[i].ppid, .uid = in[i].uid, .tty = in[i].tty,
+						 .host_pid = in[i].host_pid, .start_ns = in[i].start_ns, .cpu_ns = in[i].cpu_ns,
+						 .rss_bytes = in[i].rss_bytes, .vsz_bytes = in[i].vsz_bytes,
+						 .state = (char)in[i].state };
+		memcpy(rows[i].comm, in[i].comm, sizeof(rows[i].comm));
+		memcpy(rows[i].command, in[i].cmdline, sizeof(rows[i].command));
+	}
+	if (error)
+		error_set(&err, error, "%s", strerror(-error));
+	w.done(w.arg, rows, n, error ? &err : NULL);
+	free(rows);
+}
+
+static int lifecycle_top(struct driver *d, struct container *c, struct driver_process *p,
+			 void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
+			 struct error *err)
+{
+	struct top_wait *w = xnew(struct top_wait);
+
+	(void)d, (void)c;
+	*w = (struct top_wait){ done, arg };
+	if (sandbox_container_top(of(p)->sandbox, on_top, w) == 0)
+		return 0;
+	free(w);
+	return error_set(err, -ESRCH, "the container has ended");
+}
+
+/* ---- the driver ---- */
+
+static void wasm_free(struct driver *base)
+{
+	struct wasm_driver *d = (struct wasm_driver *)base;
+
+	sandbox_stop(d->sandbox, NULL, NULL);
+	map_done(&d->running);
+	free(d);
+}
+
+static const struct exec_ops exec = { .start = exec_start, .signal = exec_signal };
+static const struct lifecycle_ops lifecycle = {
+	.start = lifecycle_start,
+	.signal = lifecycle_signal,
+	.pause = lifecycle_pause,
+	.unpause = lifecycle_unpause,
+	.top = lifecycle_top,
+};
+static const struct stream_slot_ops stream = {
+	.write_stdin = write_stdin,
+	.close_stdin = close_stdin,
+	.resize = resize,
+	.flow = flow,
+	.release = release,
+};
+static const struct driver_ops wasm_ops = {
+	.name = "wasm",
+	.exec = &exec,
+	.lifecycle = &lifecycle,
+	.stream = &stream,
+	.free = wasm_free,
+};
+
+int wasm_driver_new(uv_loop_t *loop, const char *sandbox_path, struct driver **ret, struct error *err)
+{
+	struct wasm_driver *d = xnew(struct wasm_driver);
+	struct sandbox_options options = { .program = sandbox_path };
+	int r;
+
+	d->base.ops = &wasm_ops;
+	d->loop = loop;
+	map_init(&d->running);
+	r = sandbox_start(loop, &options, &d->sandbox, err);
+	if (r < 0) {
+		free(d);
+		return r;
+	}
+	*ret = &d->base;
+	return 0;
+}

@@ -1,0 +1,209 @@
+/* The engine as an object, and what everything in it shares. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "drivers/wasm.h"
+#include "engine/internal.h"
+#include "image/images.h"
+#include "util/alloc.h"
+#include "util/clock.h"
+
+static void copy_options(struct engine *e, const struct engine_options *o)
+{
+	e->options = *o;
+	e->options.data_root = xstrdup(o->data_root);
+	e->options.socket_path = xstrdup(o->socket_path);
+	e->options.default_runtime = xstrdup(o->default_runtime ? o->default_runtime : "auto");
+	e->options.sandbox_path = xstrdup(o->sandbox_path);
+	e->options.guest_path = xstrdup(o->guest_path);
+	e->options.images_mode = xstrdup(o->images_mode ? o->images_mode : "auto");
+}
+
+/* What ran when the daemon ended was killed with it. */
+static void reconcile(struct engine *e)
+{
+	list_for_each(it, &e->containers.by_age) {
+		struct container *c = container_of(it, struct container, by_age);
+
+		if (c->state.status != CONTAINER_RUNNING && c->state.status != CONTAINER_PAUSED &&
+		    c->state.status != CONTAINER_RESTARTING)
+			continue;
+		c->state.status = CONTAINER_EXITED;
+		c->state.exit_code = 137;
+		c->state.finished_ns = clock_wall_ns();
+		containers_save(&e->containers, c);
+	}
+}
+
+static int load_id(void *arg, const char *id, json_t *value)
+{
+	struct engine *e = arg;
+
+	(void)id;
+	free(e->id);
+	e->id = xstrdup(json_string_value(value));
+	return 0;
+}
+
+static int identify(struct engine *e, struct error *err)
+{
+	char id[ID_LEN + 1];
+	json_t *text;
+	int r = store_load(e->store, "engine", load_id, e, err);
+
+	if (r < 0 || e->id)
+		return r;
+	id_generate(id);
+	e->id = xstrdup(id);
+	text = json_string(id);
+	store_put(e->store, "engine", "id", text);
+	json_decref(text);
+	return 0;
+}
+
+static int open_parts(struct engine *e, struct error *err)
+{
+	struct images_options io = { .loop = e->loop, .data_root = e->options.data_root,
+				     .guest_path = e->options.guest_path, .mode = e->options.images_mode };
+	char *dir = xasprintf("%s/containers", e->options.data_root);
+	int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? error_set(err, -errno, "%s: %s", dir, strerror(errno)) : 0;
+
+	free(dir);
+	if (r == 0)
+		r = store_open(e->loop, e->options.is_ephemeral ? NULL : e->options.data_root, &e->store, err);
+	if (r == 0)
+		r = events_new(e->store, &e->events);
+	if (r == 0)
+		r = containers_init(&e->containers, e->store, err);
+	if (r == 0)
+		r = identify(e, err);
+	io.store = e->store;
+	io.events = e->events;
+	if (r == 0)
+		r = images_open(&io, &e->images, err);
+	if (r == 0)
+		r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
+	return r;
+}
+
+int engine_open(const struct engine_options *opt, struct engine **ret, struct error *err)
+{
+	struct engine *e = xnew(struct engine);
+	int r;
+
+	e->loop = opt->loop;
+	copy_options(e, opt);
+	map_init(&e->execs);
+	list_init(&e->containers.by_age);
+	e->started_ns = clock_wall_ns();
+	r = open_parts(e, err);
+	if (r < 0) {
+		engine_free(e);
+		return r;
+	}
+	reconcile(e);
+	*ret = e;
+	return 0;
+}
+
+void engine_stop(struct engine *e, void (*done)(void *arg), void *arg)
+{
+	/* The zygote's end kills every process; rows say so at the next start. */
+	reconcile(e);
+	chain_free(e->drivers);
+	e->drivers = NULL;
+	done(arg);
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	chain_free(e->drivers);
+	store_close(e->store);
+	list_for_each(it, &e->containers.by_age)
+		crun_free(container_of(it, struct container, by_age));
+	if (e->containers.store)
+		containers_done(&e->containers);
+	events_free(e->events);
+	images_free(e->images);
+	map_done(&e->execs);
+	free((char *)e->options.data_root);
+	free((char *)e->options.socket_path);
+	free((char *)e->options.default_runtime);
+	free((char *)e->options.sandbox_path);
+	free((char *)e->options.guest_path);
+	free((char *)e->options.images_mode);
+	free(e->id);
+	free(e);
+}
+
+void engine_container_event(struct engine *e, struct container *c, const char *action, json_t *take_extra)
+{
+	json_t *attributes = json_object_get(c->config, "Labels");
+
+	attributes = attributes && json_is_object(attributes) ? json_copy(attributes) : json_object();
+	json_object_set_new(attributes, "image", json_string(c->image_ref ? c->image_ref : ""));
+	json_object_set_new(attributes, "name", json_string(c->name));
+	if (take_extra)
+		json_object_update(attributes, take_extra);
+	json_decref(take_extra);
+	events_publish(e->events, "container", action, c->id, attributes);
+}
+
+void engine_counts(struct engine *e, size_t *ret_running, size_t *ret_paused, size_t *ret_stopped)
+{
+	size_t n[3] = { 0 };
+
+	list_for_each(it, &e->containers.by_age) {
+		const struct container *c = container_of(it, struct container, by_age);
+
+		n[c->state.status == CONTAINER_RUNNING ? 0 : c->state.status == CONTAINER_PAUSED ? 1 : 2]++;
+	}
+	*ret_running = n[0];
+	*ret_paused = n[1];
+	*ret_stopped = n[2];
+}
+
+/* ---- callbacks that must not come from within a call ---- */
+
+struct later {
+	uv_idle_t idle;
+	engine_done done;
+	void *arg;
+	bool has_error;
+	struct error err;
+};
+
+static void on_later_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void on_later(uv_idle_t *idle)
+{
+	struct later *l = idle->data;
+
+	uv_idle_stop(idle);
+	l->done(l->arg, l->has_error ? &l->err : NULL);
+	uv_close((uv_handle_t *)idle, on_later_closed);
+}
+
+void engine_later(struct engine *e, engine_done done, void *arg, const struct error *err)
+{
+	struct later *l;
+
+	if (!done)
+		return;
+	l = xnew(struct later);
+	l->done = done;
+	l->arg = arg;
+	l->has_error = err != NULL;
+	if (err)
+		l->err = *err;
+	uv_idle_init(e->loop, &l->idle);
+	l->idle.data = l;
+	uv_idle_start(&l->idle, on_later);
+}

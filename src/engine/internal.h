@@ -1,0 +1,69 @@
+/* What the files of the engine share. */
+#ifndef SOCKERLESS_ENGINE_INTERNAL_H
+#define SOCKERLESS_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "util/buf.h"
+
+struct output; /* output.c */
+
+/* Run-time part of a container; made at the first need, dies with it. */
+struct crun {
+	struct engine *engine;
+	struct container *container;   /* no reference: it owns us */
+	struct driver_process *process;
+	struct driver *driver;
+	struct output *output;         /* whom stdout and stderr go to */
+	struct list waits;
+	engine_done start_done;
+	void *start_arg;
+	uv_timer_t stop_timer;
+	struct list stop_waits;        /* those who asked for a stop */
+	bool has_timer, is_starting, is_restarting, is_auto_removed;
+	int rows, cols;
+	bool is_stdin_closed;
+	struct attach *stdin_owner;
+};
+
+struct crun *crun_of(struct engine *e, struct container *c);
+void crun_free(struct container *c);
+
+/* ---- output.c: fan-out of one process's output to log and clients ---- */
+
+struct output_client;
+struct output *output_new(void);
+void output_free(struct output *o);
+/* Detaches everybody: their streams end. */
+void output_end(struct output *o);
+void output_set_log(struct output *o, int fd);
+void output_write(struct output *o, int stream, const void *data, size_t len);
+bool output_is_full(const struct output *o);
+
+struct input {
+	int (*write)(void *arg, const void *data, size_t len); /* 1: pause */
+	void (*close)(void *arg);
+	void (*flow)(void *arg, bool is_open);
+	void *arg;
+};
+/* Serves a client's stream until it ends or the output does. `in` is copied; NULL write: no stdin. */
+void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
+		   const char *detach_keys);
+void output_stdin_drained(struct output *o);
+
+/* ---- logs.c ---- */
+char *log_path(struct engine *e, const struct container *c);
+int log_open(struct engine *e, const struct container *c);
+void log_append(int fd, int stream, const void *data, size_t len);
+
+/* ---- plan.c ---- */
+int plan_make(struct engine *e, struct container *c, struct run_plan **ret, struct error *err);
+int spec_for_exec(struct engine *e, struct container *c, json_t *config, struct run_spec *ret, struct error *err);
+char *container_dir(struct engine *e, const struct container *c);
+
+/* ---- lifecycle.c ---- */
+int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
+
+/* Calls back once, from the loop, not from within. */
+void engine_later(struct engine *e, engine_done done, void *arg, const struct error *err);
+
+#endif
