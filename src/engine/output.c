@@ -1,0 +1,218 @@
+/* Fan-out of one process's output to its log and to the attached clients, and
+ * the way of a client's input back. One slow client slows the process down as
+ * a slow terminal would; one that has gone costs nothing. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+#include "util/alloc.h"
+
+struct output_client {
+	struct list link;
+	struct output *output;
+	struct stream *stream;
+	bool want[3];
+	struct input in;
+	bool has_input, is_full;
+	unsigned char keys[16];    /* detach sequence */
+	size_t nkeys, matched;
+};
+
+struct output {
+	struct list clients;
+	int log_fd;
+	bool is_ended, is_stopped;
+	void (*flow)(void *arg, bool is_open);
+	void *flow_arg;
+};
+
+struct output *output_new(void)
+{
+	struct output *o = xnew(struct output);
+
+	list_init(&o->clients);
+	o->log_fd = -1;
+	return o;
+}
+
+void output_set_log(struct output *o, int fd)
+{
+	if (o->log_fd >= 0)
+		close(o->log_fd);
+	o->log_fd = fd;
+}
+
+static void detach(struct output_client *c)
+{
+	list_remove(&c->link);
+	c->output = NULL;
+	stream_end(c->stream);
+}
+
+void output_end(struct output *o)
+{
+	o->is_ended = true;
+	list_for_each_safe(it, &o->clients)
+		detach(container_of(it, struct output_client, link));
+}
+
+void output_free(struct output *o)
+{
+	if (!o)
+		return;
+	output_end(o);
+	output_set_log(o, -1);
+	free(o);
+}
+
+static void update_flow(struct output *o)
+{
+	bool is_full = false;
+
+	list_for_each(it, &o->clients)
+		is_full = is_full || container_of(it, struct output_client, link)->is_full;
+	if (is_full == o->is_stopped || !o->flow)
+		return;
+	o->is_stopped = is_full;
+	o->flow(o->flow_arg, !is_full);
+}
+
+bool output_is_full(const struct output *o)
+{
+	return o->is_stopped;
+}
+
+/* The frame of multiplexed streams: stream, three zeros, length big-endian. */
+void output_write(struct output *o, int stream, const void *data, size_t len)
+{
+	unsigned char head[8] = { (unsigned char)stream, 0, 0, 0, (unsigned char)(len >> 24), (unsigned char)(len >> 16),
+				  (unsigned char)(len >> 8), (unsigned char)len };
+
+	if (o->log_fd >= 0)
+		log_append(o->log_fd, stream, data, len);
+	list_for_each_safe(it, &o->clients) {
+		struct output_client *c = container_of(it, struct output_client, link);
+
+		if (!c->want[stream])
+			continue;
+		if (c->stream->is_mux)
+			stream_write(c->stream, head, sizeof(head));
+		stream_write(c->stream, data, len);
+		c->is_full = stream_is_full(c->stream);
+	}
+	update_flow(o);
+}
+
+/* ---- a client's events ---- */
+
+static void on_drain(void *arg)
+{
+	struct output_client *c = arg;
+
+	c->is_full = false;
+	if (c->output)
+		update_flow(c->output);
+}
+
+static void on_close(void *arg)
+{
+	struct output_client *c = arg;
+	struct output *o = c->output;
+
+	if (o) {
+		list_remove(&c->link);
+		c->is_full = false;
+		update_flow(o);
+	}
+	free(c);
+}
+
+/* The detach keys arrive one by one or together; their first ones reach the process, as with ssh's. */
+static bool is_detach(struct output_client *c, const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n && c->nkeys; i++) {
+		c->matched = p[i] == c->keys[c->matched] ? c->matched + 1 : p[i] == c->keys[0];
+		if (c->matched == c->nkeys)
+			return true;
+	}
+	return false;
+}
+
+static void on_data(void *arg, const void *data, size_t len)
+{
+	struct output_client *c = arg;
+
+	if (!c->output || !c->has_input)
+		return;
+	if (is_detach(c, data, len)) {
+		detach(c);
+		return;
+	}
+	if (c->in.write(c->in.arg, data, len) == 1)
+		stream_read_stop(c->stream);
+}
+
+static void on_eof(void *arg)
+{
+	struct output_client *c = arg;
+
+	if (c->output && c->has_input)
+		c->in.close(c->in.arg);
+}
+
+static const struct stream_events events = { on_drain, on_close, on_data, on_eof };
+
+void output_stdin_drained(struct output *o)
+{
+	list_for_each(it, &o->clients) {
+		struct output_client *c = container_of(it, struct output_client, link);
+
+		if (c->has_input)
+			stream_read_start(c->stream);
+	}
+}
+
+/* "ctrl-p,ctrl-q", "a,b" (moby: term.ToBytes). */
+static void parse_keys(struct output_client *c, const char *text)
+{
+	if (!text || !*text)
+		text = "ctrl-p,ctrl-q";
+	while (*text && c->nkeys < sizeof(c->keys)) {
+		size_t n = strcspn(text, ",");
+
+		if (n == 1)
+			c->keys[c->nkeys++] = (unsigned char)text[0];
+		else if (n == 6 && strncmp(text, "ctrl-", 5) == 0)
+			c->keys[c->nkeys++] = (unsigned char)text[5] & 0x1f;
+		text += n + (text[n] == ',');
+	}
+}
+
+void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
+		   const char *detach_keys)
+{
+	struct output_client *c = xnew(struct output_client);
+
+	c->output = o;
+	c->stream = s;
+	c->want[1] = want_stdout;
+	c->want[2] = want_stderr;
+	list_init(&c->link);
+	stream_set_events(s, &events, c);
+	if (in) {
+		o->flow = in->flow;
+		o->flow_arg = in->arg;
+		c->has_input = in->write != NULL;
+		c->in = *in;
+	}
+	if (!s->is_mux)
+		parse_keys(c, detach_keys);
+	if (o->is_ended) {
+		c->output = NULL;
+		stream_end(s);
+		return;
+	}
+	list_append(&o->clients, &c->link);
+	stream_read_start(s); /* also without input: to see the client leave */
+}
