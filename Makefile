@@ -23,7 +23,7 @@ COMPILE   = $(CC) $(STD) $(WARN) $(PKG_C) $(CFLAGS) $(SANFLAGS) -MMD -MP
 
 # ---- what is built from what ----
 
-LIB_SRC  := $(filter-out src/main.c,$(wildcard src/*.c src/*/*.c))
+LIB_SRC  := $(wildcard src/*/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 
 # The sandbox is its own static program: kernel, runtime, union file system, guest.
@@ -43,7 +43,7 @@ C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbo
 .PHONY: all test test-unit check format format-check lint headers deps clean help
 .DELETE_ON_ERROR:
 
-all: $(B)/libsockerless.a $(SANDBOX) $(B)/bin/sandbox-run ## build everything
+all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
 
 guest $(GUEST)/applets.inc $(GUEST)/libguest.a: ## the guest's userland (cached by content)
 	@$(MAKE) -s -f src/sandbox/guest/guest.mk GUEST_OUT=$(GUEST)
@@ -57,6 +57,10 @@ $(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a
 $(S)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -O2 -g -fno-strict-aliasing -fstack-clash-protection -MMD -MP -c $< -o $@
+
+$(B)/bin/sockerlessd: $(B)/src/main.o $(B)/libsockerless.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
 
 $(B)/bin/%: $(B)/tests/support/%.o $(B)/libsockerless.a
 	@mkdir -p $(@D)

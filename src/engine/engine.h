@@ -116,6 +116,10 @@ void engine_container_logs(struct engine *e, struct container *c, const struct l
 /* docker top: rows as `ps_args` asks ("-ef" by default). */
 void engine_container_top(struct engine *e, struct container *c, const char *ps_args,
 			  void (*done)(void *arg, json_t *borrow_body, const struct error *err), void *arg);
+/* The same as rows. ERROR_CONFLICT when it is not running; `done` then never runs. */
+int engine_top(struct engine *e, struct container *c,
+	       void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
+	       struct error *err);
 void engine_container_changes(struct engine *e, struct container *c,
 			      void (*done)(void *arg, json_t *borrow_array, const struct error *err), void *arg);
 /* SizeRw and SizeRootFs, for ?size=1. */

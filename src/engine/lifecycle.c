@@ -581,6 +581,17 @@ void engine_container_attach(struct engine *e, struct container *c, const struct
 	output_attach(run->output, s, opt->stdout_, opt->stderr_, &in, opt->detach_keys);
 }
 
+int engine_top(struct engine *e, struct container *c,
+	       void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
+	       struct error *err)
+{
+	struct driver_process *p = crun_of(e, c)->process;
+
+	if (!is_live(c) || !p)
+		return error_set_class(err, ERROR_CONFLICT, "container %s is not running", c->id);
+	return p->owner->ops->lifecycle->top(p->owner, c, p, done, arg, err);
+}
+
 /* ---- removal ---- */
 
 struct removal {

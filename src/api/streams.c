@@ -1,0 +1,278 @@
+/* Handlers whose reply goes on: wait, attach, logs, events. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "util/alloc.h"
+#include "util/clock.h"
+
+/* ---- wait: the head leaves at once, or the CLI never sends start ---- */
+
+struct waiting { struct stream *stream; struct container_wait *wait; };
+
+static void on_wait_done(void *arg, const struct wait_result *r)
+{
+	struct waiting *w = arg;
+	json_t *body = json_pack("{s:i}", "StatusCode", r->exit_code);
+	char *text;
+
+	if (r->error)
+		json_object_set_new(body, "Error", json_pack("{s:s}", "Message", r->error));
+	text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	w->wait = NULL;
+	stream_write(w->stream, text, strlen(text));
+	stream_write(w->stream, "\n", 1);
+	stream_end(w->stream);
+	free(text);
+}
+
+static void on_wait_close(void *arg)
+{
+	struct waiting *w = arg;
+
+	engine_container_wait_cancel(w->wait);
+	free(w);
+}
+
+void ContainerWait(struct request *req)
+{
+	static const struct stream_events events = { .on_close = on_wait_close };
+	const char *cond = request_query(req, "condition");
+	struct container *c = api_container(req);
+	enum wait_condition which = WAIT_NOT_RUNNING;
+	struct waiting *w;
+	struct error err = { 0 };
+
+	if (!c)
+		return;
+	if (cond && strcmp(cond, "next-exit") == 0)
+		which = WAIT_NEXT_EXIT;
+	else if (cond && strcmp(cond, "removed") == 0)
+		which = WAIT_REMOVED;
+	else if (cond && *cond && strcmp(cond, "not-running") != 0) {
+		error_set_class(&err, ERROR_INVALID, "invalid condition: \"%.100s\"", cond);
+		reply_error(req, &err);
+		return;
+	}
+	w = xnew(struct waiting);
+	w->wait = engine_container_wait(api_engine(req), c, which, on_wait_done, w);
+	w->stream = reply_stream(req, 200, "application/json");
+	stream_set_events(w->stream, &events, w);
+}
+
+/* ---- attach ---- */
+
+struct attaching {
+	struct engine *engine;
+	struct container *container;
+	struct attach_options opt;
+	char *keys;
+	bool is_mux;
+};
+
+static void on_attach_ready(void *arg, struct stream *s)
+{
+	struct attaching *a = arg;
+
+	if (s) {
+		s->is_mux = a->is_mux;
+		a->opt.detach_keys = a->keys;
+		engine_container_attach(a->engine, a->container, &a->opt, s);
+	}
+	container_unref(a->container);
+	free(a->keys);
+	free(a);
+}
+
+/* Multiplexed output has a type of its own since 1.42. */
+static const char *stream_type(const struct request *req, bool is_mux)
+{
+	return is_mux && request_api_version(req) >= API_VERSION(1, 42) ? "application/vnd.docker.multiplexed-stream" :
+									  "application/vnd.docker.raw-stream";
+}
+
+void ContainerAttach(struct request *req)
+{
+	struct container *c = api_container(req);
+	struct attaching *a;
+	struct error err = { 0 };
+
+	if (!c)
+		return;
+	a = xnew(struct attaching);
+	a->engine = api_engine(req);
+	a->opt.logs = request_query_bool(req, "logs");
+	a->opt.stream = request_query_bool(req, "stream");
+	a->opt.stdin_ = request_query_bool(req, "stdin");
+	a->opt.stdout_ = request_query_bool(req, "stdout");
+	a->opt.stderr_ = request_query_bool(req, "stderr");
+	a->is_mux = !json_is_true(json_object_get(c->config, "Tty"));
+	if (engine_container_attach_check(a->engine, c, &a->opt, &err) < 0) {
+		free(a);
+		reply_error(req, &err);
+		return;
+	}
+	a->container = container_ref(c);
+	a->keys = xstrdup(request_query(req, "detachKeys"));
+	reply_hijack(req, stream_type(req, a->is_mux), on_attach_ready, a);
+}
+
+/* ---- logs ---- */
+
+static int get_time(struct request *req, const char *key, int64_t *ret, struct error *err)
+{
+	const char *text = request_query(req, key);
+
+	*ret = 0;
+	if (!text || !*text || strcmp(text, "0") == 0)
+		return 0;
+	if (clock_parse_timestamp(text, clock_wall_ns(), ret) < 0)
+		return error_set_class(err, ERROR_INVALID, "invalid value for \"%s\": failed to parse value as time or duration: \"%.100s\"", key, text);
+	return 0;
+}
+
+void ContainerLogs(struct request *req)
+{
+	struct container *c = api_container(req);
+	const char *tail = request_query(req, "tail");
+	struct logs_options opt = { .tail = -1 };
+	struct stream *s;
+	struct error err = { 0 };
+	bool is_mux;
+	int r;
+
+	if (!c)
+		return;
+	opt.stdout_ = request_query_bool(req, "stdout");
+	opt.stderr_ = request_query_bool(req, "stderr");
+	opt.follow = request_query_bool(req, "follow");
+	opt.timestamps = request_query_bool(req, "timestamps");
+	if (tail && *tail && strcmp(tail, "all") != 0) {
+		char *end;
+
+		opt.tail = strtoll(tail, &end, 10);
+		if (*end || opt.tail < 0)
+			opt.tail = -1;
+	}
+	r = get_time(req, "since", &opt.since_ns, &err);
+	if (r == 0)
+		r = get_time(req, "until", &opt.until_ns, &err);
+	if (r == 0)
+		r = engine_container_logs_check(api_engine(req), c, &opt, &err);
+	if (r < 0) {
+		reply_error(req, &err);
+		return;
+	}
+	is_mux = !json_is_true(json_object_get(c->config, "Tty"));
+	s = reply_stream(req, 200, stream_type(req, is_mux));
+	s->is_mux = is_mux;
+	engine_container_logs(api_engine(req), c, &opt, s);
+}
+
+/* ---- events ---- */
+
+struct watching {
+	struct stream *stream;
+	struct events_subscription *sub;
+	json_t *filters;
+	int64_t until_ns;
+	uv_timer_t timer;
+};
+
+static bool passes(json_t *filters, const char *key, const char *value)
+{
+	json_t *f = json_object_get(filters, key), *v;
+	size_t i;
+
+	if (!f)
+		return true;
+	if (json_is_object(f))
+		return json_object_get(f, value) != NULL;
+	json_array_foreach(f, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), value) == 0)
+			return true;
+	return false;
+}
+
+static void on_event(void *arg, const struct event *e)
+{
+	struct watching *w = arg;
+	const char *name = json_string_value(json_object_get(e->attributes, "name"));
+	json_t *o;
+	char *text;
+
+	if (!passes(w->filters, "type", e->type) || !passes(w->filters, "event", e->action) ||
+	    !(passes(w->filters, "container", e->actor_id) || passes(w->filters, "container", name ? name : "")))
+		return;
+	o = json_pack("{s:s, s:s, s:s, s:{s:s, s:O}, s:s, s:I, s:I}", "Type", e->type, "Action", e->action, "scope", "local",
+		      "Actor", "ID", e->actor_id, "Attributes", e->attributes, "id", e->actor_id, "time",
+		      (json_int_t)(e->time_ns / 1000000000), "timeNano", (json_int_t)e->time_ns);
+	if (strcmp(e->type, "container") == 0) {
+		json_object_set_new(o, "status", json_string(e->action));
+		json_object_set(o, "from", json_object_get(e->attributes, "image"));
+	}
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (text) {
+		stream_write(w->stream, text, strlen(text));
+		stream_write(w->stream, "\n", 1);
+	}
+	free(text);
+}
+
+static void on_watch_timer_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void on_watch_close(void *arg)
+{
+	struct watching *w = arg;
+
+	events_unsubscribe(w->sub);
+	json_decref(w->filters);
+	uv_close((uv_handle_t *)&w->timer, on_watch_timer_closed);
+}
+
+static void on_until(uv_timer_t *t)
+{
+	struct watching *w = t->data;
+
+	stream_end(w->stream);
+}
+
+void SystemEvents(struct request *req)
+{
+	static const struct stream_events events = { .on_close = on_watch_close };
+	struct engine *e = api_engine(req);
+	const char *text = request_query(req, "filters");
+	json_t *filters = text && *text ? json_loads(text, 0, NULL) : json_object();
+	int64_t since = 0, until = 0, now = clock_wall_ns();
+	struct error err = { 0 };
+	struct watching *w;
+
+	if (!json_is_object(filters))
+		error_set_class(&err, ERROR_INVALID, "invalid filter");
+	if (err.code || get_time(req, "since", &since, &err) < 0 || get_time(req, "until", &until, &err) < 0) {
+		json_decref(filters);
+		reply_error(req, &err);
+		return;
+	}
+	w = xnew(struct watching);
+	w->filters = filters;
+	w->until_ns = until;
+	w->stream = reply_stream(req, 200, "application/json");
+	stream_set_events(w->stream, &events, w);
+	uv_timer_init(e->loop, &w->timer);
+	w->timer.data = w;
+	if (since)
+		events_replay(e->events, since, until ? until : INT64_MAX, on_event, w);
+	if (until && until <= now) {
+		stream_end(w->stream);
+		return;
+	}
+	w->sub = events_subscribe(e->events, on_event, w);
+	if (until)
+		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now) / 1000000), 0);
+}

@@ -1,0 +1,27 @@
+/* What the daemon is told: command line, then environment, then configuration
+ * file, each overriding the next. */
+#ifndef SOCKERLESS_DAEMON_OPTIONS_H
+#define SOCKERLESS_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "util/error.h"
+#include "util/log.h"
+
+enum { HOSTS_MAX = 8 };
+
+struct options {
+	char *hosts[HOSTS_MAX];
+	int nhosts;
+	char *data_root, *images_mode, *sandbox_path, *guest_path;
+	bool is_ephemeral, is_synthetic, is_log_json;
+	enum log_level log_level;
+	bool wants_version, wants_help;
+};
+
+/* Fills *ret; free with options_done, also after an error. */
+int options_parse(int argc, char **argv, struct options *ret, struct error *err);
+void options_done(struct options *o);
+extern const char options_help[];
+
+#endif
