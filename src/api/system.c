@@ -25,10 +25,10 @@ void SystemVersion(struct request *req)
 
 	uname(&u);
 	reply_json(req, 200,
-		   json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}],"
+		   json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}],"
 			     " s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
 			     "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", SOCKERLESS_VERSION,
-			     "Details", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime", "", "Experimental", "false",
+			     "Details", "Os", "linux", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime", "", "Experimental", "false",
 			     "GitCommit", "", "GoVersion", "none: C11", "KernelVersion", u.release, "MinAPIVersion",
 			     API_VERSION_MIN_TEXT, "Version", SOCKERLESS_VERSION, "ApiVersion", API_VERSION_MAX_TEXT,
 			     "MinAPIVersion", API_VERSION_MIN_TEXT, "GitCommit", "", "GoVersion", "none: C11", "Os", "linux",

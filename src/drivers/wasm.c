@@ -82,8 +82,10 @@ static void tell_exit(struct wasm_process *p)
 		return;
 	p->is_told = true;
 	close_pipe(p, 0);
+	p->handles++; /* the sink may release us: not before it has read the exit */
 	if (!p->is_released)
 		p->sink.ops->exited(p->sink.arg, &p->exit);
+	p->handles--;
 	maybe_free(p);
 }
 
@@ -101,8 +103,10 @@ static void on_started(void *ctx, const struct sandbox_started *st)
 		close_pipe(p, i);
 	p->is_told = p->failed = true;
 	error_set_class(&err, ERROR_INVALID, "%s", st->message);
+	p->handles++;
 	if (!p->is_released)
 		p->sink.ops->failed(p->sink.arg, st->error == -ENOENT ? 127 : 126, &err);
+	p->handles--;
 	maybe_free(p);
 }
 

@@ -187,12 +187,12 @@ void engine_exec_start_attached(struct engine *e, struct exec *x, bool tty, int 
 	if (!json_is_true(json_object_get(x->config, "AttachStdin")))
 		in.write = NULL;
 	if (start(e, x, tty, rows, cols, run, &err) < 0) {
-		output_attach(run->output, s, true, true, NULL, NULL);
+		output_attach(run->output, s, true, true, NULL, NULL, false);
 		run->engine = e;
 		on_failed(run, 126, &err);
 		return;
 	}
-	output_attach(run->output, s, true, true, &in, detach_keys);
+	output_attach(run->output, s, true, true, &in, detach_keys, false);
 }
 
 void engine_exec_start_detached(struct engine *e, struct exec *x, engine_done done, void *arg)

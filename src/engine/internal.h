@@ -45,9 +45,10 @@ struct input {
 	void (*flow)(void *arg, bool is_open);
 	void *arg;
 };
-/* Serves a client's stream until it ends or the output does. `in` is copied; NULL write: no stdin. */
+/* Serves a client's stream until it ends or the output does. `in` is copied; NULL write: no stdin.
+ * Before the start nothing is read from the client: output_stdin_drained begins it. */
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
-		   const char *detach_keys);
+		   const char *detach_keys, bool is_before_start);
 void output_stdin_drained(struct output *o);
 
 /* ---- logs.c ---- */

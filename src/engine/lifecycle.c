@@ -181,6 +181,7 @@ static void on_started(void *arg, int host_pid)
 	c->state.error = NULL;
 	save(run->engine, c);
 	engine_container_event(run->engine, c, "start", NULL);
+	output_stdin_drained(run->output); /* clients that attached before */
 	finish_start(run, NULL);
 }
 
@@ -578,7 +579,8 @@ void engine_container_attach(struct engine *e, struct container *c, const struct
 		stream_end(s);
 		return;
 	}
-	output_attach(run->output, s, opt->stdout_, opt->stderr_, &in, opt->detach_keys);
+	output_attach(run->output, s, opt->stdout_, opt->stderr_, &in, opt->detach_keys,
+		      run->process == NULL);
 }
 
 int engine_top(struct engine *e, struct container *c,

@@ -190,7 +190,7 @@ static void parse_keys(struct output_client *c, const char *text)
 }
 
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
-		   const char *detach_keys)
+		   const char *detach_keys, bool is_before_start)
 {
 	struct output_client *c = xnew(struct output_client);
 
@@ -214,5 +214,6 @@ void output_attach(struct output *o, struct stream *s, bool want_stdout, bool wa
 		return;
 	}
 	list_append(&o->clients, &c->link);
-	stream_read_start(s); /* also without input: to see the client leave */
+	if (!c->has_input || !is_before_start)
+		stream_read_start(s); /* also without input: to see the client leave */
 }

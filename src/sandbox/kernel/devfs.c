@@ -28,14 +28,21 @@ static const struct device {
 	{ "stdin", S_IFLNK | 0777, 0, 0, "/proc/self/fd/0" },
 	{ "stdout", S_IFLNK | 0777, 0, 0, "/proc/self/fd/1" },
 	{ "stderr", S_IFLNK | 0777, 0, 0, "/proc/self/fd/2" },
+	{ "pts", S_IFDIR | 0755, 0, 0, NULL },
+	{ "0", S_IFCHR | 0620, 136, 0, NULL }, /* in pts: the container's one terminal */
 };
 
+enum { NODE_TERMINAL = sizeof(devices) / sizeof(devices[0]) - 1, NODE_PTS = NODE_TERMINAL - 1 };
 enum { DEVICES = sizeof(devices) / sizeof(devices[0]) };
 
 static int devfs_lookup(void *ctx, uint64_t dir, const char *name, uint64_t *ret_node)
 {
 	(void)ctx;
-	for (size_t i = 1; dir == 0 && i < DEVICES; i++) {
+	if (dir == NODE_PTS && strcmp(name, "0") == 0) {
+		*ret_node = NODE_TERMINAL;
+		return self.tty_fd >= 0 ? 0 : -ENOENT;
+	}
+	for (size_t i = 1; dir == 0 && i < NODE_TERMINAL; i++) {
 		if (strcmp(devices[i].name, name) == 0) {
 			*ret_node = i;
 			return 0;
@@ -69,8 +76,10 @@ static int devfs_stat(void *ctx, uint64_t node, struct rootfs_stat *ret)
 static int devfs_list(void *ctx, uint64_t dir,
 		      int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type), void *arg)
 {
-	(void)ctx, (void)dir;
-	for (size_t i = 1; i < DEVICES; i++)
+	(void)ctx;
+	if (dir == NODE_PTS && self.tty_fd >= 0)
+		emit(arg, "0", NODE_TERMINAL, DT_CHR);
+	for (size_t i = 1; dir == 0 && i < NODE_TERMINAL; i++)
 		if (emit(arg, devices[i].name, i, IFTODT(devices[i].type)))
 			break;
 	return 0;
@@ -102,6 +111,11 @@ const struct rootfs_virtual_ops devfs_ops = {
 	.open = devfs_open,
 };
 
+int device_terminal_stat(struct rootfs_stat *ret)
+{
+	return devfs_stat(self.container, NODE_TERMINAL, ret);
+}
+
 int device_open(uint64_t rdev, int flags)
 {
 	const struct container *c = self.container;
@@ -123,7 +137,7 @@ int device_open(uint64_t rdev, int flags)
 			fd = c->urandom_fd;
 			break;
 		}
-	} else if (major(rdev) == 5) {
+	} else if (major(rdev) == 5 || major(rdev) == 136) {
 		fd = self.tty_fd;
 	}
 	if (fd < 0)

@@ -142,6 +142,8 @@ int file_stat(int fd, struct rootfs_stat *ret);
 int stat_path(int at_fd, uint64_t path_addr, int flags, uint64_t out);
 /* A character device of the container's /dev by its number: a host fd. */
 int device_open(uint64_t rdev, int flags);
+/* What fstat says of any descriptor of the terminal: the same as of /dev/pts/0. */
+int device_terminal_stat(struct rootfs_stat *ret);
 
 /* ---- exec (exec.c) and program look-up (sandbox/program.h) ---- */
 

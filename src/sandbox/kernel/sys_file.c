@@ -235,6 +235,8 @@ int file_stat(int fd, struct rootfs_stat *ret)
 		return -EBADF;
 	if (f->kind == KFILE_DIR)
 		return rootfs_dir_stat(self.container->fs, f->dir, ret);
+	if (f->kind == KFILE_PTY)
+		return device_terminal_stat(ret);
 	if (f->kind == KFILE_PATH)
 		return rootfs_stat(self.container->fs, NULL, f->dir, f->name, AT_SYMLINK_NOFOLLOW, ret);
 	r = rootfs_fstat(self.container->fs, fd, ret);

@@ -53,6 +53,9 @@ int container_open_view(struct container *c, const struct wire_setup *setup, con
 		r = fill_mount(c, &setup->mounts[i], fds, nfds, &at, &mounts[i]);
 	if (r == 0)
 		r = rootfs_new(mounts, setup->nmounts, &c->fs);
+	/* What leads to a mount is made in the upper layer; on a read-only root it must be there. */
+	for (size_t i = 1; r == 0 && i < setup->nmounts; i++)
+		rootfs_make_mountpoint(c->fs, setup->mounts[i].target, mounts[i].kind == ROOTFS_MOUNT_FILE);
 	free(mounts);
 	return r;
 }
