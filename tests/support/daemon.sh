@@ -1,0 +1,34 @@
+# Sourced: starts a daemon of build variant $B on a private socket and data
+# root in $dir, and stops it. Sets DOCKER_HOST, $docker, $daemon_pid.
+: "${B:=build}"
+dir=$(mktemp -d "${TMPDIR:-/tmp}/sockerless-cli-XXXXXX")
+export DOCKER_HOST="unix://$dir/docker.sock"
+export DOCKER_CONFIG="$dir/config"
+mkdir -p "$DOCKER_CONFIG"
+docker=$(tests/support/docker-cli.sh build/docker-cli)
+
+start_daemon() {
+	"$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --sandbox build/bin/sockerless-sandbox \
+		--guest build/guest/rootfs "$@" >>"$dir/log" 2>&1 &
+	daemon_pid=$!
+	for _ in $(seq 100); do
+		"$docker" version >/dev/null 2>&1 && return 0
+		sleep 0.05
+	done
+	cat "$dir/log" >&2
+	return 1
+}
+
+stop_daemon() {
+	[ -n "${daemon_pid:-}" ] || return 0
+	kill "$daemon_pid" 2>/dev/null
+	wait "$daemon_pid"
+	daemon_status=$?
+	daemon_pid=
+	return 0
+}
+
+clean_up() {
+	stop_daemon
+	rm -rf "$dir"
+}
