@@ -13,6 +13,7 @@
 
 #include "sandbox/client.h"
 #include "util/alloc.h"
+#include "util/list.h"
 
 #define STDIN_HIGH (1u << 20)
 
@@ -21,11 +22,13 @@ struct wasm_driver {
 	uv_loop_t *loop;
 	struct sandbox *sandbox;
 	struct map running; /* container id → its main process */
+	struct list all;    /* every process that is not freed */
 };
 
 /* Output ends when every pipe has; only then the exit is told. */
 struct wasm_process {
 	struct driver_process base;
+	struct list link;
 	struct wasm_driver *driver;
 	struct sandbox_container *sandbox; /* the main process owns it */
 	char id[ID_LEN + 1];
@@ -55,6 +58,7 @@ static void maybe_free(struct wasm_process *p)
 			map_remove(&p->driver->running, p->id);
 		sandbox_container_free(p->sandbox);
 	}
+	list_remove(&p->link);
 	free(p);
 }
 
@@ -310,6 +314,7 @@ static struct wasm_process *process_new(struct wasm_driver *d, struct container 
 	p->base.owner = &d->base;
 	p->driver = d;
 	p->sink = sink;
+	list_append(&d->all, &p->link);
 	memcpy(p->id, c->id, sizeof(p->id));
 	return p;
 }
@@ -402,6 +407,7 @@ static int lifecycle_start(struct driver *base, struct container *c, struct run_
 	p->is_main = true;
 	r = sandbox_container_new(d->sandbox, c->id, NULL, p, &p->sandbox, err);
 	if (r < 0) {
+		list_remove(&p->link);
 		free(p);
 		return r;
 	}
@@ -541,6 +547,19 @@ static void wasm_free(struct driver *base)
 {
 	struct wasm_driver *d = (struct wasm_driver *)base;
 
+	/* Nobody is told any more; the handles end in the loop's last turns. */
+	list_for_each_safe(it, &d->all) {
+		struct wasm_process *p = container_of(it, struct wasm_process, link);
+
+		if (p->is_main)
+			sandbox_container_free(p->sandbox);
+		p->is_main = false;
+		p->is_released = p->is_told = true;
+		list_remove(&p->link);
+		for (int i = 0; i < 3; i++)
+			close_pipe(p, i);
+		maybe_free(p);
+	}
 	sandbox_stop(d->sandbox, NULL, NULL);
 	map_done(&d->running);
 	free(d);
@@ -578,6 +597,7 @@ int wasm_driver_new(uv_loop_t *loop, const char *sandbox_path, struct driver **r
 	d->base.ops = &wasm_ops;
 	d->loop = loop;
 	map_init(&d->running);
+	list_init(&d->all);
 	r = sandbox_start(loop, &options, &d->sandbox, err);
 	if (r < 0) {
 		free(d);

@@ -259,6 +259,21 @@ static void on_exited(void *arg, const struct process_exit *exit)
 
 static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained };
 
+/* What a start that nobody could begin leaves behind. */
+static void fail_start(struct crun *run, const struct error *err)
+{
+	struct container *c = run->container;
+
+	c->state.exit_code = 128;
+	free(c->state.error);
+	c->state.error = xstrdup(err->message);
+	output_end(run->output);
+	save(run->engine, c);
+	answer_waits(run, false);
+	if (is_auto_remove(c))
+		engine_container_remove(run->engine, c, true, true, NULL, NULL);
+}
+
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)
 {
 	struct crun *run = crun_of(e, c);
@@ -282,6 +297,8 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 	}
 	if (r < 0) {
 		engine_later(e, done, arg, &err);
+		if (err.cls != ERROR_NOT_MODIFIED && err.cls != ERROR_CONFLICT)
+			fail_start(run, &err);
 		return;
 	}
 	run->is_starting = true;

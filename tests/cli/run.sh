@@ -46,7 +46,7 @@ got 3" d run --rm busybox sh -c 'for i in 1 2 3; do echo $i; done | while read x
 check "exit 0" 0 "" d run --rm busybox true
 check "exit 1" 1 "" d run --rm busybox false
 check "exit 7" 7 "" d run --rm busybox sh -c 'exit 7'
-check "exit by signal" 137 "" d run --rm busybox sh -c 'sh -c "kill -9 \$\$"; exit $?'
+check "exit by signal" 137 "Killed" d run --rm busybox sh -c 'sh -c "kill -9 \$\$"; exit $?'
 check_has "125: unknown image" 125 "cannot be pulled" d run --rm nosuchimage true
 check_has "126: not executable" 126 "permission denied" d run --rm busybox /etc/passwd
 check_has "127: no such command" 127 'exec: "nosuch": executable file not found in $PATH' d run --rm busybox nosuch
@@ -88,7 +88,7 @@ check "/proc/self/root" 0 "/proc/self/root/bin/sh" d run --rm busybox ls /proc/s
 check_has "/proc/1 is the container's" 0 "cat" d run --rm busybox cat /proc/1/cmdline
 check_has "mknod" 1 "Operation not permitted" d run --rm busybox mknod /tmp/sda b 8 0
 check_has "kill of a foreign pid" 1 "No such process" d run --rm busybox kill -9 "$daemon_pid"
-check_has "mount" 1 "Permission denied" d run --rm busybox mount -t tmpfs none /mnt
+check_has "mount" 1 "permission denied" d run --rm busybox mount -t tmpfs none /mnt
 check "fds above the limit" 0 "refused" d run --rm busybox sh -c '(echo x >&1027) 2>/dev/null || echo refused'
 
 # ---- life ----

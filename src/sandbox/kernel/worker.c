@@ -1,5 +1,6 @@
 /* A worker: the host process of one guest process, from its fork off the
  * supervisor to the guest's first instruction. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -88,6 +89,16 @@ static const char *path_of(const char *const *env)
 	return NULL;
 }
 
+/* Go's words for an errno are the C library's in lower case. */
+static const char *errno_text(int error)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "%s", strerror(error));
+	text[0] = (char)tolower((unsigned char)text[0]);
+	return text;
+}
+
 /* Docker's words (runc's, as the engine passes them on). */
 static _Noreturn void fail_program(const struct worker_start *start, const char *name, int error, enum program_kind kind)
 {
@@ -99,7 +110,7 @@ static _Noreturn void fail_program(const struct worker_start *start, const char 
 		snprintf(text, sizeof(text), "exec %.100s: permission denied: native binaries need an agent", name);
 	else
 		snprintf(text, sizeof(text), "exec: \"%.100s\": %s: unknown", name,
-			 error == -ENOENT ? "stat no such file or directory" : strerror(-error));
+			 errno_text(-error));
 	fail(start, error, text);
 }
 
@@ -111,7 +122,7 @@ static void enter_cwd(const struct worker_start *start)
 
 	if (r < 0) {
 		snprintf(text, sizeof(text), "chdir to cwd (\"%.100s\") set in config.json failed: %s: unknown", cwd,
-			 strerror(-r));
+			 errno_text(-r));
 		fail(start, r == -ENOENT ? -EACCES : r, text);
 	}
 }
