@@ -40,7 +40,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all test test-unit check format format-check lint headers deps clean help
+.PHONY: all guest demo run bench install docs test test-unit test-cli check format format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
@@ -81,15 +81,45 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libsockerless.a
 
 # ---- tests ----
 
-test: test-unit ## all tests of this variant
+test: test-unit test-cli ## all tests of this variant
+
+test-cli: all ## the real docker CLI against a real daemon
+	@B=$(B) tests/cli/run.sh
 
 test-unit: $(TEST_BIN) ## the cmocka binaries
 	@tests/support/run-units.sh $(TEST_BIN)
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
-	$(MAKE) all headers lint
+	$(MAKE) all headers lint docs-check
 	$(MAKE) test
 	$(MAKE) test SAN=address,undefined
+
+# ---- showing and running ----
+
+demo: deps ## a tour of real containers
+	@$(MAKE) all
+	@tests/support/demo.sh
+
+run: all ## a daemon in the foreground
+	@echo "export DOCKER_HOST=unix://$(CURDIR)/build/run/docker.sock"
+	@mkdir -p build/run
+	@exec $(B)/bin/sockerlessd -H unix://$(CURDIR)/build/run/docker.sock --data-root $(CURDIR)/build/run/data
+
+bench: all ## times of the usual operations, as a table
+	@tests/bench/run.sh
+
+install: all ## programs, guest and systemd units below PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sockerless $(DESTDIR)/lib/systemd/system
+	install $(B)/bin/sockerlessd $(SANDBOX) $(DESTDIR)$(PREFIX)/bin
+	cp -a $(GUEST)/rootfs $(DESTDIR)$(PREFIX)/share/sockerless/
+	install -m 644 src/daemon/systemd/sockerlessd.* $(DESTDIR)/lib/systemd/system
+
+docs: $(B)/bin/route-table ## the endpoint table, out of the route table
+	@sed '/^| operation/,$$d' docs/docker_api_mapping.md >build/mapping.md && $(B)/bin/route-table >>build/mapping.md
+	@mv build/mapping.md docs/docker_api_mapping.md
+
+docs-check: $(B)/bin/route-table
+	@sed -n '/^| operation/,$$p' docs/docker_api_mapping.md >build/mapping.is && $(B)/bin/route-table | diff - build/mapping.is
 
 # ---- the look of the code ----
 
