@@ -45,6 +45,12 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct item *)a)->name, ((const struct item *)b)->name);
 }
 
+static void sort(struct item *items, size_t n)
+{
+	if (n > 1)
+		qsort(items, n, sizeof(*items), by_name);
+}
+
 static bool has(const struct item *sorted, size_t n, const char *name)
 {
 	struct item key = { .name = (char *)name };
@@ -97,8 +103,8 @@ static int read_union(struct rootfs_listing *l, struct rootfs_dir *dir)
 	if (upper >= 0)
 		r = read_layer(l, upper, is_union, 0, NULL, 0, &whiteouts);
 	if (r == 0 && dir->lower >= 0) {
-		qsort(l->items, l->count, sizeof(*l->items), by_name);
-		qsort(whiteouts.items, whiteouts.count, sizeof(*whiteouts.items), by_name);
+		sort(l->items, l->count);
+		sort(whiteouts.items, whiteouts.count);
 		r = read_layer(l, dir->lower, is_union, l->count, whiteouts.items, whiteouts.count, NULL);
 	}
 	listing_clear(&whiteouts);
@@ -116,7 +122,7 @@ static void add_mounts(struct rootfs_listing *l, struct rootfs_dir *dir)
 	const struct rootfs *fs = dir->fs;
 	size_t n = strcmp(dir->path, "/") ? strlen(dir->path) : 0, known = l->count;
 
-	qsort(l->items + 2, known - 2, sizeof(*l->items), by_name);
+	sort(l->items + 2, known - 2);
 	for (size_t i = 1; i < fs->nmounts; i++) {
 		const char *t = fs->mounts[i].target;
 
