@@ -170,6 +170,7 @@ int server_run(const struct options *o, struct error *err)
 	s->options = o;
 	s->lock_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
+	umask(077); /* state is nobody else's */
 	raise_fd_limit();
 	uv_loop_init(&s->loop);
 	r = make_data_root(s, err);

@@ -559,8 +559,11 @@ static void close_input(void *arg)
 {
 	struct crun *run = arg;
 
-	if (!json_is_true(json_object_get(run->container->config, "StdinOnce")))
-		return; /* others may attach and go on writing */
+	/* Others may attach and go on writing; a terminal's input never ends with a client,
+	 * which half-closes also when it detaches (moby: attach's CloseStdin && !TTY). */
+	if (!json_is_true(json_object_get(run->container->config, "StdinOnce")) ||
+	    json_is_true(json_object_get(run->container->config, "Tty")))
+		return;
 	if (run->process)
 		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
 	else

@@ -30,12 +30,20 @@ static struct run_mount *add_mount(struct run_plan *p, unsigned kind, const char
 	return m;
 }
 
+/* 0755 whatever our umask: a guest's ordinary user must get in. */
+static int make_dir(const char *path)
+{
+	if (mkdir(path, 0755) < 0)
+		return -errno;
+	return chmod(path, 0755) < 0 ? -errno : 0;
+}
+
 static int open_dir(const char *path, bool create)
 {
-	int fd;
+	int fd, r = create ? make_dir(path) : 0;
 
-	if (create && mkdir(path, 0755) < 0 && errno != EEXIST)
-		return -errno;
+	if (r < 0 && r != -EEXIST)
+		return r;
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -65,7 +73,7 @@ static int add_bind(struct run_plan *p, const struct container_mount *in, struct
 	struct run_mount *m;
 
 	/* Docker makes a missing source of -v a directory. */
-	if (stat(in->source, &st) < 0 && (errno != ENOENT || mkdir(in->source, 0755) < 0 || stat(in->source, &st) < 0))
+	if (stat(in->source, &st) < 0 && (errno != ENOENT || make_dir(in->source) < 0 || stat(in->source, &st) < 0))
 		return error_set_class(err, ERROR_INVALID, "error while creating mount source path '%.300s': %s", in->source,
 				       strerror(errno));
 	if (S_ISDIR(st.st_mode)) {

@@ -173,6 +173,7 @@ verdict "50 at once" 0 "$(seq 50 | tr '\n' ' ')"
 check_has "version" 0 "API version:      1.51" d version
 check_has "info" 0 "Storage Driver: sockerless" d info
 check_has "images" 0 "busybox" d images
+sleep 1.1 # the CLI sends whole seconds
 check_has "events" 0 "container die" d events --since 10m --until 0s
 check_has "a second daemon is refused" 1 "" "$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --ephemeral
 check_has "unknown option" 2 "unknown option --nonsense" "$B/bin/sockerlessd" --nonsense

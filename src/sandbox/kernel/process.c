@@ -145,11 +145,13 @@ SYS(wait4)
 	r = host_wait_target((int32_t)a[0], &target);
 	if (r < 0)
 		return r;
-	pid = host_block(SYS_wait4, target, (long)&status, options, (long)&ru, 0, 0);
-	if (pid <= 0)
-		return pid;
-	slot = proctable_find_host((int32_t)pid);
-	r = slot ? slot->vpid : (int)pid;
+	do { /* a child that gave its slot back is one nobody waits for */
+		pid = host_block(SYS_wait4, target, (long)&status, options, (long)&ru, 0, 0);
+		if (pid <= 0)
+			return pid;
+		slot = proctable_find_host((int32_t)pid);
+	} while (!slot);
+	r = slot->vpid;
 	if (WIFEXITED(status) || WIFSIGNALED(status)) {
 		proctable_release(slot);
 		status &= 0xff7f; /* nobody dumps core here */

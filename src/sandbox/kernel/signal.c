@@ -88,11 +88,17 @@ static void note(int signo, siginfo_t *info, void *context)
 		*ip = (greg_t)(uintptr_t)blocking_abort;
 }
 
+/* Linux's init feels no signal that it has no handler for. */
+static bool is_deaf(int signo)
+{
+	return self.vpid == 1 && signo != SIGKILL && signo != SIGSTOP && signo != SIGCHLD && signo != SIGCONT;
+}
+
 void guest_stray_signal(int signo, siginfo_t *info, void *ucontext)
 {
 	if (actions[signo].handler > 1)
 		note(signo, info, ucontext);
-	else if (actions[signo].handler == 0)
+	else if (actions[signo].handler == 0 && !is_deaf(signo))
 		_exit(128 + signo);
 }
 
@@ -106,12 +112,6 @@ bool signal_is_pending(void)
 static bool is_runtime_signal(int signo)
 {
 	return signo == SIGSEGV || signo == SIGBUS; /* the runtime's handlers stay */
-}
-
-/* Linux's init feels no signal that it has no handler for. */
-static bool is_deaf(int signo)
-{
-	return self.vpid == 1 && signo != SIGKILL && signo != SIGSTOP && signo != SIGCHLD && signo != SIGCONT;
 }
 
 static void set_native(int signo)

@@ -528,6 +528,7 @@ void supervisor_main(int sock, const char *id)
 	snprintf(sv.container.id, sizeof(sv.container.id), "%s", id);
 	self.container = &sv.container;
 	rootfs_set_fd_floor(FD_GUEST_MAX);
+	umask(0); /* modes are the guest's business, with its own umask */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	prctl(PR_SET_NAME, "supervisor");
 	setsid();
