@@ -1,0 +1,135 @@
+/* Handlers of docker cp. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "util/alloc.h"
+#include "util/clock.h"
+
+/* base64 of the JSON, as the header wants it. */
+static char *encode(const struct path_stat *st)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char when[CLOCK_RFC3339_MAX], *text, *out;
+	json_t *o;
+	size_t n, k = 0;
+
+	clock_format_rfc3339(st->mtime_ns, when);
+	o = json_pack("{s:s, s:I, s:I, s:s, s:s}", "name", st->name, "size", (json_int_t)st->size, "mode",
+		      (json_int_t)st->go_mode, "mtime", when, "linkTarget", st->link_target ? st->link_target : "");
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	n = strlen(text);
+	out = xmalloc(n / 3 * 4 + 8);
+	for (size_t i = 0; i < n; i += 3) {
+		unsigned long v = (unsigned long)(unsigned char)text[i] << 16;
+
+		v |= i + 1 < n ? (unsigned long)(unsigned char)text[i + 1] << 8 : 0;
+		v |= i + 2 < n ? (unsigned char)text[i + 2] : 0;
+		out[k++] = digits[v >> 18];
+		out[k++] = digits[v >> 12 & 63];
+		out[k++] = i + 1 < n ? digits[v >> 6 & 63] : '=';
+		out[k++] = i + 2 < n ? digits[v & 63] : '=';
+	}
+	out[k] = '\0';
+	free(text);
+	return out;
+}
+
+static void add_stat_header(struct request *req, const struct path_stat *st)
+{
+	char *text = encode(st);
+
+	reply_header(req, "X-Docker-Container-Path-Stat", text);
+	free(text);
+}
+
+/* NULL when it has been answered. */
+static const char *get_path(struct request *req)
+{
+	const char *path = request_query(req, "path");
+	struct error err = { 0 };
+
+	if (path && *path)
+		return path;
+	error_set_class(&err, ERROR_INVALID, "bad parameter: missing path");
+	reply_error(req, &err);
+	return NULL;
+}
+
+static void on_stat(void *arg, const struct path_stat *st, const struct error *err)
+{
+	struct request *req = arg;
+
+	if (err) {
+		reply_error(req, err);
+		return;
+	}
+	add_stat_header(req, st);
+	reply_empty(req, 200);
+}
+
+void ContainerArchiveInfo(struct request *req)
+{
+	struct container *c = api_container(req);
+	const char *path = c ? get_path(req) : NULL;
+
+	if (path)
+		engine_archive_stat(api_engine(req), c, path, on_stat, req);
+}
+
+static struct stream *on_head(void *arg, const struct path_stat *st, const struct error *err)
+{
+	struct request *req = arg;
+
+	if (err) {
+		reply_error(req, err);
+		return NULL;
+	}
+	add_stat_header(req, st);
+	return reply_stream(req, 200, "application/x-tar");
+}
+
+void ContainerArchive(struct request *req)
+{
+	struct container *c = api_container(req);
+	const char *path = c ? get_path(req) : NULL;
+
+	if (path)
+		engine_archive_get(api_engine(req), c, path, on_head, req);
+}
+
+static void on_put(void *arg, const struct error *err)
+{
+	if (err)
+		reply_error(arg, err);
+	else
+		reply_empty(arg, 200);
+}
+
+static void on_data(void *arg, const void *data, size_t len)
+{
+	upload_write(arg, data, len);
+}
+
+static void on_end(void *arg, int result)
+{
+	upload_end(arg, result);
+}
+
+void PutContainerArchive(struct request *req)
+{
+	struct container *c = api_container(req);
+	const char *path = c ? get_path(req) : NULL;
+	struct error err = { 0 };
+	struct upload *u;
+
+	if (!path)
+		return;
+	u = engine_archive_put(api_engine(req), c, path, request_query_bool(req, "noOverwriteDirNonDir"),
+			       request_query_bool(req, "copyUIDGID"), NULL, on_put, req, &err);
+	if (u)
+		request_body_start(req, on_data, on_end, u);
+	else
+		reply_error(req, &err);
+}

@@ -1,0 +1,167 @@
+/* A tar archive into a view. Every path goes through the view's own walk, so
+ * nothing an archive says can lead out of the container. */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rootfs/tar.h"
+
+enum { ENTRIES_MAX = 10000000 };
+
+struct reader { tar_read_fn read; void *arg; };
+
+static la_ssize_t on_read(struct archive *a, void *data, const void **ret)
+{
+	struct reader *r = data;
+	ssize_t n = r->read(r->arg, ret);
+
+	if (n < 0)
+		archive_set_error(a, (int)-n, "read failed");
+	return n;
+}
+
+static bool has_dotdot(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "..")); p += 2)
+		if ((p == path || p[-1] == '/') && (p[2] == '/' || p[2] == '\0'))
+			return true;
+	return false;
+}
+
+static int make_parents(struct rootfs *fs, char *path)
+{
+	for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+		int r;
+
+		*p = '\0';
+		r = rootfs_mkdir(fs, NULL, NULL, path, 0755);
+		*p = '/';
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return 0;
+}
+
+static int put_file(struct rootfs *fs, struct archive *a, const char *path, uint32_t mode, unsigned long long *left)
+{
+	struct rootfs_file f;
+	const void *data;
+	size_t n;
+	la_int64_t at;
+	int r, got;
+
+	rootfs_unlink(fs, NULL, NULL, path, 0); /* a link is replaced, not followed */
+	r = rootfs_open(fs, NULL, NULL, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 07777, &f);
+	if (r < 0)
+		return r;
+	while (r == 0 && (got = archive_read_data_block(a, &data, &n, &at)) == ARCHIVE_OK) {
+		if (n > *left)
+			r = -EFBIG;
+		else if (pwrite(f.fd, data, n, at) != (ssize_t)n)
+			r = errno ? -errno : -EIO;
+		*left -= n <= *left ? n : 0;
+	}
+	rootfs_file_done(&f);
+	return r < 0 ? r : got == ARCHIVE_EOF ? 0 : -EBADMSG;
+}
+
+static int put_entry(struct rootfs *fs, struct archive *a, struct archive_entry *e, const char *base, char *path,
+		     unsigned long long *left)
+{
+	uint32_t mode = archive_entry_mode(e);
+	const char *link = archive_entry_hardlink(e);
+	char from[8192];
+	int r = make_parents(fs, path);
+
+	if (r < 0)
+		return r;
+	if (link) {
+		if (has_dotdot(link) || snprintf(from, sizeof(from), "%s/%s", base, link) >= (int)sizeof(from))
+			return -EINVAL;
+		rootfs_unlink(fs, NULL, NULL, path, 0);
+		return rootfs_link(fs, NULL, NULL, from, NULL, path, 0);
+	}
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		r = rootfs_mkdir(fs, NULL, NULL, path, mode & 07777);
+		return r == -EEXIST ? 0 : r;
+	case S_IFLNK:
+		rootfs_unlink(fs, NULL, NULL, path, 0);
+		return rootfs_symlink(fs, NULL, archive_entry_symlink(e), NULL, path);
+	case S_IFREG:
+		return put_file(fs, a, path, mode, left);
+	case S_IFIFO:
+		return rootfs_mknod(fs, NULL, NULL, path, mode, 0);
+	default:
+		return 0; /* devices are devfs's */
+	}
+}
+
+static void set_attributes(struct rootfs *fs, struct archive_entry *e, const char *path, bool keep_owner)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { archive_entry_mtime(e), archive_entry_mtime_nsec(e) } };
+
+	if (keep_owner)
+		rootfs_chown(fs, NULL, NULL, path, (uint32_t)archive_entry_uid(e), (uint32_t)archive_entry_gid(e),
+			     AT_SYMLINK_NOFOLLOW);
+	if (archive_entry_filetype(e) != AE_IFLNK)
+		rootfs_chmod(fs, NULL, NULL, path, archive_entry_mode(e) & 07777, 0);
+	rootfs_utimens(fs, NULL, NULL, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static int extract_all(struct rootfs *fs, struct archive *a, const char *base, const struct tar_extract_options *opt,
+		       struct error *err)
+{
+	unsigned long long left = opt->max_bytes ? opt->max_bytes : ~0ull, entries = 0;
+	struct archive_entry *e;
+	char path[8192];
+	int r, got;
+
+	while ((got = archive_read_next_header(a, &e)) == ARCHIVE_OK || got == ARCHIVE_WARN) {
+		const char *name = archive_entry_pathname(e);
+		size_t n;
+
+		if (!name || has_dotdot(name) || ++entries > (opt->max_entries ? opt->max_entries : ENTRIES_MAX))
+			return error_set_class(err, ERROR_INVALID, "archive entry %.200s: not allowed", name ? name : "?");
+		while (name[0] == '/' || (name[0] == '.' && name[1] == '/'))
+			name++;
+		if (snprintf(path, sizeof(path), "%s/%s", strcmp(base, "/") ? base : "", name) >= (int)sizeof(path))
+			return error_set_class(err, ERROR_INVALID, "archive entry %.200s: name too long", name);
+		for (n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+			path[n - 1] = '\0';
+		if (strcmp(name, ".") == 0 || !*name)
+			continue;
+		r = put_entry(fs, a, e, base, path, &left);
+		if (r < 0)
+			return r == -EROFS ? error_set_class(err, ERROR_FORBIDDEN, "container rootfs is marked read-only") :
+					     error_set(err, r, "%.300s: %s", path, strerror(-r));
+		set_attributes(fs, e, path, opt->copy_uid_gid);
+	}
+	if (got != ARCHIVE_EOF)
+		return error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", archive_error_string(a));
+	return 0;
+}
+
+int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_options *opt, tar_read_fn read, void *arg,
+		struct error *err)
+{
+	struct reader rd = { read, arg };
+	struct archive *a = archive_read_new();
+	int r;
+
+	if (!a)
+		return error_set(err, -ENOMEM, "out of memory");
+	archive_read_support_format_tar(a);
+	archive_read_support_filter_all(a);
+	if (archive_read_open(a, &rd, NULL, on_read, NULL) != ARCHIVE_OK)
+		r = error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", archive_error_string(a));
+	else
+		r = extract_all(fs, a, path, opt, err);
+	archive_read_free(a);
+	return r;
+}
