@@ -27,8 +27,6 @@ volatile int guest_poll_flag;
 static struct guest_action actions[SIGNALS + 1];
 static volatile sig_atomic_t pending[SIGNALS + 1];
 static siginfo_t infos[SIGNALS + 1];
-static uint64_t suspended_mask;
-static bool is_mask_suspended;
 
 /* ---- host calls ---- */
 
@@ -245,6 +243,23 @@ static void call_handler(int signo, const struct guest_action *act)
 	*sp = saved;
 }
 
+static bool signal_is_deliverable(void)
+{
+	uint64_t mask = set_mask(SIG_BLOCK, 0);
+
+	for (int i = 1; i <= SIGNALS; i++)
+		if (pending[i] && !(mask >> (i - 1) & 1))
+			return true;
+	return false;
+}
+
+/* After a mask has changed: the flag stands for what may be delivered now. */
+static void rearm(void)
+{
+	if (signal_is_deliverable())
+		guest_poll_flag = 1;
+}
+
 static bool deliver_one(int signo)
 {
 	struct guest_action act = actions[signo];
@@ -258,15 +273,14 @@ static bool deliver_one(int signo)
 		set_native(signo);
 	}
 	old = set_mask(SIG_BLOCK, act.mask | ((act.flags & SA_NODEFER) ? 0 : 1ull << (signo - 1)));
-	if (is_mask_suspended) { /* sigsuspend's caller gets its own mask back */
-		old = suspended_mask;
-		is_mask_suspended = false;
-	}
 	call_handler(signo, &act);
 	set_mask(SIG_SETMASK, old);
+	rearm();
 	return (act.flags & SA_RESTART) != 0;
 }
 
+/* Only what is not blocked now: a signal may have been noted before the mask
+ * that a handler runs under came up. What stays waits for rearm. */
 bool signal_deliver(void)
 {
 	bool may_restart = true;
@@ -274,7 +288,7 @@ bool signal_deliver(void)
 	while (guest_poll_flag) {
 		guest_poll_flag = 0;
 		for (int i = 1; i <= SIGNALS; i++)
-			if (pending[i] && !deliver_one(i))
+			if (pending[i] && !(set_mask(SIG_BLOCK, 0) >> (i - 1) & 1) && !deliver_one(i))
 				may_restart = false;
 	}
 	return may_restart;
@@ -336,23 +350,25 @@ SYS(rt_sigprocmask)
 		old = set_mask((int)a[0], mask & ~(1ull << (SIGSEGV - 1)) & ~(1ull << (SIGBUS - 1)));
 	else
 		old = set_mask(SIG_BLOCK, 0);
+	rearm();
 	return a[2] ? copy_out(a[2], &old, 8) : 0;
 }
 
+/* The handler runs under the temporary mask, as on Linux. A signal between
+ * the two calls is seen by host_block. */
 SYS(rt_sigsuspend)
 {
-	uint64_t mask;
-	long r;
+	uint64_t mask, old;
 
 	if (copy_in(&mask, a[0], 8) < 0)
 		return -EFAULT;
-	suspended_mask = set_mask(SIG_BLOCK, 0);
-	is_mask_suspended = true;
-	r = host_block(SYS_rt_sigsuspend, (long)&mask, 8, 0, 0, 0, 0);
-	if (r == -EINTR && !guest_poll_flag) /* an ignored or default signal: wait on */
-		set_mask(SIG_SETMASK, suspended_mask);
-	if (!guest_poll_flag)
-		is_mask_suspended = false;
+	old = set_mask(SIG_SETMASK, mask);
+	rearm();
+	while (!signal_is_deliverable())
+		host_block(SYS_pause, 0, 0, 0, 0, 0, 0);
+	signal_deliver();
+	set_mask(SIG_SETMASK, old);
+	rearm();
 	return -EINTR;
 }
 

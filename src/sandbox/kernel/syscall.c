@@ -51,6 +51,8 @@ int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	int64_t r;
 
 	n &= ~(uint32_t)X32_BIT;
+	if (signal_is_pending()) /* it came before the call: no reason to interrupt it */
+		signal_deliver();
 	do {
 		r = n < SYSCALLS_MAX && table[n] ? table[n](args) : -ENOSYS;
 		if (!signal_is_pending())
