@@ -40,7 +40,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench install docs test test-unit test-cli check format format-check lint tidy headers deps clean help
+.PHONY: all guest demo run bench install docs test test-unit test-cli test-walls check format format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
@@ -53,6 +53,15 @@ $(B)/src/sandbox/program.o $(S)/src/sandbox/program.o: $(GUEST)/applets.inc
 $(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a
 	@mkdir -p $(@D)
 	$(CC) -static -O2 -g $^ -o $@ -lm
+
+# The test build with a hole in the first wall: tests/sandbox/walls.sh.
+DRILLED_OBJ := $(patsubst %,build/drilled/%.o,src/sandbox/kernel/worker src/sandbox/kernel/wall tests/sandbox/attacks)
+build/drilled/sockerless-sandbox: $(filter-out %/worker.o %/wall.o,$(SBX_OBJ)) $(DRILLED_OBJ) $(GUEST)/libguest.a
+	$(CC) -static -O2 -g $^ -o $@ -lm
+
+build/drilled/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) -I. $(WARN) -O2 -g -DSANDBOX_DRILLED -fno-strict-aliasing -MMD -MP -c $< -o $@
 
 $(S)/%.o: %.c
 	@mkdir -p $(@D)
@@ -76,7 +85,7 @@ $(B)/%.o: %.c
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
--include $(LIB_OBJ:.o=.d) $(SBX_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
 .PRECIOUS: $(B)/tests/unit/%.o
 
 # ---- tests ----
@@ -86,12 +95,15 @@ test: test-unit test-cli ## all tests of this variant
 test-cli: all ## the real docker CLI against a real daemon
 	@B=$(B) tests/cli/run.sh
 
+test-walls: all build/drilled/sockerless-sandbox ## the sandbox's second wall, attacked
+	@tests/sandbox/walls.sh
+
 test-unit: $(TEST_BIN) ## the cmocka binaries
 	@tests/support/run-units.sh $(TEST_BIN)
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
 	$(MAKE) all headers lint docs-check
-	$(MAKE) test
+	$(MAKE) test test-walls
 	$(MAKE) test SAN=address,undefined
 
 # ---- showing and running ----

@@ -189,6 +189,18 @@ int rootfs_chown(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 	return r;
 }
 
+/* By descriptor: the second wall allows no path here, because Landlock would not look at it. */
+static int set_times(int dir_fd, const char *name, uint32_t type, const struct timespec ts[2])
+{
+	int r, fd = open_for_attributes(dir_fd, name, type);
+
+	if (fd < 0)
+		return 0; /* symlinks and FIFOs keep their own: docs/rootfs.md */
+	r = futimens(fd, ts) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
 int rootfs_utimens(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		   const struct timespec ts[2], int flags)
 {
@@ -201,8 +213,8 @@ int rootfs_utimens(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 	r = stat_for_change(&p, &st);
 	if (r == 0 && !cred_is_root(cred) && cred->uid != st.uid)
 		r = ts ? -EPERM : check_access(cred, &st, W_OK);
-	if (r == 0 && utimensat(p.dir->upper, p.name, ts, AT_SYMLINK_NOFOLLOW) < 0)
-		r = -errno;
+	if (r == 0)
+		r = set_times(p.dir->upper, p.name, p.entry.type, ts);
 	place_done(&p);
 	return r;
 }

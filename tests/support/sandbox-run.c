@@ -1,6 +1,6 @@
 /* Runs one command in a sandbox without a daemon: what the sandbox's own tests use.
  *
- *   sandbox-run [-t] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
+ *   sandbox-run [-tn] [-a LANDLOCK_ABI] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
  *
  * Standard streams are the command's own; exits with its exit code. */
 #include <fcntl.h>
@@ -62,9 +62,13 @@ int main(int argc, char **argv)
 	uint64_t tag;
 	int fds[3] = { 0, 1, 2 }, c;
 
-	while ((c = getopt(argc, argv, "+tu:w:")) != -1) {
+	while ((c = getopt(argc, argv, "+tna:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
+		else if (c == 'n')
+			setup.drop_walls = true; /* obeyed by the drilled build only */
+		else if (c == 'a')
+			setup.landlock_abi_max = (uint32_t)atoi(optarg);
 		else if (c == 'u')
 			spawn.uid = spawn.gid = (uint32_t)atoi(optarg);
 		else if (c == 'w')

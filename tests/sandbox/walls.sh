@@ -1,0 +1,64 @@
+#!/bin/sh
+# The second wall, attacked. A build with a hole drilled into the first wall
+# runs native code where a guest should be; behind seccomp, Landlock and the
+# broker every attempt must be refused, at the kernel's own Landlock ABI and at
+# ABI 1. Each attack also runs with the second wall down, where it must break
+# through: a check that cannot fail would prove nothing.
+set -u
+cd "$(dirname "$0")/../.."
+sandbox=build/drilled/sockerless-sandbox
+dir=$(mktemp -d "${TMPDIR:-/tmp}/sockerless-walls-XXXXXX")
+victim=
+passed=0 failed=0
+trap 'stop_victim; rm -rf "$dir"' EXIT
+
+stop_victim() {
+	[ -z "$victim" ] || kill -9 "$victim" 2>/dev/null
+	[ -z "$victim" ] || wait "$victim" 2>/dev/null
+}
+
+set_scene() {
+	stop_victim
+	rm -rf "$dir" && mkdir -p "$dir/lower" "$dir/upper"
+	echo secret >"$dir/secret"
+	echo file | tee "$dir/lower/file" >"$dir/upper/file"
+	sleep 100 &
+	victim=$!
+}
+
+scene_is_whole() {
+	kill -0 "$victim" && [ "$(cat "$dir/secret")" = secret ] && [ "$(cat "$dir/lower/file")" = file ] &&
+		[ "$(ls "$dir" | tr '\n' ' ')" = "lower secret upper " ] && [ "$(stat -c %a "$dir/secret")" = 600 ]
+}
+
+# verdict NAME IS WANTED OUTPUT
+verdict() {
+	if [ "$2" = "$3" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'FAIL %s: status %s, wanted %s\n%s\n' "$1" "$2" "$3" "$4"
+	fi
+}
+
+umask 077
+for attack in signals descriptor-signals processes programs process-table sockets files descriptors privileges kernel \
+	other-abis terminal; do
+	for walls in "-a 0" "-a 1" -n; do
+		set_scene
+		# shellcheck disable=SC2086 # the options are two words
+		out=$(timeout 20 build/bin/sandbox-run $walls "$sandbox" "$dir/lower" "$dir/upper" \
+			attack $attack $victim "$dir" 2>&1 </dev/null)
+		is=$?
+		case $walls,$attack in
+		-n,process-table | -n,terminal) # held by the supervisor, and by there being no terminal
+			continue ;;
+		-n,*) verdict "$attack without the wall" $is 1 "$out" ;;
+		*)
+			scene_is_whole || is=changed
+			verdict "$attack at $walls" $is 0 "$out" ;;
+		esac
+	done
+done
+echo "walls: $passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
