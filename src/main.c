@@ -1,4 +1,5 @@
 /* sockerlessd: options in, daemon on. */
+#include <locale.h>
 #include <stdio.h>
 
 #include "api/api.h"
@@ -10,6 +11,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int status = 0;
 
+	setlocale(LC_CTYPE, "C.UTF-8"); /* names in tar archives are UTF-8 */
 	if (options_parse(argc, argv, &o, &err) < 0) {
 		fprintf(stderr, "sockerlessd: %s\n", err.message);
 		status = 2;

@@ -54,6 +54,8 @@ HANDLER(ContainerTop);
 HANDLER(ContainerArchive);
 HANDLER(ContainerArchiveInfo);
 HANDLER(PutContainerArchive);
+HANDLER(ContainerChanges);
+HANDLER(ContainerExport);
 HANDLER(ContainerExec);
 HANDLER(ExecStart);
 HANDLER(ExecResize);

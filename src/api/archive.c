@@ -1,4 +1,4 @@
-/* Handlers of docker cp. */
+/* Handlers of docker cp, diff and export. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,14 +107,27 @@ static void on_put(void *arg, const struct error *err)
 		reply_empty(arg, 200);
 }
 
+static void on_drain(void *arg)
+{
+	request_body_resume(arg);
+}
+
+struct put { struct request *req; struct upload *upload; };
+
 static void on_data(void *arg, const void *data, size_t len)
 {
-	upload_write(arg, data, len);
+	struct put *p = arg;
+
+	if (upload_write(p->upload, data, len) == 1)
+		request_body_pause(p->req);
 }
 
 static void on_end(void *arg, int result)
 {
-	upload_end(arg, result);
+	struct put *p = arg;
+
+	upload_end(p->upload, result);
+	free(p);
 }
 
 void PutContainerArchive(struct request *req)
@@ -123,13 +136,51 @@ void PutContainerArchive(struct request *req)
 	const char *path = c ? get_path(req) : NULL;
 	struct error err = { 0 };
 	struct upload *u;
+	struct put *p;
 
 	if (!path)
 		return;
 	u = engine_archive_put(api_engine(req), c, path, request_query_bool(req, "noOverwriteDirNonDir"),
-			       request_query_bool(req, "copyUIDGID"), NULL, on_put, req, &err);
-	if (u)
-		request_body_start(req, on_data, on_end, u);
-	else
+			       request_query_bool(req, "copyUIDGID"), on_drain, on_put, req, &err);
+	if (!u) {
 		reply_error(req, &err);
+		return;
+	}
+	p = xmalloc(sizeof(*p));
+	*p = (struct put){ req, u };
+	request_body_start(req, on_data, on_end, p);
+}
+
+/* ---- diff, export ---- */
+
+static void on_changes(void *arg, json_t *changes, const struct error *err)
+{
+	if (err)
+		reply_error(arg, err);
+	else
+		reply_json(arg, 200, json_array_size(changes) ? json_incref(changes) : json_null());
+}
+
+void ContainerChanges(struct request *req)
+{
+	struct container *c = api_container(req);
+
+	if (c)
+		engine_container_changes(api_engine(req), c, on_changes, req);
+}
+
+static struct stream *on_export(void *arg, const struct error *err)
+{
+	if (!err)
+		return reply_stream(arg, 200, "application/octet-stream");
+	reply_error(arg, err);
+	return NULL;
+}
+
+void ContainerExport(struct request *req)
+{
+	struct container *c = api_container(req);
+
+	if (c)
+		engine_export(api_engine(req), c, on_export, req);
 }

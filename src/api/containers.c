@@ -47,12 +47,70 @@ void ContainerCreate(struct request *req)
 	reply_json(req, 201, json_pack("{s:s, s:o}", "Id", c->id, "Warnings", warnings));
 }
 
+/* ---- sizes: ps --size and inspect --size measure on the pool, one after the other ---- */
+
+struct sizing {
+	struct request *req;
+	json_t *reply;              /* the object, or an array of them */
+	struct container **containers;
+	size_t n, at;
+};
+
+static json_t *sized_object(struct sizing *s)
+{
+	return json_is_array(s->reply) ? json_array_get(s->reply, s->at) : s->reply;
+}
+
+static void size_next(struct sizing *s);
+
+static void on_size(void *arg, int64_t rw, int64_t rootfs, const struct error *err)
+{
+	struct sizing *s = arg;
+
+	if (!err) {
+		json_object_set_new(sized_object(s), "SizeRw", json_integer(rw));
+		json_object_set_new(sized_object(s), "SizeRootFs", json_integer(rootfs));
+	}
+	container_unref(s->containers[s->at++]);
+	size_next(s);
+}
+
+static void size_next(struct sizing *s)
+{
+	if (s->at < s->n) {
+		engine_container_size(api_engine(s->req), s->containers[s->at], on_size, s);
+		return;
+	}
+	reply_json(s->req, 200, s->reply);
+	free(s->containers);
+	free(s);
+}
+
+/* Takes both; the containers' references too. */
+static void reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n)
+{
+	struct sizing *s = xmalloc(sizeof(*s));
+
+	*s = (struct sizing){ .req = req, .reply = take_reply, .containers = take_containers, .n = n };
+	size_next(s);
+}
+
 void ContainerInspect(struct request *req)
 {
 	struct container *c = api_container(req);
+	struct container **one;
+	json_t *view;
 
-	if (c)
-		reply_json(req, 200, view_container_inspect(api_engine(req), c));
+	if (!c)
+		return;
+	view = view_container_inspect(api_engine(req), c);
+	if (!request_query_bool(req, "size")) {
+		reply_json(req, 200, view);
+		return;
+	}
+	one = xmalloc(sizeof(struct container *));
+	one[0] = container_ref(c);
+	reply_sized(req, view, one, 1);
 }
 
 /* ---- list ---- */
@@ -110,8 +168,10 @@ void ContainerList(struct request *req)
 	struct engine *e = api_engine(req);
 	const char *text = request_query(req, "filters");
 	json_t *filters = text && *text ? json_loads(text, 0, NULL) : json_object(), *list = json_array();
-	bool all = request_query_bool(req, "all");
+	bool all = request_query_bool(req, "all"), is_sized = request_query_bool(req, "size");
+	struct container **found = xcalloc(e->containers.count + 1, sizeof(struct container *));
 	int64_t limit = -1;
+	size_t n = 0;
 	struct error err = { 0 };
 
 	if (!json_is_object(filters))
@@ -123,14 +183,18 @@ void ContainerList(struct request *req)
 
 		if (limit > 0 && (int64_t)json_array_size(list) >= limit)
 			break;
-		if (is_listed(c, filters, all || limit > 0))
-			json_array_append_new(list, view_container_summary(e, c, request_api_version(req)));
+		if (!is_listed(c, filters, all || limit > 0))
+			continue;
+		json_array_append_new(list, view_container_summary(e, c, request_api_version(req)));
+		if (is_sized)
+			found[n++] = container_ref(c);
 	}
 	json_decref(filters);
 	if (!err.code) {
-		reply_json(req, 200, list);
+		reply_sized(req, list, found, n);
 		return;
 	}
+	free(found);
 	json_decref(list);
 	reply_error(req, &err);
 }

@@ -56,6 +56,21 @@ int chain_lifecycle_start(struct driver *first, struct container *c, struct run_
 	return nobody(c, err);
 }
 
+int chain_files(struct driver *first, struct file_job *job, struct error *err)
+{
+	for (struct driver *d = first; d; d = d->next) {
+		int r = DRIVER_DECLINED;
+
+		if (job->container->driver ? strcmp(job->container->driver, d->ops->name) != 0 : !is_routed(d, job->container))
+			continue;
+		if (d->ops->filesystem && d->ops->filesystem->run)
+			r = d->ops->filesystem->run(d, job, err);
+		if (r != DRIVER_DECLINED)
+			return r;
+	}
+	return nobody(job->container, err);
+}
+
 void chain_cleanup(struct driver *first, struct container *c)
 {
 	for (struct driver *d = first; d; d = d->next)

@@ -17,6 +17,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <jansson.h>
+#include <uv.h>
+
 #include "sandbox/program.h"
 #include "store/containers.h"
 #include "util/error.h"
@@ -141,13 +144,31 @@ struct stream_slot_ops {
 	int (*release)(struct driver *d, struct driver_process *p);
 };
 
+/* ---- work on a container's files: docker cp, diff, export, ps --size ---- */
+
+enum file_op { FILE_STAT, FILE_GET, FILE_PUT, FILE_CHANGES, FILE_EXPORT, FILE_SIZE };
+
+struct path_stat { char *name; int64_t size; uint32_t go_mode; int64_t mtime_ns; char *link_target; };
+
+/* The engine fills the first part and keeps all of it alive until `done`. */
+struct file_job {
+	enum file_op op;
+	struct container *container;
+	const struct run_plan *plan; /* its mounts */
+	const char *path;            /* absolute in the container */
+	int tar_fd;                  /* GET and EXPORT write it, PUT reads it; the position is the caller's */
+	bool no_overwrite_dir_non_dir, copy_uid_gid;
+	void (*done)(struct file_job *job); /* from the loop, once, when the slot has answered 0 */
+
+	struct path_stat stat;       /* STAT, GET; strings malloc'd */
+	json_t *changes;             /* CHANGES: [{"Path", "Kind"}], new reference */
+	uint64_t upper_bytes, total_bytes; /* SIZE */
+	struct error err;            /* err.code 0: well */
+	uv_work_t work;              /* the driver's */
+};
+
 struct filesystem_ops {
-	/* Answers 0 and the container's view for blocking work on a thread
-	 * (stat, archive, changes, export all go by it): `open` runs THERE, not
-	 * on the loop, and gets what it needs copied in `job` on the loop. */
-	int (*prepare_view)(struct driver *d, struct container *c, void **ret_job, struct error *err);
-	int (*open_view)(void *job, struct rootfs **ret, struct error *err); /* any thread; consumes job's fds */
-	void (*free_job)(void *job);
+	int (*run)(struct driver *d, struct file_job *job, struct error *err);
 };
 
 struct driver_ops {
@@ -179,8 +200,8 @@ int chain_exec_start(struct driver *first, struct container *c, const struct run
 		     struct process_sink sink, struct driver_process **ret, struct error *err);
 int chain_lifecycle_start(struct driver *first, struct container *c, struct run_plan *plan,
 			  struct process_sink sink, struct driver_process **ret, struct error *err);
-int chain_prepare_view(struct driver *first, struct container *c, const struct filesystem_ops **ret_ops,
-		       void **ret_job, struct error *err);
+/* To the driver that serves the container; to the first that will when none does yet. */
+int chain_files(struct driver *first, struct file_job *job, struct error *err);
 void chain_cleanup(struct driver *first, struct container *c);
 
 void run_plan_free(struct run_plan *plan);

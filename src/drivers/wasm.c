@@ -11,6 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "drivers/local_files.h"
 #include "sandbox/client.h"
 #include "util/alloc.h"
 #include "util/list.h"
@@ -541,6 +542,12 @@ static int lifecycle_top(struct driver *d, struct container *c, struct driver_pr
 	return error_set(err, -ESRCH, "the container has ended");
 }
 
+static int files_run(struct driver *d, struct file_job *job, struct error *err)
+{
+	(void)err;
+	return local_files_run(((struct wasm_driver *)d)->loop, job);
+}
+
 /* ---- the driver ---- */
 
 static void wasm_free(struct driver *base)
@@ -580,11 +587,13 @@ static const struct stream_slot_ops stream = {
 	.flow = flow,
 	.release = release,
 };
+static const struct filesystem_ops filesystem = { .run = files_run };
 static const struct driver_ops wasm_ops = {
 	.name = "wasm",
 	.exec = &exec,
 	.lifecycle = &lifecycle,
 	.stream = &stream,
+	.filesystem = &filesystem,
 	.free = wasm_free,
 };
 

@@ -154,7 +154,6 @@ int engine_exec_resize(struct engine *e, struct exec *x, int rows, int cols, str
 
 /* ---- files ---- */
 
-struct path_stat { char *name; int64_t size; uint32_t go_mode; int64_t mtime_ns; char *link_target; };
 void engine_archive_stat(struct engine *e, struct container *c, const char *path,
 			 void (*done)(void *arg, const struct path_stat *st, const struct error *err), void *arg);
 /* First `head` (before any byte; err set: nothing follows), which answers the stream to

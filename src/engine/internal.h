@@ -57,6 +57,8 @@ int log_open(struct engine *e, const struct container *c);
 void log_append(int fd, int stream, const void *data, size_t len);
 
 /* ---- plan.c ---- */
+/* The container's mounts only: for work on its files. */
+int plan_mounts(struct engine *e, struct container *c, struct run_plan **ret, struct error *err);
 int plan_make(struct engine *e, struct container *c, struct run_plan **ret, struct error *err);
 int spec_for_exec(struct engine *e, struct container *c, json_t *config, struct run_spec *ret, struct error *err);
 char *container_dir(struct engine *e, const struct container *c);

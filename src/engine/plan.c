@@ -221,18 +221,12 @@ static void sort_mounts(struct run_plan *p)
 	}
 }
 
-int plan_make(struct engine *e, struct container *c, struct run_plan **ret, struct error *err)
+int plan_mounts(struct engine *e, struct container *c, struct run_plan **ret, struct error *err)
 {
 	struct run_plan *p = xnew(struct run_plan);
-	CLEANUP(freep) char *home = NULL;
-	struct crun *run = crun_of(e, c);
 	int r;
 
 	p->is_readonly_root = json_is_true(json_object_get(c->host_config, "ReadonlyRootfs"));
-	p->init = json_is_true(json_object_get(c->host_config, "Init"));
-	p->hostname = xstrdup(text_of(c->config, "Hostname"));
-	p->domainname = xstrdup(text_of(c->config, "Domainname"));
-	p->pids_max = (uint32_t)json_integer_value(json_object_get(c->host_config, "PidsLimit"));
 	r = add_root(e, c, p, err);
 	if (r == 0) {
 		add_mount(p, ROOTFS_MOUNT_VIRTUAL, "/proc")->which = xstrdup("proc");
@@ -241,8 +235,28 @@ int plan_make(struct engine *e, struct container *c, struct run_plan **ret, stru
 	for (size_t i = 0; r == 0 && i < c->nmounts; i++)
 		r = add_bind(p, &c->mounts[i], err);
 	sort_mounts(p);
-	if (r == 0)
-		r = resolve_user(e, c, text_of(c->config, "User"), &p->spec, &home, err);
+	if (r < 0) {
+		run_plan_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+int plan_make(struct engine *e, struct container *c, struct run_plan **ret, struct error *err)
+{
+	CLEANUP(freep) char *home = NULL;
+	struct crun *run = crun_of(e, c);
+	struct run_plan *p;
+	int r = plan_mounts(e, c, &p, err);
+
+	if (r < 0)
+		return r;
+	p->init = json_is_true(json_object_get(c->host_config, "Init"));
+	p->hostname = xstrdup(text_of(c->config, "Hostname"));
+	p->domainname = xstrdup(text_of(c->config, "Domainname"));
+	p->pids_max = (uint32_t)json_integer_value(json_object_get(c->host_config, "PidsLimit"));
+	r = resolve_user(e, c, text_of(c->config, "User"), &p->spec, &home, err);
 	if (r < 0) {
 		run_plan_free(p);
 		return r;

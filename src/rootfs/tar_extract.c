@@ -70,6 +70,21 @@ static int put_file(struct rootfs *fs, struct archive *a, const char *path, uint
 	return r < 0 ? r : got == ARCHIVE_EOF ? 0 : -EBADMSG;
 }
 
+/* What lies where the entry goes and is of another kind: gone, or refused (moby: NoOverwriteDirNonDir). */
+static int make_room(struct rootfs *fs, const char *path, bool is_dir, const struct tar_extract_options *opt,
+		     struct error *err)
+{
+	struct rootfs_stat st;
+
+	if (rootfs_stat(fs, NULL, NULL, path, AT_SYMLINK_NOFOLLOW, &st) < 0 || S_ISDIR(st.mode) == is_dir)
+		return 0;
+	if (opt->no_overwrite_dir_non_dir && is_dir)
+		return error_set_class(err, ERROR_INVALID, "cannot overwrite non-directory \"%.300s\" with directory", path);
+	if (opt->no_overwrite_dir_non_dir)
+		return error_set_class(err, ERROR_INVALID, "cannot overwrite directory \"%.300s\" with non-directory", path);
+	return rootfs_unlink(fs, NULL, NULL, path, is_dir ? 0 : AT_REMOVEDIR);
+}
+
 static int put_entry(struct rootfs *fs, struct archive *a, struct archive_entry *e, const char *base, char *path,
 		     unsigned long long *left)
 {
@@ -136,9 +151,11 @@ static int extract_all(struct rootfs *fs, struct archive *a, const char *base, c
 			path[n - 1] = '\0';
 		if (strcmp(name, ".") == 0 || !*name)
 			continue;
-		r = put_entry(fs, a, e, base, path, &left);
+		r = make_room(fs, path, (archive_entry_mode(e) & S_IFMT) == S_IFDIR, opt, err);
+		if (r == 0)
+			r = put_entry(fs, a, e, base, path, &left);
 		if (r < 0)
-			return r == -EROFS ? error_set_class(err, ERROR_FORBIDDEN, "container rootfs is marked read-only") :
+			return err && err->code ? err->code : r == -EROFS ? error_set_class(err, ERROR_FORBIDDEN, "container rootfs is marked read-only") :
 					     error_set(err, r, "%.300s: %s", path, strerror(-r));
 		set_attributes(fs, e, path, opt->copy_uid_gid);
 	}

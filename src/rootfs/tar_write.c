@@ -1,5 +1,4 @@
-/* A part of a view as a tar archive. A file with several names is written
- * whole under each of them. */
+/* A part of a view as a tar archive. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -11,6 +10,8 @@
 #include <unistd.h>
 
 #include "rootfs/tar.h"
+#include "util/alloc.h"
+#include "util/map.h"
 
 enum { DEPTH_MAX = 256 };
 
@@ -20,6 +21,9 @@ struct writer {
 	tar_write_fn write;
 	void *arg;
 	struct error *err;
+	const struct tar_write_options *opt;
+	struct map linked;       /* "dev:ino" of files with several names → the first name */
+	uint64_t root_dev;
 };
 
 static la_ssize_t on_write(struct archive *a, void *data, const void *buf, size_t len)
@@ -48,9 +52,26 @@ static int put_content(struct writer *w, const char *path)
 	return 0;
 }
 
+/* The name under which the same file has been written already; NULL: this is the first. */
+static const char *first_name(struct writer *w, const char *name, const struct rootfs_stat *st)
+{
+	char key[48];
+	char *known;
+
+	if (!S_ISREG(st->mode) || st->nlink < 2)
+		return NULL;
+	snprintf(key, sizeof(key), "%llx:%llx", (unsigned long long)st->dev, (unsigned long long)st->ino);
+	known = map_get(&w->linked, key);
+	if (!known)
+		map_put(&w->linked, key, xstrdup(name));
+	return known;
+}
+
 static int put_entry(struct writer *w, const char *path, const char *name, const struct rootfs_stat *st)
 {
 	struct archive_entry *e = archive_entry_new();
+	const char *link = first_name(w, name, st);
+	bool has_content = S_ISREG(st->mode) && !link;
 	char target[4096];
 	int r = 0;
 
@@ -59,16 +80,18 @@ static int put_entry(struct writer *w, const char *path, const char *name, const
 	archive_entry_set_uid(e, st->uid);
 	archive_entry_set_gid(e, st->gid);
 	archive_entry_set_mtime(e, st->mtime.tv_sec, st->mtime.tv_nsec);
-	archive_entry_set_size(e, S_ISREG(st->mode) ? st->size : 0);
+	archive_entry_set_size(e, has_content ? st->size : 0);
+	if (link)
+		archive_entry_set_hardlink(e, link);
 	if (S_ISLNK(st->mode)) {
 		ssize_t n = rootfs_readlink(w->fs, NULL, NULL, path, target, sizeof(target) - 1);
 
 		target[n > 0 ? n : 0] = '\0';
 		archive_entry_set_symlink(e, target);
 	}
-	if (archive_write_header(w->archive, e) != ARCHIVE_OK)
+	if (archive_write_header(w->archive, e) < ARCHIVE_WARN) /* a warning: a name in no character set */
 		r = error_set(w->err, -EIO, "%s: %s", path, archive_error_string(w->archive));
-	else if (S_ISREG(st->mode))
+	else if (has_content)
 		r = put_content(w, path);
 	archive_entry_free(e);
 	return r;
@@ -86,7 +109,7 @@ static int put_child(void *arg, const struct rootfs_dirent *d)
 	if (strcmp(d->name, ".") == 0 || strcmp(d->name, "..") == 0)
 		return 0;
 	if (snprintf(path, sizeof(path), "%s/%s", strcmp(c->path, "/") ? c->path : "", d->name) >= (int)sizeof(path) ||
-	    snprintf(name, sizeof(name), "%s/%s", c->name, d->name) >= (int)sizeof(name))
+	    snprintf(name, sizeof(name), "%s%s%s", c->name, *c->name ? "/" : "", d->name) >= (int)sizeof(name))
 		c->result = -ENAMETOOLONG;
 	else
 		c->result = put_tree(c->w, path, name, c->depth + 1);
@@ -120,9 +143,12 @@ static int put_tree(struct writer *w, const char *path, const char *name, int de
 
 	if (r < 0 || depth > DEPTH_MAX)
 		return depth == 0 ? r : 0; /* what has gone meanwhile is not there */
+	if (depth == 0)
+		w->root_dev = st.dev;
 	snprintf(slashed, sizeof(slashed), "%s%s", name, S_ISDIR(st.mode) ? "/" : "");
-	r = put_entry(w, path, slashed, &st);
-	if (r == 0 && S_ISDIR(st.mode))
+	if (depth > 0 || !w->opt->contents_only)
+		r = put_entry(w, path, slashed, &st);
+	if (r == 0 && S_ISDIR(st.mode) && !(w->opt->skip_mounts && st.dev != w->root_dev))
 		r = put_children(w, path, name, depth);
 	return r;
 }
@@ -130,8 +156,11 @@ static int put_tree(struct writer *w, const char *path, const char *name, int de
 int tar_write(struct rootfs *fs, const char *path, const struct tar_write_options *opt, tar_write_fn write, void *arg,
 	      struct error *err)
 {
-	struct writer w = { .fs = fs, .write = write, .arg = arg, .err = err };
+	static const struct tar_write_options none;
+	struct writer w = { .fs = fs, .write = write, .arg = arg, .err = err, .opt = opt ? opt : &none };
 	const char *base = strrchr(path, '/');
+	const struct map_entry *known;
+	size_t pos = 0;
 	int r;
 
 	w.archive = archive_write_new();
@@ -140,11 +169,15 @@ int tar_write(struct rootfs *fs, const char *path, const struct tar_write_option
 	archive_write_set_format_pax_restricted(w.archive);
 	archive_write_set_bytes_in_last_block(w.archive, 1);
 	archive_write_open(w.archive, &w, NULL, on_write, NULL);
-	base = opt && opt->rename_root ? opt->rename_root : base && base[1] ? base + 1 : "/";
+	map_init(&w.linked);
+	base = w.opt->contents_only ? "" : w.opt->rename_root ? w.opt->rename_root : base && base[1] ? base + 1 : "/";
 	r = put_tree(&w, path, base, 0);
 	if (archive_write_close(w.archive) != ARCHIVE_OK && r == 0)
 		r = error_set(err, -EIO, "%s", archive_error_string(w.archive));
 	archive_write_free(w.archive);
+	while ((known = map_next(&w.linked, &pos)))
+		free(known->value);
+	map_done(&w.linked);
 	if (r < 0 && err && !err->code)
 		error_set(err, r, "%s: %s", path, strerror(-r));
 	return r;

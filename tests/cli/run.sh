@@ -71,6 +71,23 @@ check "a native program is refused" 126 "docker: Error response from daemon: fai
 
 Run 'docker run --help' for more information" sh -c "mkdir -p $dir/bin && cp /bin/bash $dir/bin/native && '$docker' run --rm -v $dir/bin:/b busybox /b/native"
 
+# ---- diff, export, sizes ----
+d run --name changed busybox sh -c 'mkdir /d; printf 12345 >/d/f; ln /d/f /d/g; rm /bin/ls; printf x >>/etc/group; touch /d/ünï'
+check "diff" 0 "C /bin
+D /bin/ls
+A /d
+A /d/f
+A /d/g
+A /d/ünï
+C /etc
+C /etc/group" d diff changed
+check "export is a tar of the whole root" 0 "d/ d/f d/g d/ünï " sh -c "'$docker' export changed | tar tf - | grep ^d/ | sort | tr '\n' ' '"
+check "export keeps hard links" 0 "hrw-r--r--" sh -c "'$docker' export changed | tar tvf - d/g | cut -c1-10"
+check_has "export leaves out what was deleted" 2 "Not found in archive" sh -c "'$docker' export changed | tar tf - bin/ls"
+check_has "ps --size" 0 "(virtual" d ps -as --filter name=changed --format '{{.Size}}'
+check "inspect --size" 0 "true" sh -c "[ \$('$docker' inspect -s -f '{{.SizeRw}}' changed) -lt 1000 ] && echo true"
+d rm changed >/dev/null
+
 # ---- binds ----
 mkdir "$dir/bind" && echo data >"$dir/bind/f"
 check "bind" 0 "data" d run --rm -v "$dir/bind:/mnt/b" busybox sh -c 'cat /mnt/b/f; echo new >/mnt/b/g'

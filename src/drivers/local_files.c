@@ -1,0 +1,223 @@
+#include "drivers/local_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rootfs/tar.h"
+#include "util/alloc.h"
+
+enum { CHUNK = 65536 };
+
+int local_files_open(const struct run_plan *plan, struct rootfs **ret)
+{
+	struct rootfs_mount *mounts = xcalloc(plan->nmounts, sizeof(*mounts));
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < plan->nmounts; i++) {
+		const struct run_mount *m = &plan->mounts[i];
+
+		if (m->kind == ROOTFS_MOUNT_VIRTUAL)
+			continue;
+		mounts[n++] = (struct rootfs_mount){ .kind = (enum rootfs_mount_kind)m->kind, .target = m->target,
+						     .lower_fd = m->lower_fd, .upper_fd = m->upper_fd, .fd = m->fd,
+						     .is_readonly = m->is_readonly, .is_bind = m->is_bind, .ctx = m->fd_name };
+	}
+	r = rootfs_new(mounts, n, ret);
+	free(mounts);
+	return r;
+}
+
+/* Go's os.FileMode. */
+static uint32_t go_mode(uint32_t mode)
+{
+	uint32_t m = mode & 0777;
+
+	m |= S_ISDIR(mode) ? 1u << 31 : S_ISLNK(mode) ? 1u << 27 : S_ISFIFO(mode) ? 1u << 25 : S_ISSOCK(mode) ? 1u << 24 : 0;
+	if (S_ISCHR(mode))
+		m |= 1u << 26 | 1u << 21;
+	return m | (mode & S_ISUID ? 1u << 23 : 0) | (mode & S_ISGID ? 1u << 22 : 0) | (mode & S_ISVTX ? 1u << 20 : 0);
+}
+
+static int not_found(struct file_job *j)
+{
+	return error_set_class(&j->err, ERROR_NOT_FOUND, "Could not find the file %.300s in container %s", j->path,
+			       j->container->id);
+}
+
+static int look(struct file_job *j, struct rootfs *fs)
+{
+	struct rootfs_stat st;
+	char target[4096];
+	const char *base;
+	size_t n = strlen(j->path);
+	bool wants_dir = n > 1 && (j->path[n - 1] == '/' || (j->path[n - 1] == '.' && j->path[n - 2] == '/'));
+
+	if (rootfs_stat(fs, NULL, NULL, j->path, wants_dir ? 0 : AT_SYMLINK_NOFOLLOW, &st) < 0)
+		return not_found(j);
+	base = strrchr(j->path, '/');
+	j->stat.name = xstrdup(base && base[1] ? base + 1 : j->path);
+	j->stat.size = st.size;
+	j->stat.go_mode = go_mode(st.mode);
+	j->stat.mtime_ns = (int64_t)st.mtime.tv_sec * 1000000000 + st.mtime.tv_nsec;
+	if (S_ISLNK(st.mode)) {
+		ssize_t len = rootfs_readlink(fs, NULL, NULL, j->path, target, sizeof(target));
+
+		j->stat.link_target = xstrndup(target, len > 0 ? (size_t)len : 0);
+	}
+	return 0;
+}
+
+/* ---- tar ---- */
+
+static ssize_t write_fd(void *arg, const void *data, size_t len)
+{
+	ssize_t n = write(((struct file_job *)arg)->tar_fd, data, len);
+
+	return n < 0 ? -errno : n;
+}
+
+struct source { int fd; char buffer[CHUNK]; };
+
+static ssize_t read_fd(void *arg, const void **ret)
+{
+	struct source *s = arg;
+	ssize_t n = read(s->fd, s->buffer, sizeof(s->buffer));
+
+	*ret = s->buffer;
+	return n < 0 ? -errno : n;
+}
+
+static void put(struct file_job *j, struct rootfs *fs)
+{
+	struct tar_extract_options opt = { .no_overwrite_dir_non_dir = j->no_overwrite_dir_non_dir,
+					   .copy_uid_gid = j->copy_uid_gid };
+	struct source *s;
+	struct rootfs_stat st;
+
+	if (rootfs_stat(fs, NULL, NULL, j->path, 0, &st) < 0) {
+		not_found(j);
+		return;
+	}
+	if (!S_ISDIR(st.mode)) {
+		error_set_class(&j->err, ERROR_INVALID, "extraction point is not a directory");
+		return;
+	}
+	s = xnew(struct source);
+	s->fd = j->tar_fd;
+	tar_extract(fs, j->path, &opt, read_fd, s, &j->err);
+	free(s);
+}
+
+static void get(struct file_job *j, struct rootfs *fs)
+{
+	struct tar_write_options opt = { 0 };
+
+	if (look(j, fs) < 0)
+		return;
+	opt.rename_root = j->stat.name;
+	tar_write(fs, j->path, &opt, write_fd, j, &j->err);
+}
+
+static void export_all(struct file_job *j, struct rootfs *fs)
+{
+	struct tar_write_options opt = { .contents_only = true, .skip_mounts = true };
+
+	tar_write(fs, "/", &opt, write_fd, j, &j->err);
+}
+
+/* ---- changes ---- */
+
+struct change { char *path; int kind; };
+struct changes { struct change *v; size_t n, size; };
+
+static int emit_change(void *arg, const char *path, int kind)
+{
+	struct changes *c = arg;
+
+	if (c->n == c->size) {
+		c->size = c->size ? 2 * c->size : 64;
+		c->v = xrealloc(c->v, c->size * sizeof(*c->v));
+	}
+	c->v[c->n++] = (struct change){ xstrdup(path), kind };
+	return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct change *)a)->path, ((const struct change *)b)->path);
+}
+
+/* In the order of paths, as Docker tells them. */
+static int find_changes(struct file_job *j, struct rootfs *fs)
+{
+	struct changes c = { 0 };
+	int r = rootfs_changes(fs, emit_change, &c);
+
+	if (c.n)
+		qsort(c.v, c.n, sizeof(*c.v), by_path);
+	j->changes = json_array();
+	for (size_t i = 0; i < c.n; i++) {
+		json_t *o = json_pack("{s:s, s:i}", "Path", c.v[i].path, "Kind", c.v[i].kind);
+
+		if (o) /* a name that is no UTF-8 cannot be told in JSON */
+			json_array_append_new(j->changes, o);
+		free(c.v[i].path);
+	}
+	free(c.v);
+	return r;
+}
+
+static void work(uv_work_t *w)
+{
+	struct file_job *j = w->data;
+	struct rootfs *fs;
+	int r = local_files_open(j->plan, &fs);
+
+	if (r < 0) {
+		error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
+		return;
+	}
+	switch (j->op) {
+	case FILE_STAT:
+		look(j, fs);
+		break;
+	case FILE_GET:
+		get(j, fs);
+		break;
+	case FILE_PUT:
+		put(j, fs);
+		break;
+	case FILE_EXPORT:
+		export_all(j, fs);
+		break;
+	case FILE_CHANGES:
+		r = find_changes(j, fs);
+		break;
+	case FILE_SIZE:
+		r = rootfs_usage(fs, &j->upper_bytes, &j->total_bytes);
+		break;
+	}
+	if (r < 0)
+		error_set(&j->err, r, "the container's files cannot be read: %s", strerror(-r));
+	rootfs_free(fs);
+}
+
+static void after(uv_work_t *w, int status)
+{
+	struct file_job *j = w->data;
+
+	(void)status;
+	j->done(j);
+}
+
+int local_files_run(uv_loop_t *loop, struct file_job *job)
+{
+	job->work.data = job;
+	uv_queue_work(loop, &job->work, work, after);
+	return 0;
+}
