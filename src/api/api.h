@@ -26,6 +26,8 @@ void api_reply_done(void *arg, const struct error *err);
 /* views.c */
 json_t *view_container_inspect(struct engine *e, struct container *c);
 json_t *view_container_summary(struct engine *e, struct container *c, int api_version);
+struct volume;
+json_t *view_volume(const struct volume *v);
 char *view_status(const struct container *c); /* "Up 3 minutes", "Exited (0) …"; malloc'd */
 
 #define HANDLER(name) void name(struct request *req)
@@ -67,5 +69,9 @@ HANDLER(ImageCreate);
 HANDLER(NetworkList);
 HANDLER(NetworkInspect);
 HANDLER(VolumeList);
+HANDLER(VolumeCreate);
+HANDLER(VolumeInspect);
+HANDLER(VolumeDelete);
+HANDLER(VolumePrune);
 
 #endif

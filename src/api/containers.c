@@ -1,11 +1,14 @@
 /* Handlers of /containers that answer with one reply. */
 #include <limits.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "api/api.h"
+#include "api/filters.h"
+#include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -115,75 +118,127 @@ void ContainerInspect(struct request *req)
 
 /* ---- list ---- */
 
-/* Filters come as {"key": ["a"]} or {"key": {"a": true}}. */
-static bool filter_has(json_t *filters, const char *key, bool (*match)(struct container *c, const char *value),
-		       struct container *c)
-{
-	json_t *f = json_object_get(filters, key), *v;
-	const char *name;
-	size_t i;
+static const struct container *as_container(const void *object) { return object; }
+static bool match_id(const void *o, const char *v) { return strncmp(as_container(o)->id, v, strlen(v)) == 0; }
+static bool match_status(const void *o, const char *v) { return strcmp(container_status_name(as_container(o)->state.status), v) == 0; }
+static bool match_exited(const void *o, const char *v) { return as_container(o)->state.status == CONTAINER_EXITED && as_container(o)->state.exit_code == atoi(v); }
 
-	if (!f)
-		return true;
-	json_array_foreach(f, i, v)
-		if (json_is_string(v) && match(c, json_string_value(v)))
+/* The name filter is an expression over "/name". */
+static bool match_name(const void *o, const char *v)
+{
+	CLEANUP(freep) char *name = xasprintf("/%s", as_container(o)->name);
+	regex_t expression;
+	bool is_match;
+
+	if (regcomp(&expression, v, REG_EXTENDED | REG_NOSUB) != 0)
+		return false;
+	is_match = regexec(&expression, name, 0, NULL, 0) == 0 || regexec(&expression, name + 1, 0, NULL, 0) == 0;
+	regfree(&expression);
+	return is_match;
+}
+
+static bool match_volume(const void *o, const char *v)
+{
+	const struct container *c = o;
+
+	for (size_t i = 0; i < c->nmounts; i++)
+		if (strcmp(c->mounts[i].destination, v) == 0 || (c->mounts[i].name && strcmp(c->mounts[i].name, v) == 0))
 			return true;
-	if (json_is_object(f))
-		json_object_foreach(f, name, v)
-			if (match(c, name))
-				return true;
 	return false;
 }
 
-static bool match_id(struct container *c, const char *v) { return strncmp(c->id, v, strlen(v)) == 0; }
-static bool match_name(struct container *c, const char *v) { return strstr(c->name, v[0] == '/' || v[0] == '^' ? v + 1 : v); }
-static bool match_status(struct container *c, const char *v) { return strcmp(container_status_name(c->state.status), v) == 0; }
-static bool match_ancestor(struct container *c, const char *v) { return strncmp(c->image_ref, v, strlen(v)) == 0; }
-
-static bool match_label(struct container *c, const char *v)
+static bool match_network(const void *o, const char *v)
 {
-	CLEANUP(freep) char *key = xstrdup(v);
-	char *eq = strchr(key, '=');
-	const char *have;
+	const char *mode = json_string_value(json_object_get(as_container(o)->host_config, "NetworkMode"));
 
-	if (eq)
-		*eq++ = '\0';
-	have = json_string_value(json_object_get(json_object_get(c->config, "Labels"), key));
-	return have && (!eq || strcmp(have, eq) == 0);
+	if (!mode || !*mode || strcmp(mode, "default") == 0)
+		mode = "bridge";
+	return strcmp(mode, v) == 0;
 }
 
-static bool is_listed(struct container *c, json_t *filters, bool all)
+static bool match_health(const void *o, const char *v) { (void)o; return strcmp(v, "none") == 0; }
+static bool match_task(const void *o, const char *v) { (void)o; return strcmp(v, "false") == 0 || strcmp(v, "0") == 0; }
+
+struct ancestor { struct engine *engine; const struct container *container; };
+
+/* By the image's id, whatever name it goes by now; by the name it was made from. */
+static bool match_ancestor(const void *o, const char *v)
+{
+	const struct ancestor *a = o;
+	struct image *i;
+
+	if (images_find(a->engine->images, v, &i, NULL) == 0)
+		return strcmp(i->id, a->container->image_id) == 0;
+	return strcmp(a->container->image_ref, v) == 0;
+}
+
+static const char *const list_filters[] = { "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
+					    "label", "name", "network", "publish", "since", "status", "volume", NULL };
+
+/* before, since: another container's creation. */
+static bool is_in_time(struct engine *e, json_t *filters, const struct container *c)
+{
+	const char *before = json_string_value(json_array_get(json_object_get(filters, "before"), 0));
+	const char *since = json_string_value(json_array_get(json_object_get(filters, "since"), 0));
+	struct container *other;
+
+	if (before && (containers_find(&e->containers, before, &other, NULL) < 0 || c->created_ns >= other->created_ns))
+		return false;
+	return !since || (containers_find(&e->containers, since, &other, NULL) == 0 && c->created_ns > other->created_ns);
+}
+
+static bool is_listed(struct engine *e, struct container *c, json_t *filters, bool all)
 {
 	bool is_live = c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+	struct ancestor a = { e, c };
 
-	if (!all && !is_live && !json_object_get(filters, "status"))
+	if (!all && !is_live && !filters_has(filters, "status") && !filters_has(filters, "exited"))
 		return false;
-	return filter_has(filters, "id", match_id, c) && filter_has(filters, "name", match_name, c) &&
-	       filter_has(filters, "status", match_status, c) && filter_has(filters, "label", match_label, c) &&
-	       filter_has(filters, "ancestor", match_ancestor, c);
+	return filters_any(filters, "id", match_id, c) && filters_any(filters, "name", match_name, c) &&
+	       filters_any(filters, "status", match_status, c) && filters_any(filters, "exited", match_exited, c) &&
+	       filters_any(filters, "volume", match_volume, c) && filters_any(filters, "network", match_network, c) &&
+	       filters_any(filters, "health", match_health, c) && filters_any(filters, "is-task", match_task, c) &&
+	       filters_any(filters, "ancestor", match_ancestor, &a) && !filters_has(filters, "publish") &&
+	       !filters_has(filters, "expose") && filters_labels(filters, json_object_get(c->config, "Labels")) &&
+	       is_in_time(e, filters, c);
+}
+
+/* Docker knows these words and no others. */
+static bool check_status(json_t *filters, struct error *err)
+{
+	static const char *const states[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead" };
+	json_t *v;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(filters, "status"), i, v) {
+		for (k = 0; k < ARRAY_SIZE(states) && strcmp(states[k], json_string_value(v)); k++)
+			;
+		if (k < ARRAY_SIZE(states))
+			continue;
+		error_set_class(err, ERROR_INVALID, "invalid filter 'status=%.100s'", json_string_value(v));
+		return false;
+	}
+	return true;
 }
 
 void ContainerList(struct request *req)
 {
 	struct engine *e = api_engine(req);
-	const char *text = request_query(req, "filters");
-	json_t *filters = text && *text ? json_loads(text, 0, NULL) : json_object(), *list = json_array();
+	struct error err = { 0 };
+	json_t *filters = filters_parse(req, list_filters, &err), *list = json_array();
 	bool all = request_query_bool(req, "all"), is_sized = request_query_bool(req, "size");
 	struct container **found = xcalloc(e->containers.count + 1, sizeof(struct container *));
 	int64_t limit = -1;
 	size_t n = 0;
-	struct error err = { 0 };
 
-	if (!json_is_object(filters))
-		error_set_class(&err, ERROR_INVALID, "invalid filter");
-	else
+	if (filters && check_status(filters, &err))
 		request_query_int(req, "limit", -1, &limit, &err);
 	for (struct list *it = e->containers.by_age.prev; !err.code && it != &e->containers.by_age; it = it->prev) {
 		struct container *c = container_of(it, struct container, by_age);
 
 		if (limit > 0 && (int64_t)json_array_size(list) >= limit)
 			break;
-		if (!is_listed(c, filters, all || limit > 0))
+		if (!is_listed(e, c, filters, all || limit > 0))
 			continue;
 		json_array_append_new(list, view_container_summary(e, c, request_api_version(req)));
 		if (is_sized)
@@ -303,22 +358,88 @@ void ContainerDelete(struct request *req)
 					api_reply_done, req);
 }
 
+/* ---- prune: measured and removed one after the other ---- */
+
+struct pruning {
+	struct request *req;
+	struct container **containers;
+	size_t n, at;
+	int64_t bytes, size;
+	json_t *removed;
+};
+
+static void prune_next(struct pruning *p);
+
+static void on_pruned(void *arg, const struct error *err)
+{
+	struct pruning *p = arg;
+
+	if (!err) {
+		json_array_append_new(p->removed, json_string(p->containers[p->at]->id));
+		p->bytes += p->size;
+	}
+	container_unref(p->containers[p->at++]);
+	prune_next(p);
+}
+
+static void on_prune_size(void *arg, int64_t rw, int64_t rootfs, const struct error *err)
+{
+	struct pruning *p = arg;
+
+	(void)rootfs;
+	p->size = err ? 0 : rw;
+	engine_container_remove(api_engine(p->req), p->containers[p->at], false, false, on_pruned, p);
+}
+
+static void prune_next(struct pruning *p)
+{
+	struct engine *e = api_engine(p->req);
+
+	if (p->at < p->n) {
+		engine_container_size(e, p->containers[p->at], on_prune_size, p);
+		return;
+	}
+	events_publish(e->events, "container", "prune", "", json_pack("{s:o}", "reclaimed", json_sprintf("%lld", (long long)p->bytes)));
+	reply_json(p->req, 200, json_pack("{s:o, s:I}", "ContainersDeleted", json_array_size(p->removed) ? json_incref(p->removed) : json_null(),
+					  "SpaceReclaimed", (json_int_t)p->bytes));
+	json_decref(p->removed);
+	free(p->containers);
+	free(p);
+}
+
+static bool is_prunable(const struct container *c, json_t *filters, int64_t until)
+{
+	return (c->state.status == CONTAINER_EXITED || c->state.status == CONTAINER_CREATED || c->state.status == CONTAINER_DEAD) &&
+	       !c->is_removing && (!until || c->created_ns < until) &&
+	       filters_labels(filters, json_object_get(c->config, "Labels"));
+}
+
 void ContainerPrune(struct request *req)
 {
+	static const char *const known[] = { "label", "label!", "until", NULL };
 	struct engine *e = api_engine(req);
-	json_t *ids = json_array();
+	struct error err = { 0 };
+	json_t *filters = filters_parse(req, known, &err);
+	struct pruning *p;
+	int64_t until = 0;
 
-	list_for_each_safe(it, &e->containers.by_age) {
+	if (!filters || !filters_until(filters, &until, &err)) {
+		json_decref(filters);
+		reply_error(req, &err);
+		return;
+	}
+	p = xnew(struct pruning);
+	p->req = req;
+	p->removed = json_array();
+	p->containers = xcalloc(e->containers.count + 1, sizeof(struct container *));
+	list_for_each(it, &e->containers.by_age) {
 		struct container *c = container_of(it, struct container, by_age);
 
-		if (c->state.status != CONTAINER_EXITED && c->state.status != CONTAINER_CREATED && c->state.status != CONTAINER_DEAD)
-			continue;
-		if (c->is_removing)
-			continue;
-		json_array_append_new(ids, json_string(c->id));
-		engine_container_remove(e, c, false, false, NULL, NULL);
+		if (is_prunable(c, filters, until))
+			p->containers[p->n++] = container_ref(c);
 	}
-	reply_json(req, 200, json_pack("{s:o, s:i}", "ContainersDeleted", ids, "SpaceReclaimed", 0));
+	json_decref(filters);
+	prune_next(p);
 }
 
 /* ---- top ---- */

@@ -11,10 +11,10 @@ const struct route api_routes[] = {
 	{ "SystemInfo", "GET", "/info", SystemInfo, 0, ALL, SLOT_NONE, "full" },
 	{ "SystemEvents", "GET", "/events", SystemEvents, ROUTE_STREAM, ALL, SLOT_NONE, "partial: filters type, event, container" },
 	{ "SystemAuth", "POST", "/auth", SystemAuth, ROUTE_BODY_JSON, ALL, SLOT_NONE, "refused: there is no registry client yet" },
-	{ "ContainerList", "GET", "/containers/json", ContainerList, 0, ALL, SLOT_NONE, "partial: filters id, name, status, label, ancestor" },
+	{ "ContainerList", "GET", "/containers/json", ContainerList, 0, ALL, SLOT_NONE, "full" },
 	{ "ContainerCreate", "POST", "/containers/create", ContainerCreate, ROUTE_BODY_JSON, ALL, SLOT_NONE,
-	  "partial: no named volumes, --mount, --tmpfs" },
-	{ "ContainerPrune", "POST", "/containers/prune", ContainerPrune, 0, ALL, SLOT_LIFECYCLE, "partial: no filters" },
+	  "full" },
+	{ "ContainerPrune", "POST", "/containers/prune", ContainerPrune, 0, V(25), SLOT_LIFECYCLE, "full" },
 	{ "ContainerInspect", "GET", "/containers/{name}/json", ContainerInspect, 0, ALL, SLOT_NONE, "full" },
 	{ "ContainerTop", "GET", "/containers/{name}/top", ContainerTop, 0, ALL, SLOT_LIFECYCLE, "partial: the columns of -ef" },
 	{ "ContainerLogs", "GET", "/containers/{name}/logs", ContainerLogs, ROUTE_STREAM, ALL, SLOT_NONE, "full" },
@@ -46,7 +46,12 @@ const struct route api_routes[] = {
 	{ "ImageHistory", "GET", "/images/{name...}/history", ImageHistory, 0, ALL, SLOT_NONE, "full" },
 	{ "NetworkList", "GET", "/networks", NetworkList, 0, ALL, SLOT_NONE, "partial: the predefined ones" },
 	{ "NetworkInspect", "GET", "/networks/{name}", NetworkInspect, 0, ALL, SLOT_NONE, "partial: the predefined ones" },
-	{ "VolumeList", "GET", "/volumes", VolumeList, 0, ALL, SLOT_NONE, "partial: there are none yet" },
+	{ "VolumeList", "GET", "/volumes", VolumeList, 0, ALL, SLOT_NONE, "full" },
+	{ "VolumeCreate", "POST", "/volumes/create", VolumeCreate, ROUTE_BODY_JSON, ALL, SLOT_NONE,
+	  "partial: driver local without options" },
+	{ "VolumePrune", "POST", "/volumes/prune", VolumePrune, 0, V(25), SLOT_NONE, "full" },
+	{ "VolumeInspect", "GET", "/volumes/{name}", VolumeInspect, 0, ALL, SLOT_NONE, "full" },
+	{ "VolumeDelete", "DELETE", "/volumes/{name}", VolumeDelete, 0, ALL, SLOT_NONE, "full" },
 };
 
 const size_t api_route_count = sizeof(api_routes) / sizeof(api_routes[0]);

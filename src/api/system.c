@@ -197,7 +197,7 @@ void ImageCreate(struct request *req)
 	free(ref);
 }
 
-/* ---- networks and volumes ---- */
+/* ---- networks ---- */
 
 static const struct { const char *name, *id, *driver; } networks[] = {
 	{ "bridge", "b000000000000000000000000000000000000000000000000000000000000001", "bridge" },
@@ -236,9 +236,4 @@ void NetworkInspect(struct request *req)
 	}
 	error_set_class(&err, ERROR_NOT_FOUND, "network %.100s not found", name);
 	reply_error(req, &err);
-}
-
-void VolumeList(struct request *req)
-{
-	reply_json(req, 200, json_pack("{s:[], s:n}", "Volumes", "Warnings"));
 }

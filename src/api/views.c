@@ -82,9 +82,9 @@ static json_t *mounts_view(const struct container *c)
 	for (size_t i = 0; i < c->nmounts; i++) {
 		const struct container_mount *m = &c->mounts[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "Type", m->type, "Source",
-						      m->source ? m->source : "", "Destination", m->destination, "Mode",
-						      m->mode ? m->mode : "", "RW", m->is_rw, "Propagation",
+		json_array_append_new(list, json_pack("{s:s, s:s*, s:s, s:s, s:s*, s:s, s:b, s:s}", "Type", m->type, "Name", m->name,
+						      "Source", m->source ? m->source : "", "Destination", m->destination, "Driver",
+						      m->driver, "Mode", m->mode ? m->mode : "", "RW", m->is_rw, "Propagation",
 						      m->propagation ? m->propagation : ""));
 	}
 	return list;

@@ -66,9 +66,6 @@ static struct archive_job *job_new(struct engine *e, struct container *c, enum f
 	j->file.path = path[0] == '/' ? xstrdup(path) : xasprintf("/%s", path);
 	j->file.tar_fd = -1;
 	j->file.done = on_done;
-	if (plan_mounts(e, c, &j->plan, &j->early) < 0)
-		return j;
-	j->file.plan = j->plan;
 	if (op == FILE_GET || op == FILE_PUT || op == FILE_EXPORT) {
 		j->spool = spool_new(e->loop, e->options.data_root);
 		if (!j->spool)
@@ -79,11 +76,24 @@ static struct archive_job *job_new(struct engine *e, struct container *c, enum f
 	return j;
 }
 
+static void on_planned(void *arg, struct run_plan *plan, const struct error *err)
+{
+	struct archive_job *j = arg;
+
+	j->plan = plan;
+	j->file.plan = plan;
+	if (err)
+		j->early = *err;
+	if (err || chain_files(j->engine->drivers, &j->file, &j->early) < 0)
+		j->answer(j, &j->early);
+}
+
 static void job_run(struct archive_job *j)
 {
-	if (!j->early.code && chain_files(j->engine->drivers, &j->file, &j->early) == 0)
-		return;
-	engine_later(j->engine, on_early, j, &j->early);
+	if (j->early.code)
+		engine_later(j->engine, on_early, j, &j->early);
+	else
+		plan_make(j->engine, j->file.container, PLAN_MOUNTS, NULL, on_planned, j);
 }
 
 /* ---- stat, changes, size ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -124,6 +125,16 @@ static void merge_env(json_t *config, json_t *image_env)
 	json_object_set_new(config, "Env", merged);
 }
 
+static void merge_volumes(json_t *config, json_t *image_volumes)
+{
+	json_t *own = json_object_get(config, "Volumes"), *all = json_is_object(own) ? json_copy(own) : json_object();
+
+	if (json_is_object(image_volumes))
+		json_object_update_missing(all, image_volumes);
+	json_object_set_new(config, "Volumes", json_object_size(all) ? json_incref(all) : json_null());
+	json_decref(all);
+}
+
 /* The image's defaults where the request says nothing; a new entrypoint drops the image's command. */
 static json_t *make_config(json_t *body, json_t *image_config)
 {
@@ -146,7 +157,7 @@ static json_t *make_config(json_t *body, json_t *image_config)
 	set_default(config, "Domainname", json_string(""));
 	set_default(config, "User", json_string(""));
 	set_default(config, "WorkingDir", json_string(""));
-	set_default(config, "Volumes", json_null());
+	merge_volumes(config, json_object_get(defaults, "Volumes"));
 	set_default(config, "OnBuild", json_null());
 	set_default(config, "Labels", json_object());
 	if (json_object_get(defaults, "Labels")) {
@@ -184,51 +195,16 @@ static int set_command(struct container *c, struct error *err)
 	return 0;
 }
 
-static void set_mounts(struct container *c)
-{
-	json_t *binds = json_object_get(c->host_config, "Binds"), *v;
-	size_t i;
-
-	c->mounts = xcalloc(json_array_size(binds) + 1, sizeof(*c->mounts));
-	json_array_foreach(binds, i, v) {
-		const char *text = json_string_value(v), *colon = text ? strchr(text, ':') : NULL, *mode;
-		struct container_mount *m;
-
-		if (!colon || text[0] != '/')
-			continue;
-		m = &c->mounts[c->nmounts++];
-		mode = strchr(colon + 1, ':');
-		m->type = xstrdup("bind");
-		m->source = xstrndup(text, (size_t)(colon - text));
-		m->destination = xstrndup(colon + 1, mode ? (size_t)(mode - colon - 1) : strlen(colon + 1));
-		m->mode = xstrdup(mode ? mode + 1 : "");
-		m->propagation = xstrdup("rprivate");
-		m->is_rw = !mode || !strstr(mode, "ro");
-	}
-}
-
 /* What this engine cannot do yet is refused, not ignored. */
 static int check_host_config(json_t *host, struct error *err)
 {
 	const char *runtime = json_string_value(json_object_get(host, "Runtime"));
 	const char *log = json_string_value(json_object_get(json_object_get(host, "LogConfig"), "Type"));
-	json_t *v;
-	size_t i;
 
 	if (runtime && *runtime && strcmp(runtime, "wasm") && strcmp(runtime, "auto"))
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	if (log && *log && strcmp(log, "json-file") && strcmp(log, "local") && strcmp(log, "none"))
 		return error_set_class(err, ERROR_INVALID, "logger: no log driver named '%.100s' is registered", log);
-	json_array_foreach(json_object_get(host, "Binds"), i, v) {
-		const char *text = json_string_value(v);
-
-		if (!text || !strchr(text, ':'))
-			return error_set_class(err, ERROR_INVALID, "invalid volume specification: '%.200s'", text ? text : "");
-		if (text[0] != '/')
-			return error_set_class(err, ERROR_UNIMPLEMENTED, "named volumes are not there yet: '%.200s'", text);
-	}
-	if (json_array_size(json_object_get(host, "Mounts")) > 0 || json_object_size(json_object_get(host, "Tmpfs")) > 0)
-		return error_set_class(err, ERROR_UNIMPLEMENTED, "--mount and --tmpfs are not there yet");
 	return 0;
 }
 
@@ -244,6 +220,8 @@ static struct container *build(const struct container_create *req, struct image 
 	log = json_object_get(json_object_get(c->host_config, "LogConfig"), "Type");
 	if (!json_is_string(log) || !*json_string_value(log))
 		json_object_set_new(c->host_config, "LogConfig", json_pack("{s:s, s:{}}", "Type", "json-file", "Config"));
+	if (json_integer_value(json_object_get(c->host_config, "ShmSize")) <= 0)
+		json_object_set_new(c->host_config, "ShmSize", json_integer(64 << 20));
 	c->networking = json_incref(json_object_get(req->body, "NetworkingConfig"));
 	if (!json_string_length(json_object_get(c->config, "Hostname"))) {
 		char name[ID_SHORT_LEN + 1];
@@ -256,7 +234,6 @@ static struct container *build(const struct container_create *req, struct image 
 	c->image_id = xstrdup(image->id);
 	c->platform = xstrdup("linux");
 	c->runtime = xstrdup("wasm");
-	set_mounts(c);
 	return c;
 }
 
@@ -283,11 +260,14 @@ int engine_container_create(struct engine *e, const struct container_create *req
 	c->name = name && *name ? xstrdup(name) : generate_name(e);
 	r = set_command(c, err);
 	if (r == 0)
+		r = mounts_resolve(e, c, err);
+	if (r == 0)
 		r = containers_add(&e->containers, c, err);
 	if (r < 0) {
 		container_unref(c);
 		return r;
 	}
+	volumes_create_of(e, c);
 	engine_container_event(e, c, "create", NULL);
 	*ret = c;
 	*ret_warnings = json_array();

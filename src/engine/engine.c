@@ -6,6 +6,7 @@
 
 #include "drivers/wasm.h"
 #include "engine/internal.h"
+#include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -84,6 +85,8 @@ static int open_parts(struct engine *e, struct error *err)
 	if (r == 0)
 		r = images_open(&io, &e->images, err);
 	if (r == 0)
+		r = volumes_open(e, &e->volumes, err);
+	if (r == 0)
 		r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
 	return r;
 }
@@ -129,6 +132,7 @@ void engine_free(struct engine *e)
 		containers_done(&e->containers);
 	events_free(e->events);
 	images_free(e->images);
+	volumes_free(e->volumes);
 	map_done(&e->execs);
 	free((char *)e->options.data_root);
 	free((char *)e->options.socket_path);

@@ -125,9 +125,6 @@ void engine_container_changes(struct engine *e, struct container *c,
 /* SizeRw and SizeRootFs, for ?size=1. */
 void engine_container_size(struct engine *e, struct container *c,
 			   void (*done)(void *arg, int64_t rw, int64_t rootfs, const struct error *err), void *arg);
-int engine_containers_prune(struct engine *e, bool (*match)(void *arg, struct container *c), void *match_arg,
-			    void (*done)(void *arg, json_t *borrow_deleted_ids, int64_t bytes, const struct error *err),
-			    void *arg, struct error *err);
 
 /* ---- exec ---- */
 
@@ -139,6 +136,7 @@ struct exec {
 	bool has_exit_code;
 	int exit_code;
 	int pid;
+	int64_t finished_ns;         /* wall clock; 0: not yet */
 	char *driver;
 	void *run;                   /* the engine's */
 };

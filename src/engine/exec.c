@@ -6,17 +6,57 @@
 
 #include "engine/internal.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 
 struct exec_run {
 	struct engine *engine;
 	struct exec *exec;
 	struct driver_process *process;
 	struct output *output;
-	struct stream *stream;       /* until attached to the output */
 	engine_done done;
 	void *arg;
-	char *detach_keys;
+	bool tty;
+	int rows, cols;
 };
+
+enum { KEEP_NS_MAX = 300, EXECS_MANY = 1024 };
+
+static void exec_free(struct exec *x)
+{
+	container_unref(x->container);
+	json_decref(x->config);
+	free(x->driver);
+	free(x);
+}
+
+/* Finished execs are kept for five minutes to be inspected (moby: execCommandGC). */
+static void sweep(struct engine *e, const struct container *of)
+{
+	const struct map_entry *entry;
+	size_t pos = 0, n = 0;
+	struct exec **gone;
+	int64_t now = clock_wall_ns();
+
+	if (!of && e->execs.count < EXECS_MANY)
+		return;
+	gone = xcalloc(e->execs.count + 1, sizeof(struct exec *));
+	while ((entry = map_next(&e->execs, &pos))) {
+		struct exec *x = entry->value;
+
+		if (!x->run && (of ? x->container == of : x->finished_ns && now - x->finished_ns > KEEP_NS_MAX * 1000000000LL))
+			gone[n++] = x;
+	}
+	for (size_t i = 0; i < n; i++) {
+		map_remove(&e->execs, gone[i]->id);
+		exec_free(gone[i]);
+	}
+	free(gone);
+}
+
+void execs_forget(struct engine *e, struct container *c)
+{
+	sweep(e, c);
+}
 
 int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err)
 {
@@ -33,6 +73,7 @@ int engine_exec_create(struct engine *e, struct container *c, json_t *config, st
 	json_array_foreach(cmd, i, v)
 		if (!json_is_string(v))
 			return error_set_class(err, ERROR_INVALID, "invalid JSON: a command's words must be strings");
+	sweep(e, NULL);
 	x = xnew(struct exec);
 	id_generate(x->id);
 	x->container = container_ref(c);
@@ -70,11 +111,11 @@ static void end(struct exec_run *run)
 	struct driver_process *p = run->process;
 
 	run->exec->is_running = false;
+	run->exec->finished_ns = clock_wall_ns();
 	run->exec->run = NULL;
 	output_free(run->output);
 	if (p)
 		p->owner->ops->stream->release(p->owner, p);
-	free(run->detach_keys);
 	free(run);
 }
 
@@ -155,56 +196,63 @@ static void flow(void *arg, bool is_open)
 
 /* ---- start ---- */
 
-static int start(struct engine *e, struct exec *x, bool tty, int rows, int cols, struct exec_run *run, struct error *err)
+static void on_planned(void *arg, struct run_plan *plan, const struct error *err)
 {
+	struct exec_run *run = arg;
 	struct process_sink sink = { &sink_ops, run };
-	struct run_spec spec;
-	int r = spec_for_exec(e, x->container, x->config, &spec, err);
+	struct error told = { 0 };
+	int r = err ? err->code : 0;
+
+	if (err)
+		told = *err;
+	if (r == 0) {
+		plan->spec.tty = run->tty;
+		plan->spec.rows = (uint16_t)run->rows;
+		plan->spec.cols = (uint16_t)run->cols;
+		r = chain_exec_start(run->engine->drivers, run->exec->container, &plan->spec, sink, &run->process, &told);
+	}
+	run_plan_free(plan);
+	if (r < 0)
+		on_failed(run, 126, &told);
+	else
+		output_stdin_drained(run->output);
+}
+
+static struct exec_run *run_new(struct engine *e, struct exec *x)
+{
+	struct exec_run *run = xnew(struct exec_run);
 
 	run->engine = e;
 	run->exec = x;
+	run->output = output_new();
+	run->tty = json_is_true(json_object_get(x->config, "Tty"));
 	x->is_started = true;
-	if (r == 0) {
-		spec.tty = tty;
-		spec.rows = (uint16_t)rows;
-		spec.cols = (uint16_t)cols;
-		r = chain_exec_start(e->drivers, x->container, &spec, sink, &run->process, err);
-	}
-	run_spec_done(&spec);
-	if (r == 0)
-		x->run = run;
-	return r;
+	x->run = run;
+	return run;
 }
 
 void engine_exec_start_attached(struct engine *e, struct exec *x, bool tty, int rows, int cols, const char *detach_keys,
 				struct stream *s)
 {
-	struct exec_run *run = xnew(struct exec_run);
+	struct exec_run *run = run_new(e, x);
 	struct input in = { .write = write_input, .close = close_input, .flow = flow, .arg = run };
-	struct error err = { 0 };
 
-	run->output = output_new();
+	run->tty = tty;
+	run->rows = rows;
+	run->cols = cols;
 	if (!json_is_true(json_object_get(x->config, "AttachStdin")))
 		in.write = NULL;
-	if (start(e, x, tty, rows, cols, run, &err) < 0) {
-		output_attach(run->output, s, true, true, NULL, NULL, false);
-		run->engine = e;
-		on_failed(run, 126, &err);
-		return;
-	}
-	output_attach(run->output, s, true, true, &in, detach_keys, false);
+	output_attach(run->output, s, true, true, &in, detach_keys, true);
+	plan_make(e, x->container, PLAN_EXEC, x->config, on_planned, run);
 }
 
 void engine_exec_start_detached(struct engine *e, struct exec *x, engine_done done, void *arg)
 {
-	struct exec_run *run = xnew(struct exec_run);
-	struct error err = { 0 };
+	struct exec_run *run = run_new(e, x);
 
-	run->output = output_new();
 	run->done = done;
 	run->arg = arg;
-	if (start(e, x, json_is_true(json_object_get(x->config, "Tty")), 0, 0, run, &err) < 0)
-		on_failed(run, 126, &err);
+	plan_make(e, x->container, PLAN_EXEC, x->config, on_planned, run);
 }
 
 int engine_exec_resize(struct engine *e, struct exec *x, int rows, int cols, struct error *err)

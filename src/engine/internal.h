@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "util/buf.h"
+#include "util/list.h"
 
 struct output; /* output.c */
 
@@ -19,6 +20,7 @@ struct crun {
 	void *start_arg;
 	uv_timer_t stop_timer;
 	struct list stop_waits;        /* those who asked for a stop */
+	struct list retries;           /* removals that wait for the end of a start */
 	bool has_timer, is_starting, is_restarting, is_auto_removed;
 	int rows, cols;
 	bool is_stdin_closed;
@@ -56,14 +58,30 @@ char *log_path(struct engine *e, const struct container *c);
 int log_open(struct engine *e, const struct container *c);
 void log_append(int fd, int stream, const void *data, size_t len);
 
+/* ---- mounts.c ---- */
+struct tmpfs_options { uint64_t size_bytes; mode_t mode; bool is_readonly; };
+int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err); /* "size=64m,mode=1777" */
+/* Fills c->mounts from its host_config and config; creates nothing. */
+int mounts_resolve(struct engine *e, struct container *c, struct error *err);
+
 /* ---- plan.c ---- */
-/* The container's mounts only: for work on its files. */
-int plan_mounts(struct engine *e, struct container *c, struct run_plan **ret, struct error *err);
-int plan_make(struct engine *e, struct container *c, struct run_plan **ret, struct error *err);
-int spec_for_exec(struct engine *e, struct container *c, json_t *config, struct run_spec *ret, struct error *err);
+enum plan_kind {
+	PLAN_MOUNTS, /* for work on files */
+	PLAN_START,  /* the main process; prepares tmpfs, mount points, new volumes */
+	PLAN_EXEC,   /* a further process */
+};
+typedef void (*plan_done)(void *arg, struct run_plan *take_plan, const struct error *err);
+/* Made on the pool; `done` gets it from the loop, once, never from within. */
+void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg);
 char *container_dir(struct engine *e, const struct container *c);
 
+/* ---- users.c (any thread, blocks) ---- */
+struct rootfs;
+int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct run_spec *s, char **ret_home,
+		  struct error *err);
+
 /* ---- lifecycle.c ---- */
+void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
 int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
 
 /* Calls back once, from the loop, not from within. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/internal.h"
+#include "engine/volumes.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -41,6 +42,7 @@ struct crun *crun_of(struct engine *e, struct container *c)
 	run->output = output_new();
 	list_init(&run->waits);
 	list_init(&run->stop_waits);
+	list_init(&run->retries);
 	c->run = run;
 	return run;
 }
@@ -143,6 +145,26 @@ void engine_container_wait_cancel(struct container_wait *w)
 
 /* ---- start ---- */
 
+/* A removal that came while the container was starting. */
+struct retry {
+	struct list link;
+	struct engine *engine;
+	struct container *container;
+	bool force, remove_volumes;
+	engine_done done;
+	void *arg;
+};
+
+static void on_retry(void *arg, const struct error *err)
+{
+	struct retry *t = arg;
+
+	(void)err;
+	engine_container_remove(t->engine, t->container, t->force, t->remove_volumes, t->done, t->arg);
+	container_unref(t->container);
+	free(t);
+}
+
 static void finish_start(struct crun *run, const struct error *err)
 {
 	engine_done done = run->start_done;
@@ -151,6 +173,10 @@ static void finish_start(struct crun *run, const struct error *err)
 	run->start_done = NULL;
 	if (done)
 		engine_later(run->engine, done, run->start_arg, err);
+	list_for_each_safe(it, &run->retries) {
+		list_remove(it);
+		engine_later(run->engine, on_retry, container_of(it, struct retry, link), NULL);
+	}
 }
 
 static bool is_auto_remove(const struct container *c)
@@ -167,6 +193,24 @@ static void drop_process(struct crun *run)
 		p->owner->ops->stream->release(p->owner, p);
 }
 
+static void tell_volumes(struct engine *e, struct container *c, const char *action)
+{
+	for (size_t i = 0; i < c->nmounts; i++) {
+		const struct container_mount *m = &c->mounts[i];
+		json_t *attributes;
+
+		if (!m->name)
+			continue;
+		attributes = json_pack("{s:s, s:s}", "container", c->id, "driver", "local");
+		if (strcmp(action, "mount") == 0) {
+			json_object_set_new(attributes, "destination", json_string(m->destination));
+			json_object_set_new(attributes, "propagation", json_string(""));
+			json_object_set_new(attributes, "read/write", json_string(m->is_rw ? "true" : "false"));
+		}
+		events_publish(e->events, "volume", action, m->name, attributes);
+	}
+}
+
 static void on_started(void *arg, int host_pid)
 {
 	struct crun *run = arg;
@@ -180,6 +224,7 @@ static void on_started(void *arg, int host_pid)
 	free(c->state.error);
 	c->state.error = NULL;
 	save(run->engine, c);
+	tell_volumes(run->engine, c, "mount");
 	engine_container_event(run->engine, c, "start", NULL);
 	output_stdin_drained(run->output); /* clients that attached before */
 	finish_start(run, NULL);
@@ -250,6 +295,7 @@ static void on_exited(void *arg, const struct process_exit *exit)
 	run->output = output_new();
 	save(e, c);
 	engine_container_event(e, c, "die", json_pack("{s:o}", "exitCode", json_sprintf("%d", exit->code)));
+	tell_volumes(e, c, "unmount");
 	answer_stops(run);
 	answer_waits(run, false);
 	if (is_auto_remove(c) && !run->is_restarting)
@@ -274,41 +320,55 @@ static void fail_start(struct crun *run, const struct error *err)
 		engine_container_remove(run->engine, c, true, true, NULL, NULL);
 }
 
+static void start_failed(struct crun *run, const struct error *err)
+{
+	finish_start(run, err);
+	fail_start(run, err);
+}
+
+static void on_planned(void *arg, struct run_plan *plan, const struct error *err)
+{
+	struct crun *run = arg;
+	struct engine *e = run->engine;
+	struct container *c = run->container;
+	struct process_sink sink = { &sink_ops, run };
+	struct error told = { 0 };
+
+	if (err) {
+		start_failed(run, err);
+		return;
+	}
+	if (chain_lifecycle_start(e->drivers, c, plan, sink, &run->process, &told) < 0) {
+		run_plan_free(plan);
+		start_failed(run, &told);
+		return;
+	}
+	output_set_log(run->output, log_open(e, c));
+	if (run->is_stdin_closed)
+		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
+	run->is_stdin_closed = false;
+}
+
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)
 {
 	struct crun *run = crun_of(e, c);
-	struct process_sink sink = { &sink_ops, run };
-	struct run_plan *plan = NULL;
 	struct error err = { 0 };
-	int r = 0;
 
 	if (c->state.status == CONTAINER_PAUSED)
-		r = error_set_class(&err, ERROR_CONFLICT, "cannot start a paused container, try unpause instead");
+		error_set_class(&err, ERROR_CONFLICT, "cannot start a paused container, try unpause instead");
 	else if (is_live(c) || run->is_starting)
-		r = error_set_class(&err, ERROR_NOT_MODIFIED, "Container already started");
+		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already started");
 	else if (c->is_removing)
-		r = error_set_class(&err, ERROR_CONFLICT, "container is marked for removal and cannot be started");
-	if (r == 0)
-		r = plan_make(e, c, &plan, &err);
-	if (r == 0) {
-		r = chain_lifecycle_start(e->drivers, c, plan, sink, &run->process, &err);
-		if (r < 0)
-			run_plan_free(plan);
-	}
-	if (r < 0) {
+		error_set_class(&err, ERROR_CONFLICT, "container is marked for removal and cannot be started");
+	if (err.code) {
 		engine_later(e, done, arg, &err);
-		if (err.cls != ERROR_NOT_MODIFIED && err.cls != ERROR_CONFLICT)
-			fail_start(run, &err);
 		return;
 	}
 	run->is_starting = true;
 	run->start_done = done;
 	run->start_arg = arg;
 	c->state.is_manually_stopped = false;
-	output_set_log(run->output, log_open(e, c));
-	if (run->is_stdin_closed)
-		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
-	run->is_stdin_closed = false;
+	plan_make(e, c, PLAN_START, NULL, on_planned, run);
 }
 
 /* ---- signals ---- */
@@ -623,6 +683,7 @@ struct removal {
 	engine_done done;
 	void *arg;
 	char *parent;
+	bool remove_volumes;
 };
 
 static void remove_files(uv_work_t *work)
@@ -646,6 +707,9 @@ static void on_files_removed(uv_work_t *work, int status)
 	engine_container_event(e, c, "destroy", NULL);
 	chain_cleanup(e->drivers, c);
 	containers_remove(&e->containers, c);
+	if (rm->remove_volumes)
+		volumes_remove_of(e, c);
+	execs_forget(e, c);
 	if (c->run)
 		answer_waits(c->run, true);
 	crun_free(c);
@@ -671,7 +735,14 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	struct removal *rm;
 	struct stop_wait *w;
 
-	(void)remove_volumes;
+	if (c->run && crun_of(e, c)->is_starting) {
+		struct retry *t = xnew(struct retry);
+
+		*t = (struct retry){ .engine = e, .container = container_ref(c), .force = force,
+				     .remove_volumes = remove_volumes, .done = done, .arg = arg };
+		list_append(&crun_of(e, c)->retries, &t->link);
+		return;
+	}
 	if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "removal of container %s is already in progress", c->name);
 	else if (is_live(c) && !force)
@@ -688,6 +759,7 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	rm->container = container_ref(c);
 	rm->done = done;
 	rm->arg = arg;
+	rm->remove_volumes = remove_volumes;
 	rm->parent = xasprintf("%s/containers", e->options.data_root);
 	if (!is_live(c)) {
 		remove_now(rm, NULL);

@@ -1,5 +1,6 @@
 /* From a container's configuration to what a driver needs: mounts as open
- * directories, users as numbers, one environment. */
+ * directories, users as numbers, one environment. Paths of the user's may lie
+ * on slow file systems, so all of it happens on the thread pool. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,16 +10,45 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drivers/local_files.h"
 #include "engine/internal.h"
+#include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
+/* What the pool may look at. Of the container that is what never changes after
+ * its creation: id, config, path, args, mounts. */
+struct plan_job {
+	uv_work_t work;
+	enum plan_kind kind;
+	struct engine *engine;
+	struct container *container;
+	json_t *host_config;         /* a copy: it can be updated meanwhile */
+	json_t *exec_config;
+	char *dir, *image_root;
+	bool is_live;
+	int rows, cols;
+	struct run_plan *plan;
+	struct error err;
+	plan_done done;
+	void *arg;
+};
+
 char *container_dir(struct engine *e, const struct container *c)
 {
 	return xasprintf("%s/containers/%s", e->options.data_root, c->id);
 }
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v ? v : "";
+}
+
+/* ---- mounts ---- */
 
 static struct run_mount *add_mount(struct run_plan *p, unsigned kind, const char *target)
 {
@@ -30,183 +60,132 @@ static struct run_mount *add_mount(struct run_plan *p, unsigned kind, const char
 	return m;
 }
 
-/* 0755 whatever our umask: a guest's ordinary user must get in. */
-static int make_dir(const char *path)
+/* The mode whatever our umask: a guest's ordinary user must get in. */
+static int make_dir(const char *path, mode_t mode)
 {
-	if (mkdir(path, 0755) < 0)
+	if (mkdir(path, mode) < 0)
 		return -errno;
-	return chmod(path, 0755) < 0 ? -errno : 0;
+	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
-static int open_dir(const char *path, bool create)
+static int open_dir(const char *path)
 {
-	int fd, r = create ? make_dir(path) : 0;
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (r < 0 && r != -EEXIST)
-		return r;
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
-static int add_root(struct engine *e, struct container *c, struct run_plan *p, struct error *err)
+static int add_root(struct plan_job *j)
 {
-	CLEANUP(freep) char *dir = container_dir(e, c), *upper = xasprintf("%s/upper", dir);
-	struct run_mount *m = add_mount(p, ROOTFS_MOUNT_UNION, "/");
-	struct image *image;
-	int r = images_find(e->images, c->image_id, &image, err);
+	CLEANUP(freep) char *upper = xasprintf("%s/upper", j->dir);
+	struct run_mount *m = add_mount(j->plan, ROOTFS_MOUNT_UNION, "/");
+	int r;
 
-	if (r < 0)
-		return r;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "%s: %s", dir, strerror(errno));
-	m->is_readonly = p->is_readonly_root;
-	m->lower_fd = image_open_root(image->root_path);
-	m->upper_fd = open_dir(upper, true);
+	if (mkdir(j->dir, 0700) < 0 && errno != EEXIST)
+		return error_set(&j->err, -errno, "%s: %s", j->dir, strerror(errno));
+	r = make_dir(upper, 0755);
+	if (r < 0 && r != -EEXIST)
+		return error_set(&j->err, r, "%s: %s", upper, strerror(-r));
+	m->lower_fd = image_open_root(j->image_root);
+	m->upper_fd = open_dir(upper);
 	if (m->lower_fd < 0 || m->upper_fd < 0)
-		return error_set(err, -EIO, "the container's root cannot be opened");
+		return error_set(&j->err, -EIO, "the container's root cannot be opened");
 	return 0;
 }
 
-static int add_bind(struct run_plan *p, const struct container_mount *in, struct error *err)
+static int add_bind(struct plan_job *j, const struct container_mount *in)
 {
 	struct stat st;
 	struct run_mount *m;
 
 	/* Docker makes a missing source of -v a directory. */
-	if (stat(in->source, &st) < 0 && (errno != ENOENT || make_dir(in->source) < 0 || stat(in->source, &st) < 0))
-		return error_set_class(err, ERROR_INVALID, "error while creating mount source path '%.300s': %s", in->source,
-				       strerror(errno));
+	if (stat(in->source, &st) < 0 && (errno != ENOENT || make_dir(in->source, 0755) < 0 || stat(in->source, &st) < 0))
+		return error_set_class(&j->err, ERROR_INVALID, "error while creating mount source path '%.300s': mkdir %.300s: %s",
+				       in->source, in->source, strerror(errno));
 	if (S_ISDIR(st.st_mode)) {
-		m = add_mount(p, ROOTFS_MOUNT_DIR, in->destination);
-		m->fd = open_dir(in->source, false);
+		m = add_mount(j->plan, ROOTFS_MOUNT_DIR, in->destination);
+		m->fd = open_dir(in->source);
 	} else {
 		CLEANUP(freep) char *dir = xstrdup(in->source);
 		char *slash = strrchr(dir, '/');
 
-		m = add_mount(p, ROOTFS_MOUNT_FILE, in->destination);
+		m = add_mount(j->plan, ROOTFS_MOUNT_FILE, in->destination);
 		m->fd_name = xstrdup(slash + 1);
 		slash[slash == dir] = '\0';
-		m->fd = open_dir(dir, false);
+		m->fd = open_dir(dir);
 	}
 	m->source = xstrdup(in->source);
 	m->is_bind = true;
 	m->is_readonly = !in->is_rw;
-	return m->fd < 0 ? error_set(err, m->fd, "bind %s: %s", in->source, strerror(-m->fd)) : 0;
+	return m->fd < 0 ? error_set(&j->err, m->fd, "bind %s: %s", in->source, strerror(-m->fd)) : 0;
 }
 
-static char **copy_words(const char *first, json_t *rest)
+static int add_volume(struct plan_job *j, const struct container_mount *in)
 {
-	size_t n = json_array_size(rest), k = 0;
-	char **v = xcalloc(n + 2, sizeof(*v));
+	struct run_mount *m = add_mount(j->plan, ROOTFS_MOUNT_DIR, in->destination);
 
-	if (first)
-		v[k++] = xstrdup(first);
-	for (size_t i = 0; i < n; i++)
-		v[k++] = xstrdup(json_string_value(json_array_get(rest, i)) ? json_string_value(json_array_get(rest, i)) : "");
-	return v;
+	m->source = xstrdup(in->source);
+	m->is_readonly = !in->is_rw;
+	m->fd = volume_open_data(in->source, in->subpath, &j->err);
+	return m->fd < 0 ? m->fd : 0;
 }
 
-static bool has_variable(char **env, const char *name)
+/* A tmpfs is a directory that is empty at each start and is not looked at between two runs. */
+static int add_tmpfs(struct plan_job *j, const char *target, mode_t mode, uint64_t size_bytes, bool is_readonly)
 {
-	size_t n = strlen(name);
+	CLEANUP(freep) char *base = xasprintf("%s/tmpfs", j->dir), *path = xasprintf("%s/%zu", base, j->plan->nmounts);
+	struct run_mount *m;
+	int r;
 
-	for (; *env; env++)
-		if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
-			return true;
-	return false;
+	if (j->kind != PLAN_START && !j->is_live)
+		return 0;
+	if (j->kind == PLAN_START && (r = make_dir(path, mode)) < 0)
+		return error_set(&j->err, r, "tmpfs %.300s: %s", target, strerror(-r));
+	m = add_mount(j->plan, ROOTFS_MOUNT_DIR, target);
+	m->source = xstrdup("tmpfs");
+	m->size_limit_bytes = size_bytes;
+	m->is_readonly = is_readonly;
+	m->fd = open_dir(path);
+	return m->fd < 0 ? error_set(&j->err, m->fd, "tmpfs %.300s: %s", target, strerror(-m->fd)) : 0;
 }
 
-/* HOSTNAME, HOME and TERM as Docker adds them. */
-static char **make_env(struct container *c, json_t *more, bool tty, const char *home)
+static int clear_tmpfs(struct plan_job *j)
 {
-	json_t *all = json_array(), *v;
-	char **env;
-	size_t i, n;
+	CLEANUP(freep) char *base = xasprintf("%s/tmpfs", j->dir);
+	int r, fd = open_dir(j->dir);
 
-	json_array_extend(all, json_object_get(c->config, "Env"));
-	json_array_foreach(more, i, v)
-		json_array_append(all, v);
-	env = copy_words(NULL, all);
-	json_decref(all);
-	for (n = 0; env[n]; n++)
-		;
-	env = xrealloc(env, (n + 5) * sizeof(*env));
-	if (!has_variable(env, "PATH"))
-		env[n++] = xstrdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	env[n] = NULL;
-	if (!has_variable(env, "HOSTNAME"))
-		env[n++] = xasprintf("HOSTNAME=%s", json_string_value(json_object_get(c->config, "Hostname")));
-	env[n] = NULL;
-	if (!has_variable(env, "HOME"))
-		env[n++] = xasprintf("HOME=%s", home);
-	env[n] = NULL;
-	if (tty && !has_variable(env, "TERM"))
-		env[n++] = xstrdup("TERM=xterm");
-	env[n] = NULL;
-	return env;
+	if (fd < 0)
+		return error_set(&j->err, fd, "%s: %s", j->dir, strerror(-fd));
+	rootfs_remove_tree(fd, "tmpfs");
+	close(fd);
+	r = make_dir(base, 0755);
+	return r < 0 ? error_set(&j->err, r, "%s: %s", base, strerror(-r)) : 0;
 }
 
-/* ---- users ---- */
-
-/* The field'th column of the line of `file` whose first or third column is `key`. */
-static char *look_up(const char *root, const char *upper, const char *file, const char *key, int field)
+/* --tmpfs /run:rw,size=64m,mode=1777 (checked by mounts.c at create). */
+static int add_tmpfs_options(struct plan_job *j)
 {
-	const char *dirs[] = { upper, root };
-	char line[1024], *result = NULL;
-	FILE *f = NULL;
+	const char *target;
+	json_t *v;
 
-	for (int i = 0; !f && i < 2; i++) {
-		CLEANUP(freep) char *path = xasprintf("%s/etc/%s", dirs[i], file);
+	json_object_foreach(json_object_get(j->host_config, "Tmpfs"), target, v) {
+		struct tmpfs_options o;
+		int r = tmpfs_parse(json_string_value(v), &o, &j->err);
 
-		f = fopen(path, "re");
+		if (r == 0)
+			r = add_tmpfs(j, target, o.mode, o.size_bytes, o.is_readonly);
+		if (r < 0)
+			return r;
 	}
-	while (f && !result && fgets(line, sizeof(line), f)) {
-		char *columns[8] = { 0 }, *p = line, *c;
-		int n = 0;
-
-		line[strcspn(line, "\n")] = '\0';
-		while (n < 8 && (c = strsep(&p, ":")))
-			columns[n++] = c;
-		if (n > field && n > 2 && (strcmp(columns[0], key) == 0 || strcmp(columns[2], key) == 0))
-			result = xstrdup(columns[field]);
-	}
-	if (f)
-		fclose(f);
-	return result;
-}
-
-static int resolve_user(struct engine *e, struct container *c, const char *user, struct run_spec *s, char **ret_home,
-			struct error *err)
-{
-	CLEANUP(freep) char *dir = container_dir(e, c), *upper = xasprintf("%s/upper", dir);
-	CLEANUP(freep) char *name = xstrdup(user && *user ? user : "0");
-	CLEANUP(freep) char *uid = NULL, *gid = NULL;
-	char *group = strchr(name, ':'), *end;
-	struct image *image;
-	int r = images_find(e->images, c->image_id, &image, err);
-
-	if (r < 0)
-		return r;
-	if (group)
-		*group++ = '\0';
-	uid = look_up(image->root_path, upper, "passwd", name, 2);
-	gid = group ? look_up(image->root_path, upper, "group", group, 2) :
-		      look_up(image->root_path, upper, "passwd", name, 3);
-	*ret_home = look_up(image->root_path, upper, "passwd", name, 5);
-	s->uid = (uint32_t)strtoul(uid ? uid : name, &end, 10);
-	if (*end)
-		return error_set_class(err, ERROR_INVALID, "unable to find user %.100s: no matching entries in passwd file", name);
-	s->gid = (uint32_t)strtoul(gid ? gid : group ? group : "0", &end, 10);
-	if (*end)
-		return error_set_class(err, ERROR_INVALID, "unable to find group %.100s: no matching entries in group file", group);
 	return 0;
 }
 
-static const char *text_of(json_t *o, const char *key)
+static bool has_mount(const struct run_plan *p, const char *target)
 {
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
+	for (size_t i = 0; i < p->nmounts; i++)
+		if (strcmp(p->mounts[i].target, target) == 0)
+			return true;
+	return false;
 }
 
 static void sort_mounts(struct run_plan *p)
@@ -221,73 +200,247 @@ static void sort_mounts(struct run_plan *p)
 	}
 }
 
-int plan_mounts(struct engine *e, struct container *c, struct run_plan **ret, struct error *err)
+static int add_mounts(struct plan_job *j)
 {
-	struct run_plan *p = xnew(struct run_plan);
-	int r;
+	struct container *c = j->container;
+	int r = add_root(j);
 
-	p->is_readonly_root = json_is_true(json_object_get(c->host_config, "ReadonlyRootfs"));
-	r = add_root(e, c, p, err);
-	if (r == 0) {
-		add_mount(p, ROOTFS_MOUNT_VIRTUAL, "/proc")->which = xstrdup("proc");
-		add_mount(p, ROOTFS_MOUNT_VIRTUAL, "/dev")->which = xstrdup("dev");
+	if (r == 0 && j->kind == PLAN_START)
+		r = clear_tmpfs(j);
+	add_mount(j->plan, ROOTFS_MOUNT_VIRTUAL, "/proc")->which = xstrdup("proc");
+	add_mount(j->plan, ROOTFS_MOUNT_VIRTUAL, "/dev")->which = xstrdup("dev");
+	for (size_t i = 0; r == 0 && i < c->nmounts; i++) {
+		const struct container_mount *m = &c->mounts[i];
+
+		if (strcmp(m->type, "bind") == 0)
+			r = add_bind(j, m);
+		else if (strcmp(m->type, "volume") == 0)
+			r = add_volume(j, m);
+		else
+			r = add_tmpfs(j, m->destination, m->tmpfs_mode ? m->tmpfs_mode : 01777, m->size_bytes, !m->is_rw);
 	}
-	for (size_t i = 0; r == 0 && i < c->nmounts; i++)
-		r = add_bind(p, &c->mounts[i], err);
-	sort_mounts(p);
-	if (r < 0) {
-		run_plan_free(p);
-		return r;
+	if (r == 0)
+		r = add_tmpfs_options(j);
+	if (r == 0 && !has_mount(j->plan, "/dev/shm"))
+		r = add_tmpfs(j, "/dev/shm", 01777,
+			      (uint64_t)json_integer_value(json_object_get(j->host_config, "ShmSize")), false);
+	sort_mounts(j->plan);
+	return r;
+}
+
+/* What leads to the mounts is made also below a read-only root, and new volumes get
+ * what the image has at their place. */
+static int prepare_mounts(struct plan_job *j, struct rootfs *fs)
+{
+	struct container *c = j->container;
+
+	for (size_t i = 1; i < j->plan->nmounts; i++)
+		rootfs_make_mountpoint(fs, j->plan->mounts[i].target, j->plan->mounts[i].kind == ROOTFS_MOUNT_FILE);
+	for (size_t i = 0; i < c->nmounts; i++) {
+		const struct container_mount *m = &c->mounts[i];
+		int r = 0;
+
+		if (strcmp(m->type, "volume") == 0 && !m->no_copy && !m->subpath)
+			r = volume_populate(j->plan->mounts[0].lower_fd, j->plan->mounts[0].upper_fd, m->source, m->destination,
+					    &j->err);
+		if (r < 0)
+			return r;
 	}
-	*ret = p;
 	return 0;
 }
 
-int plan_make(struct engine *e, struct container *c, struct run_plan **ret, struct error *err)
+/* ---- words and environment ---- */
+
+static char **copy_words(const char *first, json_t *rest)
 {
+	size_t n = json_array_size(rest), k = 0;
+	char **v = xcalloc(n + 2, sizeof(*v));
+
+	if (first)
+		v[k++] = xstrdup(first);
+	for (size_t i = 0; i < n; i++)
+		if (json_is_string(json_array_get(rest, i)))
+			v[k++] = xstrdup(json_string_value(json_array_get(rest, i)));
+	return v;
+}
+
+struct env { char **v; size_t n; };
+
+/* A later setting of a variable replaces the earlier one; one without '=' removes it. */
+static void env_set(struct env *env, const char *text)
+{
+	size_t len = strcspn(text, "=");
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (strncmp(env->v[i], text, len) != 0 || env->v[i][len] != '=')
+			continue;
+		free(env->v[i]);
+		env->v[i] = text[len] ? xstrdup(text) : env->v[--env->n];
+		env->v[env->n] = NULL;
+		return;
+	}
+	if (!text[len])
+		return;
+	env->v = xrealloc(env->v, (env->n + 2) * sizeof(*env->v));
+	env->v[env->n++] = xstrdup(text);
+	env->v[env->n] = NULL;
+}
+
+static void env_default(struct env *env, const char *name, const char *value)
+{
+	size_t len = strlen(name);
+	char *text;
+
+	for (size_t i = 0; i < env->n; i++)
+		if (strncmp(env->v[i], name, len) == 0 && env->v[i][len] == '=')
+			return;
+	text = xasprintf("%s=%s", name, value);
+	env_set(env, text);
+	free(text);
+}
+
+/* PATH, HOSTNAME, HOME and TERM as Docker adds them. */
+static char **make_env(struct container *c, json_t *more, bool tty, const char *home)
+{
+	struct env env = { .v = xcalloc(1, sizeof(char *)) };
+	json_t *first = json_object_get(c->config, "Env");
+
+	for (size_t i = 0; i < json_array_size(first); i++)
+		if (json_is_string(json_array_get(first, i)))
+			env_set(&env, json_string_value(json_array_get(first, i)));
+	for (size_t i = 0; i < json_array_size(more); i++)
+		if (json_is_string(json_array_get(more, i)))
+			env_set(&env, json_string_value(json_array_get(more, i)));
+	env_default(&env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	env_default(&env, "HOSTNAME", text_of(c->config, "Hostname"));
+	if (tty)
+		env_default(&env, "TERM", "xterm");
+	env_default(&env, "HOME", home);
+	return env.v;
+}
+
+static const struct { const char *name; uint32_t resource; } limits[] = {
+	{ "as", RLIMIT_AS }, { "core", RLIMIT_CORE }, { "cpu", RLIMIT_CPU }, { "data", RLIMIT_DATA },
+	{ "fsize", RLIMIT_FSIZE }, { "locks", RLIMIT_LOCKS }, { "memlock", RLIMIT_MEMLOCK },
+	{ "msgqueue", RLIMIT_MSGQUEUE }, { "nice", RLIMIT_NICE }, { "nofile", RLIMIT_NOFILE }, { "nproc", RLIMIT_NPROC },
+	{ "rss", RLIMIT_RSS }, { "rtprio", RLIMIT_RTPRIO }, { "sigpending", RLIMIT_SIGPENDING }, { "stack", RLIMIT_STACK },
+};
+
+static void set_limits(struct run_spec *s, json_t *ulimits)
+{
+	size_t n = json_array_size(ulimits);
+
+	s->rlimits = xcalloc(n ? n : 1, sizeof(*s->rlimits));
+	for (size_t i = 0; i < n; i++) {
+		json_t *u = json_array_get(ulimits, i);
+
+		for (size_t k = 0; k < ARRAY_SIZE(limits); k++)
+			if (strcmp(limits[k].name, text_of(u, "Name")) == 0)
+				s->rlimits[s->nrlimits++] = (struct run_rlimit){
+					limits[k].resource, (uint64_t)json_integer_value(json_object_get(u, "Soft")),
+					(uint64_t)json_integer_value(json_object_get(u, "Hard")) };
+	}
+}
+
+/* ---- the process ---- */
+
+static int make_spec(struct plan_job *j, struct rootfs *fs)
+{
+	struct container *c = j->container;
+	json_t *config = j->exec_config ? j->exec_config : c->config;
+	const char *user = *text_of(config, "User") ? text_of(config, "User") : text_of(c->config, "User");
+	const char *cwd = *text_of(config, "WorkingDir") ? text_of(config, "WorkingDir") : text_of(c->config, "WorkingDir");
+	struct run_spec *s = &j->plan->spec;
 	CLEANUP(freep) char *home = NULL;
-	struct crun *run = crun_of(e, c);
-	struct run_plan *p;
-	int r = plan_mounts(e, c, &p, err);
+	int r = users_resolve(fs, user, json_object_get(j->host_config, "GroupAdd"), s, &home, &j->err);
 
 	if (r < 0)
 		return r;
+	s->is_main = j->kind == PLAN_START;
+	s->tty = json_is_true(json_object_get(config, "Tty"));
+	s->open_stdin = json_is_true(json_object_get(config, s->is_main ? "OpenStdin" : "AttachStdin"));
+	s->argv = s->is_main ? copy_words(c->path, c->args) : copy_words(NULL, json_object_get(config, "Cmd"));
+	s->env = make_env(c, s->is_main ? NULL : json_object_get(config, "Env"), s->tty, home);
+	s->cwd = xstrdup(*cwd ? cwd : "/");
+	s->rows = (uint16_t)j->rows;
+	s->cols = (uint16_t)j->cols;
+	set_limits(s, json_object_get(j->host_config, "Ulimits"));
+	return 0;
+}
+
+static void work(uv_work_t *w)
+{
+	struct plan_job *j = container_of(w, struct plan_job, work);
+	struct run_plan *p = j->plan;
+	struct rootfs *fs = NULL;
+	int r = add_mounts(j);
+
+	if (r == 0 && j->kind != PLAN_MOUNTS) {
+		r = local_files_open(p, &fs);
+		if (r < 0)
+			error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
+		if (r == 0 && j->kind == PLAN_START)
+			r = prepare_mounts(j, fs);
+		if (r == 0)
+			r = make_spec(j, fs);
+		rootfs_free(fs);
+	}
+	p->mounts[0].is_readonly = p->is_readonly_root; /* from here on */
+}
+
+static void after(uv_work_t *w, int status)
+{
+	struct plan_job *j = container_of(w, struct plan_job, work);
+
+	(void)status;
+	if (j->err.code) {
+		run_plan_free(j->plan);
+		j->plan = NULL;
+	}
+	j->done(j->arg, j->plan, j->err.code ? &j->err : NULL);
+	json_decref(j->host_config);
+	json_decref(j->exec_config);
+	container_unref(j->container);
+	free(j->dir);
+	free(j->image_root);
+	free(j);
+}
+
+static void on_no_image(void *arg, const struct error *err)
+{
+	(void)err;
+	after(&((struct plan_job *)arg)->work, 0);
+}
+
+void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg)
+{
+	struct plan_job *j = xnew(struct plan_job);
+	struct crun *run = crun_of(e, c);
+	struct run_plan *p = xnew(struct run_plan);
+	struct image *image;
+
+	j->kind = kind;
+	j->engine = e;
+	j->container = container_ref(c);
+	j->host_config = json_deep_copy(c->host_config);
+	j->exec_config = json_deep_copy(exec_config);
+	j->dir = container_dir(e, c);
+	j->is_live = c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+	j->rows = run->rows;
+	j->cols = run->cols;
+	j->plan = p;
+	j->done = done;
+	j->arg = arg;
+	p->is_readonly_root = json_is_true(json_object_get(c->host_config, "ReadonlyRootfs"));
 	p->init = json_is_true(json_object_get(c->host_config, "Init"));
 	p->hostname = xstrdup(text_of(c->config, "Hostname"));
 	p->domainname = xstrdup(text_of(c->config, "Domainname"));
 	p->pids_max = (uint32_t)json_integer_value(json_object_get(c->host_config, "PidsLimit"));
-	r = resolve_user(e, c, text_of(c->config, "User"), &p->spec, &home, err);
-	if (r < 0) {
-		run_plan_free(p);
-		return r;
+	p->memory_bytes = (uint64_t)json_integer_value(json_object_get(c->host_config, "Memory"));
+	if (images_find(e->images, c->image_id, &image, &j->err) < 0) {
+		engine_later(e, on_no_image, j, NULL);
+		return;
 	}
-	p->spec.is_main = true;
-	p->spec.tty = json_is_true(json_object_get(c->config, "Tty"));
-	p->spec.open_stdin = json_is_true(json_object_get(c->config, "OpenStdin"));
-	p->spec.argv = copy_words(c->path, c->args);
-	p->spec.env = make_env(c, NULL, p->spec.tty, home && *home ? home : "/");
-	p->spec.cwd = xstrdup(*text_of(c->config, "WorkingDir") ? text_of(c->config, "WorkingDir") : "/");
-	p->spec.rows = (uint16_t)run->rows;
-	p->spec.cols = (uint16_t)run->cols;
-	*ret = p;
-	return 0;
-}
-
-int spec_for_exec(struct engine *e, struct container *c, json_t *config, struct run_spec *s, struct error *err)
-{
-	CLEANUP(freep) char *home = NULL;
-	const char *user = *text_of(config, "User") ? text_of(config, "User") : text_of(c->config, "User");
-	const char *cwd = *text_of(config, "WorkingDir") ? text_of(config, "WorkingDir") : text_of(c->config, "WorkingDir");
-	int r;
-
-	memset(s, 0, sizeof(*s));
-	r = resolve_user(e, c, user, s, &home, err);
-	if (r < 0)
-		return r;
-	s->tty = json_is_true(json_object_get(config, "Tty"));
-	s->open_stdin = json_is_true(json_object_get(config, "AttachStdin"));
-	s->argv = copy_words(NULL, json_object_get(config, "Cmd"));
-	s->env = make_env(c, json_object_get(config, "Env"), s->tty, home && *home ? home : "/");
-	s->cwd = xstrdup(*cwd ? cwd : "/");
-	return 0;
+	j->image_root = xstrdup(image->root_path);
+	uv_queue_work(e->loop, &j->work, work, after);
 }

@@ -173,7 +173,11 @@ static int stat_mount(struct rootfs_dir *dir, const struct entry *e, struct root
 	if (m->kind == ROOTFS_MOUNT_FILE ? fstatat(fd, m->ctx, &host, AT_SYMLINK_NOFOLLOW) < 0 : fstat(fd, &host) < 0)
 		return -errno;
 	stat_from_host(&host, e->mount, ret);
-	owner_apply(-1, ret);
+	fd = m->kind == ROOTFS_MOUNT_FILE ? open_for_attributes(fd, m->ctx, host.st_mode & S_IFMT) :
+					    openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	owner_apply(fd, ret);
+	if (fd >= 0)
+		close(fd);
 	return 0;
 }
 

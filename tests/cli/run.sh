@@ -93,7 +93,43 @@ mkdir "$dir/bind" && echo data >"$dir/bind/f"
 check "bind" 0 "data" d run --rm -v "$dir/bind:/mnt/b" busybox sh -c 'cat /mnt/b/f; echo new >/mnt/b/g'
 check "bind wrote to the host" 0 "new" cat "$dir/bind/g"
 check_has "bind read-only" 1 "Read-only file system" d run --rm -v "$dir/bind:/mnt:ro" busybox sh -c 'echo x >/mnt/h'
-check_has "named volumes are refused, not ignored" 125 "named volumes are not there yet" d run --rm -v vol:/v busybox true
+
+# ---- volumes, tmpfs, --mount ----
+check "a named volume keeps files and owners" 0 "33:33 data" sh -c "
+	'$docker' run --rm -v vol:/v busybox sh -c 'echo data >/v/f; chown 33:33 /v/f' &&
+	'$docker' run --rm -v vol:/other:ro busybox sh -c 'echo \$(stat -c %u:%g /other/f) \$(cat /other/f)'"
+check_has "a volume read-only" 1 "Read-only file system" d run --rm -v vol:/v:ro busybox sh -c 'echo x >/v/g'
+check "a new volume gets the image's files" 0 "root" sh -c "'$docker' run --rm -v etc:/etc busybox true &&
+	'$docker' run --rm -v etc:/old busybox head -n 1 /old/passwd | cut -d: -f1"
+check "volume ls" 0 "etc
+vol" d volume ls -q
+check "volume inspect" 0 "vol local local" d volume inspect vol -f '{{.Name}} {{.Driver}} {{.Scope}}'
+d run -d --name user -v vol:/v -v /anonymous --mount type=volume,src=etc,dst=/e,ro busybox sleep 100 >/dev/null
+check "mounts in inspect" 0 "/v true
+/e false
+/anonymous true" d inspect user -f '{{range .Mounts}}{{println .Destination .RW}}{{end}}'
+check_has "a volume in use stays" 1 "volume is in use - [" d volume rm vol
+check "volumes-from" 0 "/anonymous /v" d run --rm --volumes-from user busybox sh -c 'echo $(ls -d /anonymous /v)'
+d rm -fv user >/dev/null
+check "rm -v takes anonymous volumes and no others" 0 "etc
+vol" d volume ls -q
+d volume create --label a=b labelled >/dev/null
+check "volume filters" 0 "labelled" d volume ls -q --filter label=a=b
+check_has "volume prune spares named ones" 0 "Total reclaimed space: 0B" d volume prune -f
+check_has "volume prune --all" 0 "labelled" d volume prune -af
+check_has "no such volume" 1 "get nope: no such volume" d volume rm nope
+check_has "no such volume driver" 1 'error looking up volume plugin foo: plugin "foo" not found' d volume create --driver foo xx
+check_has "a bad volume name" 125 'includes invalid characters for a local volume name' d run --rm -v 'v!l:/v' busybox true
+check_has "a relative mount path" 125 "mount path must be absolute" d run --rm -v vol:rel busybox true
+check_has "two mounts at one place" 125 "Duplicate mount point: /v" d run --rm -v vol1:/v -v vol2:/v busybox true
+check_has "--mount of a missing source" 125 "bind source path does not exist: /nonexistent" \
+	d run --rm --mount type=bind,src=/nonexistent,dst=/x busybox true
+check "tmpfs is empty at each start" 0 "0
+0" sh -c "'$docker' run --name tmp --tmpfs /t:size=1m busybox sh -c 'ls /t | wc -l; touch /t/x' && '$docker' start -a tmp"
+d rm tmp >/dev/null
+check "/dev/shm" 0 "drwxrwxrwt ok" d run --rm busybox sh -c 'echo ok >/dev/shm/f; echo $(ls -ld /dev/shm | cut -c1-10) $(cat /dev/shm/f)'
+check "mounts below a read-only root" 0 "/new/place" d run --rm --read-only -v vol:/new/place --tmpfs /new/tmp busybox ls -d /new/place
+d volume prune -af >/dev/null
 
 # ---- escapes: the first wall ----
 ln -s /etc/passwd "$dir/bind/link"

@@ -1,0 +1,130 @@
+#include "api/filters.h"
+
+#include <string.h>
+
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+static bool is_known(const char *const *known, const char *key)
+{
+	for (; *known; known++)
+		if (strcmp(*known, key) == 0)
+			return true;
+	return false;
+}
+
+static json_t *values_of(json_t *v)
+{
+	json_t *values = json_array(), *item;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(v, i, item)
+		if (json_is_string(item))
+			json_array_append(values, item);
+	if (json_is_object(v))
+		json_object_foreach(v, name, item)
+			if (json_is_true(item))
+				json_array_append_new(values, json_string(name));
+	return values;
+}
+
+json_t *filters_parse(const struct request *req, const char *const *known, struct error *err)
+{
+	const char *text = request_query(req, "filters"), *key;
+	json_t *raw = text && *text ? json_loads(text, 0, NULL) : json_object(), *filters, *v;
+
+	if (!json_is_object(raw)) {
+		json_decref(raw);
+		error_set_class(err, ERROR_INVALID, "invalid filter");
+		return NULL;
+	}
+	filters = json_object();
+	json_object_foreach(raw, key, v) {
+		if ((json_is_array(v) || json_is_object(v)) && is_known(known, key)) {
+			json_object_set_new(filters, key, values_of(v));
+			continue;
+		}
+		error_set_class(err, ERROR_INVALID, "invalid filter '%.100s'", key);
+		json_decref(filters);
+		filters = NULL;
+		break;
+	}
+	json_decref(raw);
+	return filters;
+}
+
+bool filters_has(json_t *filters, const char *key)
+{
+	return json_array_size(json_object_get(filters, key)) > 0;
+}
+
+bool filters_any(json_t *filters, const char *key, bool (*match)(const void *object, const char *value), const void *object)
+{
+	json_t *values = json_object_get(filters, key), *v;
+	size_t i;
+
+	if (json_array_size(values) == 0)
+		return true;
+	json_array_foreach(values, i, v)
+		if (match(object, json_string_value(v)))
+			return true;
+	return false;
+}
+
+static bool has_label(json_t *labels, const char *wanted)
+{
+	CLEANUP(freep) char *key = xstrdup(wanted);
+	char *value = strchr(key, '=');
+	const char *have;
+
+	if (value)
+		*value++ = '\0';
+	have = json_string_value(json_object_get(labels, key));
+	return have && (!value || strcmp(have, value) == 0);
+}
+
+bool filters_labels(json_t *filters, json_t *labels)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(filters, "label"), i, v)
+		if (!has_label(labels, json_string_value(v)))
+			return false;
+	json_array_foreach(json_object_get(filters, "label!"), i, v)
+		if (has_label(labels, json_string_value(v)))
+			return false;
+	return true;
+}
+
+bool filters_bool(json_t *filters, const char *key, bool fallback, bool *ret, struct error *err)
+{
+	const char *text = json_string_value(json_array_get(json_object_get(filters, key), 0));
+
+	*ret = fallback;
+	if (!text)
+		return true;
+	*ret = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
+	if (*ret || strcmp(text, "0") == 0 || strcmp(text, "false") == 0)
+		return true;
+	error_set_class(err, ERROR_INVALID, "invalid filter '%.50s=[%.100s]'", key, text);
+	return false;
+}
+
+bool filters_until(json_t *filters, int64_t *ret_ns, struct error *err)
+{
+	json_t *values = json_object_get(filters, "until");
+	const char *text = json_string_value(json_array_get(values, 0));
+
+	*ret_ns = 0;
+	if (json_array_size(values) > 1) {
+		error_set_class(err, ERROR_INVALID, "more than one until filter specified");
+		return false;
+	}
+	if (!text || clock_parse_timestamp(text, clock_wall_ns(), ret_ns) == 0)
+		return true;
+	error_set_class(err, ERROR_INVALID, "invalid value for \"until\": failed to parse value as time or duration: \"%.100s\"", text);
+	return false;
+}
