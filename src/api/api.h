@@ -26,6 +26,7 @@ void api_reply_done(void *arg, const struct error *err);
 /* views.c */
 json_t *view_container_inspect(struct engine *e, struct container *c);
 json_t *view_container_summary(struct engine *e, struct container *c, int api_version);
+json_t *view_image_summary(struct engine *e, const struct image *i);
 struct volume;
 json_t *view_volume(const struct volume *v);
 char *view_status(const struct container *c); /* "Up 3 minutes", "Exited (0) …"; malloc'd */
@@ -66,6 +67,10 @@ HANDLER(ImageList);
 HANDLER(ImageInspect);
 HANDLER(ImageHistory);
 HANDLER(ImageCreate);
+HANDLER(ImageTag);
+HANDLER(ImageDelete);
+HANDLER(ImagePrune);
+HANDLER(SystemDataUsage);
 HANDLER(NetworkList);
 HANDLER(NetworkInspect);
 HANDLER(VolumeList);

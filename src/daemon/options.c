@@ -18,7 +18,7 @@ const char options_help[] =
 	"      --data-root DIR    where containers and their state live\n"
 	"      --ephemeral        keep no state over a restart\n"
 	"      --synthetic        refused: the synthetic driver is not there yet\n"
-	"      --images MODE      auto or registry\n"
+	"      --images MODE      auto, registry or synthetic\n"
 	"      --config FILE      these options as JSON, as in daemon.json\n"
 	"      --sandbox FILE     the sandbox program\n"
 	"      --guest DIR        the built-in image's root file system\n"
@@ -95,8 +95,8 @@ static int set(struct options *o, const char *name, const char *value, struct er
 			return error_set_class(err, ERROR_INVALID, "--log-format %s: expected text or json", value);
 		o->is_log_json = strcmp(value, "json") == 0;
 	} else if (strcmp(name, "images") == 0) {
-		if (strcmp(value, "auto") && strcmp(value, "registry"))
-			return error_set_class(err, ERROR_INVALID, "--images %s: expected auto or registry", value);
+		if (strcmp(value, "auto") && strcmp(value, "registry") && strcmp(value, "synthetic"))
+			return error_set_class(err, ERROR_INVALID, "--images %s: expected auto, registry or synthetic", value);
 		replace(&o->images_mode, value);
 	}
 	return 0;

@@ -170,6 +170,15 @@ struct upload *engine_archive_put(struct engine *e, struct container *c, const c
 				  bool no_overwrite_dir_non_dir, bool copy_uid_gid,
 				  void (*on_drain)(void *arg), engine_done done, void *arg, struct error *err);
 
+/* ---- images and their containers ---- */
+
+struct image;
+size_t engine_image_users(struct engine *e, const struct image *i); /* containers made of it */
+/* images_remove with the container that uses the image, if one does. */
+int engine_image_remove(struct engine *e, const char *ref, bool force, json_t **ret_report, struct error *err);
+/* Those that nobody uses and that match: a new report as images_remove's. */
+json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes);
+
 /* ---- events in Docker's attributes ---- */
 void engine_container_event(struct engine *e, struct container *c, const char *action, json_t *take_extra);
 

@@ -28,26 +28,27 @@ static const char *text_of(json_t *o, const char *key)
 /* Without doubled and trailing slashes and dots. False: not absolute. */
 static bool clean_path(const char *path, char **ret)
 {
-	CLEANUP(freep) char *text = xstrdup(path);
-	char *out, *part, *at;
+	char *out, *end;
 
 	if (path[0] != '/')
 		return false;
-	out = xcalloc(1, strlen(path) + 2);
-	for (at = text; (part = strsep(&at, "/"));) {
-		if (!*part || strcmp(part, ".") == 0)
-			continue;
-		if (strcmp(part, "..") == 0) {
-			char *slash = strrchr(out, '/');
+	out = end = xcalloc(1, strlen(path) + 2);
+	while (*path) {
+		size_t n = strcspn(path, "/");
 
-			if (slash)
-				*slash = '\0';
-			continue;
+		if (n == 2 && strncmp(path, "..", 2) == 0) {
+			while (end > out && *--end != '/')
+				;
+		} else if (n > 1 || (n == 1 && *path != '.')) {
+			*end++ = '/';
+			memcpy(end, path, n);
+			end += n;
 		}
-		strcat(strcat(out, "/"), part);
+		path += n + (path[n] == '/');
 	}
-	if (!*out)
-		strcpy(out, "/");
+	if (end == out)
+		*end++ = '/';
+	*end = '\0';
 	*ret = out;
 	return true;
 }

@@ -1,6 +1,7 @@
-/* Images. So far the built-in one: the guest's own userland, always there. */
+/* Images as objects: what is there, its names, and its removal. */
 #include "image/images.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,75 +9,191 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/internal.h"
+#include "image/reference.h"
+#include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/digest.h"
 
-struct images {
-	struct images_options options;
-	struct list by_age;
-	size_t count;
-};
+#define BUILTIN_TAG "busybox:latest"
+#define BUILTIN_DATE "2024-01-01T00:00:00Z"
+#define BUILTIN_CHAIN "builtin"
 
-/* A stable id: the built-in image has no config that was pushed anywhere, so its
- * name and versions stand for it. */
-static void make_id(char out[72], const char *seed)
+static void image_free(struct image *i)
 {
-	uint64_t h = 0xcbf29ce484222325u;
-	size_t n = 7;
+	json_decref(i->tags);
+	json_decref(i->digests);
+	json_decref(i->config);
+	free(i->id);
+	free(i->chain_id);
+	free(i->root_path);
+	free(i);
+}
 
-	memcpy(out, "sha256:", 8);
-	for (int round = 0; round < 4; round++) {
-		for (const char *p = seed; *p; p++)
-			h = (h ^ (unsigned char)*p) * 0x100000001b3u;
-		h ^= h >> 29;
-		for (int i = 0; i < 16; i++)
-			out[n++] = "0123456789abcdef"[h >> (4 * i) & 15];
+void image_save(struct images *im, const struct image *i)
+{
+	json_t *row = json_pack("{s:O, s:O, s:O, s:s, s:I, s:I, s:i, s:b}", "tags", i->tags, "digests", i->digests, "config",
+				i->config, "chain_id", i->chain_id, "size", (json_int_t)i->size_bytes, "created",
+				(json_int_t)i->created_ns, "kind", (int)i->kind, "native", i->has_native);
+
+	store_put(im->options.store, "image", i->id, row);
+	json_decref(row);
+}
+
+void image_event(struct images *im, const char *action, const struct image *i, const char *name)
+{
+	json_t *labels = json_object_get(json_object_get(i->config, "config"), "Labels");
+	json_t *attributes = json_is_object(labels) ? json_copy(labels) : json_object();
+
+	json_object_set_new(attributes, "name", json_string(name));
+	events_publish(im->options.events, "image", action, i->id, attributes);
+}
+
+static struct image *find_id(struct images *im, const char *id)
+{
+	list_for_each(it, &im->by_age) {
+		struct image *i = container_of(it, struct image, by_age);
+
+		if (strcmp(i->id, id) == 0)
+			return i;
 	}
-	out[n] = '\0';
+	return NULL;
 }
 
-static json_t *builtin_config(void)
+static char *root_of(struct images *im, const char *chain_id)
 {
-	return json_pack("{s:s, s:s, s:s, s:{s:[s], s:[s], s:{s:s}}, s:{s:s, s:[s]}, s:[{s:s, s:s}]}",
-			 "architecture", "amd64", "os", "linux", "created", "2024-01-01T00:00:00Z", "config", "Env",
-			 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "Cmd", "sh", "Labels",
-			 "sockerless.image", "builtin", "rootfs", "type", "layers", "diff_ids",
-			 "sha256:0000000000000000000000000000000000000000000000000000000000000000", "history", "created",
-			 "2024-01-01T00:00:00Z", "created_by", "BusyBox 1.35.0 on musl 1.2.3, compiled to WebAssembly");
+	if (strcmp(chain_id, BUILTIN_CHAIN) == 0)
+		return realpath(im->options.guest_path, NULL);
+	return xasprintf("%s/rootfs/%s", im->options.data_root, chain_id);
 }
 
-static int add_builtin(struct images *im, struct error *err)
+struct image *image_add(struct images *im, json_t *take_config, enum image_kind kind, const char *chain_id,
+			const char *root_path, int64_t size_bytes, bool has_native)
 {
-	CLEANUP(freep) char *root = realpath(im->options.guest_path, NULL);
+	CLEANUP(freep) char *text = json_dumps(take_config, JSON_COMPACT);
+	char id[DIGEST_LEN + 1];
 	struct image *i;
-	char id[72];
 
-	if (!root)
-		return error_set(err, -errno, "the built-in image's root %s: %s", im->options.guest_path, strerror(errno));
-	make_id(id, "busybox:1.35.0/musl:1.2.3");
+	digest_of(text, strlen(text), id);
+	i = find_id(im, id);
+	if (i) {
+		json_decref(take_config);
+		return i;
+	}
 	i = xnew(struct image);
 	i->id = xstrdup(id);
-	i->tags = json_pack("[s]", "busybox:latest");
+	i->tags = json_array();
 	i->digests = json_array();
-	i->config = builtin_config();
-	i->chain_id = xstrdup("builtin");
-	i->root_path = steal_ptr(root);
-	i->size_bytes = 4 << 20;
-	i->created_ns = 1704067200000000000;
-	i->kind = IMAGE_BUILTIN;
+	i->config = take_config;
+	i->chain_id = xstrdup(chain_id);
+	i->root_path = xstrdup(root_path);
+	i->size_bytes = size_bytes;
+	if (clock_parse_timestamp(json_string_value(json_object_get(take_config, "created")), 0, &i->created_ns) < 0)
+		i->created_ns = clock_wall_ns();
+	i->kind = kind;
+	i->has_native = has_native;
+	list_append(&im->by_age, &i->by_age);
+	im->count++;
+	return i;
+}
+
+/* ---- start-up ---- */
+
+static int load(void *arg, const char *id, json_t *o)
+{
+	struct images *im = arg;
+	const char *chain = json_string_value(json_object_get(o, "chain_id"));
+	struct image *i = xnew(struct image);
+
+	i->id = xstrdup(id);
+	i->tags = json_incref(json_object_get(o, "tags"));
+	i->digests = json_incref(json_object_get(o, "digests"));
+	i->config = json_incref(json_object_get(o, "config"));
+	i->chain_id = xstrdup(chain ? chain : "");
+	i->root_path = root_of(im, i->chain_id);
+	i->size_bytes = json_integer_value(json_object_get(o, "size"));
+	i->created_ns = json_integer_value(json_object_get(o, "created"));
+	i->kind = (enum image_kind)json_integer_value(json_object_get(o, "kind"));
+	i->has_native = json_is_true(json_object_get(o, "native"));
 	list_append(&im->by_age, &i->by_age);
 	im->count++;
 	return 0;
 }
 
+static json_t *builtin_config(void)
+{
+	return json_pack("{s:s, s:s, s:s, s:{s:[s], s:[s], s:{s:s}}, s:{s:s, s:[s]}, s:[{s:s, s:s}]}",
+			 "architecture", "amd64", "os", "linux", "created", BUILTIN_DATE, "config", "Env",
+			 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "Cmd", "sh", "Labels",
+			 "sockerless.image", "builtin", "rootfs", "type", "layers", "diff_ids",
+			 "sha256:0000000000000000000000000000000000000000000000000000000000000000", "history", "created",
+			 BUILTIN_DATE, "created_by", "BusyBox 1.35.0 on musl 1.2.3, compiled to WebAssembly");
+}
+
+static bool is_tagged(struct images *im, const char *tag)
+{
+	struct image *i;
+
+	return images_find(im, tag, &i, NULL) == 0;
+}
+
+/* Always there; its name belongs to it unless somebody gave it to another image. */
+static int add_builtin(struct images *im, struct error *err)
+{
+	CLEANUP(freep) char *root = realpath(im->options.guest_path, NULL);
+	uint64_t bytes = 0;
+	struct image *i;
+	int fd;
+
+	if (!root)
+		return error_set(err, -errno, "the built-in image's root %s: %s", im->options.guest_path, strerror(errno));
+	fd = image_open_root(root);
+	if (fd < 0)
+		return error_set(err, fd, "the built-in image's root %s: %s", root, strerror(-fd));
+	classify_tree(fd, &bytes);
+	close(fd);
+	i = image_add(im, builtin_config(), IMAGE_BUILTIN, BUILTIN_CHAIN, root, (int64_t)bytes, false);
+	i->size_bytes = (int64_t)bytes;
+	if (json_array_size(i->tags) == 0 && !is_tagged(im, BUILTIN_TAG))
+		json_array_append_new(i->tags, json_string(BUILTIN_TAG));
+	return 0;
+}
+
+/* What a crash left half made, and roots of images that are no more. */
+static void sweep(struct images *im, const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		bool is_used = e->d_name[0] == '.';
+
+		list_for_each(it, &im->by_age)
+			is_used = is_used || strcmp(container_of(it, struct image, by_age)->chain_id, e->d_name) == 0;
+		if (!is_used)
+			rootfs_remove_tree(fd, e->d_name);
+	}
+	if (d)
+		closedir(d);
+}
+
 int images_open(const struct images_options *opt, struct images **ret, struct error *err)
 {
+	CLEANUP(freep) char *dir = xasprintf("%s/rootfs", opt->data_root);
 	struct images *im = xnew(struct images);
-	int r;
+	int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? error_set(err, -errno, "%s: %s", dir, strerror(errno)) : 0;
 
 	im->options = *opt;
 	list_init(&im->by_age);
-	r = add_builtin(im, err);
+	if (r == 0)
+		r = store_load(opt->store, "image", load, im, err);
+	if (r == 0) {
+		sweep(im, dir);
+		r = add_builtin(im, err);
+	}
 	if (r < 0) {
 		images_free(im);
 		return r;
@@ -90,61 +207,86 @@ void images_free(struct images *im)
 	if (!im)
 		return;
 	list_for_each_safe(it, &im->by_age) {
-		struct image *i = container_of(it, struct image, by_age);
-
 		list_remove(it);
-		json_decref(i->tags);
-		json_decref(i->digests);
-		json_decref(i->config);
-		free(i->id);
-		free(i->chain_id);
-		free(i->root_path);
-		free(i);
+		image_free(container_of(it, struct image, by_age));
 	}
 	free(im);
 }
 
-static bool has_id(const struct image *i, const char *ref)
+const char *images_mode(const struct images *im)
 {
-	const char *hex = strncmp(ref, "sha256:", 7) == 0 ? ref + 7 : ref;
-
-	return strlen(hex) >= 4 && strncmp(i->id + 7, hex, strlen(hex)) == 0;
+	return im->options.mode;
 }
 
-/* "docker.io/library/busybox", "library/busybox" and "busybox" are one name. */
-static char *familiar(const char *ref)
-{
-	static const char *const prefixes[] = { "docker.io/", "index.docker.io/", "library/" };
-	const char *slash;
+/* ---- look-up ---- */
 
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (strncmp(ref, prefixes[i], strlen(prefixes[i])) == 0)
-			ref += strlen(prefixes[i]);
-	slash = strrchr(ref, '/');
-	return strchr(slash ? slash : ref, ':') || strchr(ref, '@') ? xstrdup(ref) : xasprintf("%s:latest", ref);
+static bool has_text(json_t *array, const char *text, size_t *ret_at)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(array, i, v) {
+		if (strcmp(json_string_value(v), text) != 0)
+			continue;
+		if (ret_at)
+			*ret_at = i;
+		return true;
+	}
+	return false;
 }
 
-int images_find(struct images *im, const char *ref, struct image **ret, struct error *err)
+static struct image *find_tag(struct images *im, const char *tag)
 {
-	CLEANUP(freep) char *name = familiar(ref);
-
 	list_for_each(it, &im->by_age) {
 		struct image *i = container_of(it, struct image, by_age);
-		size_t k;
-		json_t *tag;
 
-		json_array_foreach(i->tags, k, tag) {
-			if (strcmp(json_string_value(tag), name) == 0) {
-				*ret = i;
-				return 0;
-			}
-		}
-		if (has_id(i, ref)) {
-			*ret = i;
-			return 0;
-		}
+		if (has_text(i->tags, tag, NULL))
+			return i;
 	}
-	return error_set_class(err, ERROR_NOT_FOUND, "No such image: %s", name);
+	return NULL;
+}
+
+static struct image *find_prefix(struct images *im, const char *text)
+{
+	const char *hex = strncmp(text, "sha256:", 7) == 0 ? text + 7 : text;
+	size_t n = strlen(hex);
+	struct image *found = NULL;
+
+	if (n == 0 || n > 64 || strspn(hex, "0123456789abcdef") != n)
+		return NULL;
+	list_for_each(it, &im->by_age) {
+		struct image *i = container_of(it, struct image, by_age);
+
+		if (strncmp(i->id + 7, hex, n) != 0)
+			continue;
+		if (found)
+			return NULL; /* not one */
+		found = i;
+	}
+	return found;
+}
+
+int images_find(struct images *im, const char *text, struct image **ret, struct error *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	struct reference ref;
+	struct image *i = NULL;
+	int r = strncmp(text, "sha256:", 7) == 0 ? -EINVAL : reference_parse(text, &ref, err);
+
+	if (r == 0) {
+		name = *ref.digest ? xasprintf("%s@%s", ref.name, ref.digest) : reference_tagged(&ref);
+		i = find_tag(im, name);
+		if (!i && *ref.digest)
+			i = find_id(im, ref.digest);
+	}
+	if (!i)
+		i = find_prefix(im, text);
+	if (!i)
+		return r < 0 && strncmp(text, "sha256:", 7) ? r :
+		       error_set_class(err, ERROR_NOT_FOUND, "No such image: %.300s", name ? name : text);
+	error_clear(err);
+	*ret = i;
+	return 0;
 }
 
 struct image *images_next(struct images *im, const struct image *after)
@@ -157,6 +299,182 @@ struct image *images_next(struct images *im, const struct image *after)
 size_t images_count(const struct images *im)
 {
 	return im->count;
+}
+
+/* ---- names ---- */
+
+int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err)
+{
+	CLEANUP(freep) char *text = tag && *tag ? xasprintf("%s:%s", repo, tag) : xstrdup(repo), *name = NULL;
+	struct reference ref;
+	struct image *owner;
+	size_t at;
+	int r = reference_parse(text, &ref, err);
+
+	if (r == 0 && *ref.digest)
+		r = error_set_class(err, ERROR_INVALID, "refusing to create a tag with a digest reference");
+	if (r < 0)
+		return r;
+	name = reference_tagged(&ref);
+	owner = find_tag(im, name);
+	if (owner && owner != i && has_text(owner->tags, name, &at)) {
+		json_array_remove(owner->tags, at);
+		image_save(im, owner);
+	}
+	if (owner != i)
+		json_array_append_new(i->tags, json_string(name));
+	image_save(im, i);
+	image_event(im, "tag", i, name);
+	return 0;
+}
+
+/* ---- removal ---- */
+
+struct removing { uv_work_t work; char *parent, *name; };
+
+static void remove_work(uv_work_t *w)
+{
+	struct removing *rm = container_of(w, struct removing, work);
+	int fd = open(rm->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	rootfs_remove_tree(fd, rm->name);
+	close(fd);
+}
+
+static void on_removed(uv_work_t *w, int status)
+{
+	struct removing *rm = container_of(w, struct removing, work);
+
+	(void)status;
+	free(rm->parent);
+	free(rm->name);
+	free(rm);
+}
+
+/* The root goes with the last image that is made of it. */
+static void remove_root(struct images *im, const char *chain_id)
+{
+	struct removing *rm;
+
+	if (strcmp(chain_id, BUILTIN_CHAIN) == 0)
+		return;
+	list_for_each(it, &im->by_age)
+		if (strcmp(container_of(it, struct image, by_age)->chain_id, chain_id) == 0)
+			return;
+	rm = xnew(struct removing);
+	rm->parent = xasprintf("%s/rootfs", im->options.data_root);
+	rm->name = xstrdup(chain_id);
+	uv_queue_work(im->options.loop, &rm->work, remove_work, on_removed);
+}
+
+static void untag(struct images *im, struct image *i, size_t at, json_t *report)
+{
+	json_t *name = json_incref(json_array_get(i->tags, at));
+
+	json_array_remove(i->tags, at);
+	image_save(im, i);
+	image_event(im, "untag", i, json_string_value(name));
+	json_array_append_new(report, json_pack("{s:o}", "Untagged", name));
+}
+
+static int check_removal(const struct image *i, const char *ref, bool is_by_tag, bool force, const char *user,
+			 bool is_user_running, struct error *err)
+{
+	size_t ntags = json_array_size(i->tags);
+	const char *shown = i->id + 7;
+
+	if (is_by_tag && ntags > 1)
+		return 0; /* only a name goes */
+	if (i->kind == IMAGE_BUILTIN)
+		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to delete %.12s (cannot be forced) - the image is built in", shown);
+	if (user && is_user_running)
+		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to %s \"%.200s\" (cannot be forced) - container %.12s is using its referenced image %.12s",
+				       is_by_tag ? "remove repository reference" : "delete", ref, user, shown);
+	if (user && !force && is_by_tag)
+		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to remove repository reference \"%.200s\" (must force) - container %.12s is using its referenced image %.12s",
+				       ref, user, shown);
+	if (user && !force)
+		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to delete %.12s (must be forced) - image is being used by stopped container %.12s",
+				       shown, user);
+	if (!is_by_tag && ntags > 1 && !force)
+		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to delete %.12s (must be forced) - image is referenced in multiple repositories",
+				       shown);
+	return 0;
+}
+
+int images_remove(struct images *im, const char *text, bool force, const char *user, bool is_user_running,
+		  json_t **ret_report, struct error *err)
+{
+	CLEANUP(freep) char *name = NULL, *chain = NULL;
+	struct reference ref;
+	struct image *i;
+	json_t *report;
+	bool is_by_tag;
+	size_t at = 0;
+	int r = images_find(im, text, &i, err);
+
+	if (r < 0)
+		return r;
+	if (reference_parse(text, &ref, NULL) == 0)
+		name = reference_tagged(&ref);
+	is_by_tag = name && has_text(i->tags, name, &at);
+	r = check_removal(i, text, is_by_tag, force, user, is_user_running, err);
+	if (r < 0)
+		return r;
+	report = json_array();
+	if (is_by_tag)
+		untag(im, i, at, report);
+	*ret_report = report;
+	if (is_by_tag && json_array_size(i->tags) > 0)
+		return 0;
+	while (json_array_size(i->tags) > 0)
+		untag(im, i, 0, report);
+	if (user)
+		return 0; /* forced: its stopped container keeps it, nameless */
+	json_array_append_new(report, json_pack("{s:s}", "Deleted", i->id));
+	image_event(im, "delete", i, i->id);
+	store_delete(im->options.store, "image", i->id);
+	chain = xstrdup(i->chain_id);
+	list_remove(&i->by_age);
+	im->count--;
+	image_free(i);
+	remove_root(im, chain);
+	return 0;
+}
+
+/* ---- synthetic images ---- */
+
+int images_make_synthetic(struct images *im, const char *text, struct image **ret, struct error *err)
+{
+	CLEANUP(freep) char *root = root_of(im, BUILTIN_CHAIN);
+	json_t *config = builtin_config(), *labels = json_object_get(json_object_get(config, "config"), "Labels");
+	struct reference ref;
+	struct image *builtin, *i;
+	int r = reference_parse(text, &ref, err);
+
+	if (r < 0) {
+		json_decref(config);
+		return r;
+	}
+	json_object_set_new(labels, "sockerless.image", json_string("synthetic"));
+	json_object_set_new(labels, "sockerless.image.reference", json_string(text));
+	builtin = images_next(im, NULL);
+	while (builtin && builtin->kind != IMAGE_BUILTIN)
+		builtin = images_next(im, builtin);
+	i = image_add(im, config, IMAGE_SYNTHETIC, BUILTIN_CHAIN, root, builtin ? builtin->size_bytes : 0, false);
+	image_event(im, "pull", i, text);
+	*ret = i;
+	if (*ref.digest && !*ref.tag) {
+		CLEANUP(freep) char *name = xasprintf("%s@%s", ref.name, ref.digest);
+
+		if (!has_text(i->tags, name, NULL))
+			json_array_append_new(i->digests, json_string(name));
+		image_save(im, i);
+		return 0;
+	}
+	return images_tag(im, i, ref.name, *ref.tag ? ref.tag : NULL, err);
 }
 
 int image_open_root(const char *root_path)

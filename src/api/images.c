@@ -1,0 +1,347 @@
+/* Handlers of /images. */
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/filters.h"
+#include "image/images.h"
+#include "image/reference.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+static struct image *find_image(struct request *req)
+{
+	struct error err = { 0 };
+	struct image *i = NULL;
+
+	if (images_find(api_engine(req)->images, request_param(req, "name"), &i, &err) < 0)
+		reply_error(req, &err);
+	return i;
+}
+
+static json_t *labels_of(const struct image *i)
+{
+	return json_object_get(json_object_get(i->config, "config"), "Labels");
+}
+
+/* ---- list ---- */
+
+json_t *view_image_summary(struct engine *e, const struct image *i)
+{
+	json_t *labels = labels_of(i);
+
+	return json_pack("{s:s, s:s, s:O, s:O, s:I, s:I, s:i, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags", i->tags,
+			 "RepoDigests", i->digests, "Created", (json_int_t)(i->created_ns / 1000000000), "Size",
+			 (json_int_t)i->size_bytes, "SharedSize", -1, "Labels", labels ? json_incref(labels) : json_null(),
+			 "Containers", (int)engine_image_users(e, i));
+}
+
+/* "busybox", "busy*", "busybox:latest" (moby: reference.FamiliarMatch). */
+static bool match_reference(const void *o, const char *pattern)
+{
+	const struct image *i = o;
+	json_t *v;
+	size_t at;
+
+	json_array_foreach(i->tags, at, v) {
+		CLEANUP(freep) char *name = xstrdup(json_string_value(v));
+		char *colon = strrchr(name, ':');
+
+		if (fnmatch(pattern, name, FNM_PATHNAME) == 0)
+			return true;
+		if (colon)
+			*colon = '\0';
+		if (fnmatch(pattern, name, FNM_PATHNAME) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_dangling(const struct image *i)
+{
+	return json_array_size(i->tags) == 0 && json_array_size(i->digests) == 0;
+}
+
+static bool is_in_time(struct images *im, json_t *filters, const struct image *i, struct error *err)
+{
+	const char *before = json_string_value(json_array_get(json_object_get(filters, "before"), 0));
+	const char *since = json_string_value(json_array_get(json_object_get(filters, "since"), 0));
+	struct image *other;
+
+	if (before && (images_find(im, before, &other, err) < 0 || i->created_ns >= other->created_ns))
+		return false;
+	return !since || (images_find(im, since, &other, err) == 0 && i->created_ns > other->created_ns);
+}
+
+void ImageList(struct request *req)
+{
+	static const char *const known[] = { "before", "dangling", "label", "reference", "since", "until", NULL };
+	struct engine *e = api_engine(req);
+	struct error err = { 0 };
+	json_t *filters = filters_parse(req, known, &err), *list = json_array();
+	bool wants_dangling = false;
+	int64_t until = 0;
+
+	if (filters && filters_bool(filters, "dangling", false, &wants_dangling, &err) && filters_until(filters, &until, &err)) {
+		for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i))
+			if (filters_any(filters, "reference", match_reference, i) && filters_labels(filters, labels_of(i)) &&
+			    (!until || i->created_ns < until) && is_in_time(e->images, filters, i, &err) &&
+			    (!filters_has(filters, "dangling") || is_dangling(i) == wants_dangling))
+				json_array_append_new(list, view_image_summary(e, i));
+	}
+	json_decref(filters);
+	if (!err.code) {
+		reply_json(req, 200, list);
+		return;
+	}
+	json_decref(list);
+	reply_error(req, &err);
+}
+
+/* ---- inspect, history ---- */
+
+void ImageInspect(struct request *req)
+{
+	struct image *i = find_image(req);
+	json_t *rootfs;
+
+	if (!i)
+		return;
+	rootfs = json_object_get(i->config, "rootfs");
+	reply_json(req, 200,
+		   json_pack("{s:s, s:O, s:O, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:I, s:O, s:{s:s, s:O}, s:{s:s, s:n}, s:{s:s}}",
+			     "Id", i->id, "RepoTags", i->tags, "RepoDigests", i->digests, "Parent", "", "Comment",
+			     json_is_string(json_object_get(i->config, "comment")) ?
+				     json_string_value(json_object_get(i->config, "comment")) : "",
+			     "Created", json_object_get(i->config, "created"), "DockerVersion", "", "Author", "", "Architecture",
+			     "amd64", "Os", "linux", "Size", (json_int_t)i->size_bytes, "Config",
+			     json_object_get(i->config, "config"), "RootFS", "Type", "layers", "Layers",
+			     json_object_get(rootfs, "diff_ids"), "GraphDriver", "Name", "sockerless", "Data", "Metadata",
+			     "LastTagTime", CLOCK_ZERO_TIME));
+}
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v ? v : "";
+}
+
+void ImageHistory(struct request *req)
+{
+	struct image *i = find_image(req);
+	json_t *list = json_array(), *steps, *step;
+	size_t n;
+
+	if (!i) {
+		json_decref(list);
+		return;
+	}
+	steps = json_object_get(i->config, "history");
+	n = json_array_size(steps);
+	for (size_t at = n; at-- > 0;) { /* newest first; the newest carries id and tags */
+		int64_t created = i->created_ns;
+		bool is_top = at == n - 1;
+
+		step = json_array_get(steps, at);
+		clock_parse_timestamp(text_of(step, "created"), 0, &created);
+		json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:o, s:I, s:s}", "Id", is_top ? i->id : "<missing>", "Created",
+						      (json_int_t)(created / 1000000000), "CreatedBy", text_of(step, "created_by"),
+						      "Tags", is_top && json_array_size(i->tags) ? json_incref(i->tags) : json_null(),
+						      "Size", is_top ? (json_int_t)i->size_bytes : 0, "Comment", text_of(step, "comment")));
+	}
+	reply_json(req, 200, list);
+}
+
+/* ---- tag, delete, prune ---- */
+
+void ImageTag(struct request *req)
+{
+	struct image *i = find_image(req);
+	const char *repo = request_query(req, "repo");
+	struct error err = { 0 };
+
+	if (!i)
+		return;
+	if (images_tag(api_engine(req)->images, i, repo ? repo : "", request_query(req, "tag"), &err) < 0)
+		reply_error(req, &err);
+	else
+		reply_empty(req, 201);
+}
+
+void ImageDelete(struct request *req)
+{
+	struct error err = { 0 };
+	json_t *report;
+
+	if (engine_image_remove(api_engine(req), request_param(req, "name"), request_query_bool(req, "force"), &report, &err) < 0)
+		reply_error(req, &err);
+	else
+		reply_json(req, 200, report);
+}
+
+struct pruning { json_t *filters; bool dangling_only; int64_t until; };
+
+static bool is_pruned(void *arg, const struct image *i)
+{
+	const struct pruning *p = arg;
+
+	return (!p->dangling_only || is_dangling(i)) && (!p->until || i->created_ns < p->until) &&
+	       filters_labels(p->filters, labels_of(i));
+}
+
+void ImagePrune(struct request *req)
+{
+	static const char *const known[] = { "dangling", "label", "label!", "until", NULL };
+	struct engine *e = api_engine(req);
+	struct error err = { 0 };
+	struct pruning p = { .filters = filters_parse(req, known, &err) };
+	json_t *report;
+	int64_t bytes;
+
+	if (!p.filters || !filters_bool(p.filters, "dangling", true, &p.dangling_only, &err) ||
+	    !filters_until(p.filters, &p.until, &err)) {
+		json_decref(p.filters);
+		reply_error(req, &err);
+		return;
+	}
+	report = engine_images_prune(e, is_pruned, &p, &bytes);
+	json_decref(p.filters);
+	events_publish(e->events, "image", "prune", "", json_pack("{s:o}", "reclaimed", json_sprintf("%lld", (long long)bytes)));
+	if (json_array_size(report) == 0) {
+		json_decref(report);
+		report = json_null();
+	}
+	reply_json(req, 200, json_pack("{s:o, s:I}", "ImagesDeleted", report, "SpaceReclaimed", (json_int_t)bytes));
+}
+
+/* ---- create: pull and import ---- */
+
+static void put_line(struct stream *s, json_t *take_line)
+{
+	char *text = json_dumps(take_line, JSON_COMPACT);
+
+	stream_write(s, text, strlen(text));
+	stream_write(s, "\r\n", 2);
+	free(text);
+	json_decref(take_line);
+}
+
+static void put_status(struct stream *s, const char *id, char *take_text)
+{
+	put_line(s, id ? json_pack("{s:s, s:s}", "status", take_text, "id", id) : json_pack("{s:s}", "status", take_text));
+	free(take_text);
+}
+
+/* What is there is up to date. Otherwise there is no registry client yet: only a
+ * synthetic image, where they were asked for, and it says what it is. */
+static void pull(struct request *req, const char *text)
+{
+	struct images *im = api_engine(req)->images;
+	struct reference ref;
+	struct error err = { 0 };
+	struct image *i;
+	struct stream *s;
+	bool is_there;
+
+	if (reference_parse(text, &ref, &err) < 0) {
+		reply_error(req, &err);
+		return;
+	}
+	is_there = images_find(im, text, &i, NULL) == 0;
+	if (!is_there && strcmp(images_mode(im), "synthetic") != 0) {
+		error_set_class(&err, ERROR_NOT_FOUND,
+				"%.300s cannot be pulled: this engine has no registry client yet; the built-in image is busybox:latest", text);
+		reply_error(req, &err);
+		return;
+	}
+	if (!is_there && images_make_synthetic(im, text, &i, &err) < 0) {
+		reply_error(req, &err);
+		return;
+	}
+	s = reply_stream(req, 200, "application/json");
+	put_status(s, *ref.tag ? ref.tag : "latest", xasprintf("Pulling from %s%s", strchr(ref.name, '/') ? "" : "library/", ref.name));
+	if (!is_there)
+		put_status(s, NULL, xasprintf("Synthetic image: nothing was downloaded; the built-in root file system stands in for %s", ref.name));
+	put_status(s, NULL, xasprintf("Status: %s for %s", is_there ? "Image is up to date" : "Made a synthetic image", text));
+	stream_end(s);
+}
+
+struct importing { struct request *req; struct image_import *import; };
+
+static void on_imported(void *arg, struct image *i, const struct error *err)
+{
+	struct stream *s;
+
+	if (err) {
+		reply_error(arg, err);
+		return;
+	}
+	s = reply_stream(arg, 200, "application/json");
+	put_status(s, NULL, xstrdup(i->id));
+	stream_end(s);
+}
+
+static void on_drain(void *arg)
+{
+	request_body_resume(arg);
+}
+
+static void on_data(void *arg, const void *data, size_t len)
+{
+	struct importing *im = arg;
+
+	if (image_import_write(im->import, data, len) == 1)
+		request_body_pause(im->req);
+}
+
+static void on_end(void *arg, int result)
+{
+	struct importing *im = arg;
+
+	image_import_end(im->import, result);
+	free(im);
+}
+
+static void import(struct request *req, const char *source)
+{
+	size_t n = request_query_count(req, "changes");
+	const char **changes = xcalloc(n + 1, sizeof(char *));
+	struct image_import_options opt = { .repo = request_query(req, "repo"), .tag = request_query(req, "tag"),
+					    .message = request_query(req, "message"), .platform = request_query(req, "platform"),
+					    .changes = changes };
+	struct importing *im;
+	struct image_import *started = NULL;
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		changes[i] = request_query_nth(req, "changes", i);
+	if (strcmp(source, "-") != 0)
+		error_set_class(&err, ERROR_UNIMPLEMENTED, "import of a URL is not there yet: send the archive itself");
+	else
+		started = images_import(api_engine(req)->images, &opt, on_drain, on_imported, req, &err);
+	free(changes);
+	if (!started) {
+		reply_error(req, &err);
+		return;
+	}
+	im = xnew(struct importing);
+	im->req = req;
+	im->import = started;
+	request_body_start(req, on_data, on_end, im);
+}
+
+void ImageCreate(struct request *req)
+{
+	const char *name = request_query(req, "fromImage"), *tag = request_query(req, "tag"), *source = request_query(req, "fromSrc");
+	CLEANUP(freep) char *text = NULL;
+
+	if (!name || !*name) {
+		import(req, source ? source : "-");
+		return;
+	}
+	text = tag && *tag ? xasprintf("%s%s%s", name, strncmp(tag, "sha256:", 7) ? ":" : "@", tag) : xstrdup(name);
+	pull(req, text);
+}

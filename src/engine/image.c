@@ -1,0 +1,70 @@
+/* What images and containers have to do with each other: whether an image is
+ * in use, and its removal. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/internal.h"
+#include "image/images.h"
+
+/* A container that uses the image, a running one first; NULL: none. */
+static const struct container *find_user(struct engine *e, const struct image *i, bool *ret_is_running)
+{
+	const struct container *user = NULL;
+
+	*ret_is_running = false;
+	list_for_each(it, &e->containers.by_age) {
+		const struct container *c = container_of(it, struct container, by_age);
+
+		if (strcmp(c->image_id, i->id) != 0)
+			continue;
+		user = c;
+		*ret_is_running = c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+		if (*ret_is_running)
+			break;
+	}
+	return user;
+}
+
+size_t engine_image_users(struct engine *e, const struct image *i)
+{
+	size_t n = 0;
+
+	list_for_each(it, &e->containers.by_age)
+		n += strcmp(container_of(it, struct container, by_age)->image_id, i->id) == 0;
+	return n;
+}
+
+int engine_image_remove(struct engine *e, const char *ref, bool force, json_t **ret_report, struct error *err)
+{
+	const struct container *user;
+	struct image *i;
+	bool is_running;
+	int r = images_find(e->images, ref, &i, err);
+
+	if (r < 0)
+		return r;
+	user = find_user(e, i, &is_running);
+	return images_remove(e->images, ref, force, user ? user->id : NULL, is_running, ret_report, err);
+}
+
+json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes)
+{
+	json_t *report = json_array();
+	struct image *next;
+
+	*ret_bytes = 0;
+	for (struct image *i = images_next(e->images, NULL); i; i = next) {
+		int64_t bytes = i->size_bytes;
+		json_t *part;
+
+		next = images_next(e->images, i);
+		if (i->kind == IMAGE_BUILTIN || engine_image_users(e, i) > 0 || !match(arg, i))
+			continue;
+		if (images_remove(e->images, i->id, true, NULL, false, &part, NULL) < 0)
+			continue;
+		json_array_extend(report, part);
+		json_decref(part);
+		*ret_bytes += bytes;
+	}
+	return report;
+}

@@ -1,0 +1,143 @@
+/* docker import --change: single Dockerfile instructions onto an image's config
+ * (moby: builder/dockerfile BuildFromConfig's list of those allowed). */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "image/internal.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+
+/* A JSON array of strings, or NULL. */
+static json_t *as_array(const char *text)
+{
+	json_t *v = text[0] == '[' ? json_loads(text, 0, NULL) : NULL, *item;
+	size_t i;
+
+	json_array_foreach(v, i, item) {
+		if (!json_is_string(item)) {
+			json_decref(v);
+			return NULL;
+		}
+	}
+	return v;
+}
+
+static int set_command(json_t *config, const char *key, const char *rest)
+{
+	json_t *v = as_array(rest);
+
+	return json_object_set_new(config, key, v ? v : json_pack("[s, s, s]", "/bin/sh", "-c", rest));
+}
+
+/* The next word; quotes hold blanks together. Cuts it off *text. */
+static char *next_word(char **text)
+{
+	char *in = *text, *out, *word, quote = '\0';
+
+	while (isspace((unsigned char)*in))
+		in++;
+	word = out = in;
+	while (*in && (quote || !isspace((unsigned char)*in))) {
+		if (!quote && (*in == '"' || *in == '\''))
+			quote = *in++;
+		else if (quote && *in == quote)
+			quote = '\0', in++;
+		else
+			*out++ = *in++;
+	}
+	*text = *in ? in + 1 : in;
+	*out = '\0';
+	return *word ? word : NULL;
+}
+
+static void set_env(json_t *env, const char *setting)
+{
+	size_t n = strcspn(setting, "=") + 1, i;
+	json_t *v;
+
+	json_array_foreach(env, i, v) {
+		if (strncmp(json_string_value(v), setting, n) == 0) {
+			json_array_set_new(env, i, json_string(setting));
+			return;
+		}
+	}
+	json_array_append_new(env, json_string(setting));
+}
+
+/* ENV and LABEL: "a=b c=d", or the old "a b". */
+static int set_pairs(json_t *config, const char *key, const char *rest)
+{
+	CLEANUP(freep) char *copy = xstrdup(rest);
+	bool is_env = strcmp(key, "Env") == 0;
+	json_t *into = json_object_get(config, key);
+	char *at = copy, *word;
+
+	if (!into || json_is_null(into)) {
+		into = is_env ? json_array() : json_object();
+		json_object_set_new(config, key, into);
+	}
+	while ((word = next_word(&at))) {
+		CLEANUP(freep) char *joined = NULL;
+		char *eq = strchr(word, '=');
+
+		if (!eq) {
+			joined = xasprintf("%s=%s", word, at);
+			word = joined;
+			eq = strchr(word, '=');
+			at += strlen(at);
+		}
+		if (is_env) {
+			set_env(into, word);
+			continue;
+		}
+		*eq = '\0';
+		json_object_set_new(into, word, json_string(eq + 1));
+	}
+	return 0;
+}
+
+/* EXPOSE and VOLUME: an object of empty objects. */
+static int set_keys(json_t *config, const char *key, const char *rest)
+{
+	CLEANUP(freep) char *copy = xstrdup(rest);
+	json_t *into = json_object_get(config, key), *list = as_array(rest), *v;
+	char *at = copy, *word;
+	size_t i;
+
+	if (!into || json_is_null(into)) {
+		into = json_object();
+		json_object_set_new(config, key, into);
+	}
+	json_array_foreach(list, i, v)
+		json_object_set_new(into, json_string_value(v), json_object());
+	while (!list && (word = next_word(&at))) {
+		CLEANUP(freep) char *port = strcmp(key, "ExposedPorts") == 0 && !strchr(word, '/') ? xasprintf("%s/tcp", word) : NULL;
+
+		json_object_set_new(into, port ? port : word, json_object());
+	}
+	json_decref(list);
+	return 0;
+}
+
+static int set_text(json_t *config, const char *key, const char *rest)
+{
+	return json_object_set_new(config, key, json_string(rest));
+}
+
+static const struct { const char *name, *key; int (*set)(json_t *config, const char *key, const char *rest); } instructions[] = {
+	{ "CMD", "Cmd", set_command }, { "ENTRYPOINT", "Entrypoint", set_command }, { "ENV", "Env", set_pairs },
+	{ "LABEL", "Labels", set_pairs }, { "EXPOSE", "ExposedPorts", set_keys }, { "VOLUME", "Volumes", set_keys },
+	{ "USER", "User", set_text }, { "WORKDIR", "WorkingDir", set_text }, { "STOPSIGNAL", "StopSignal", set_text },
+};
+
+int change_apply(json_t *config, const char *instruction, struct error *err)
+{
+	size_t n = strcspn(instruction, " \t");
+	const char *rest = instruction + n + strspn(instruction + n, " \t");
+
+	for (size_t i = 0; i < ARRAY_SIZE(instructions); i++)
+		if (strlen(instructions[i].name) == n && strncasecmp(instructions[i].name, instruction, n) == 0 && *rest)
+			return instructions[i].set(config, instructions[i].key, rest);
+	return error_set_class(err, ERROR_INVALID, "%.100s is not a valid change command", instruction);
+}
