@@ -82,10 +82,13 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) -c $< -o $@
 
-$(B)/tests/%: $(B)/tests/unit/%.o $(B)/libsockerless.a
+# Shared by the unit tests: fakes that several of them use.
+TEST_LIB := $(B)/tests/support/recording-driver.o
+
+$(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
--include $(LIB_OBJ:.o=.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
 .PRECIOUS: $(B)/tests/unit/%.o
 
 # ---- tests ----

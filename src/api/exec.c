@@ -109,12 +109,12 @@ void ExecInspect(struct request *req)
 	json_array_remove(words, 0);
 	user = json_string_value(json_object_get(x->config, "User"));
 	reply_json(req, 200,
-		   json_pack("{s:s, s:b, s:o, s:{s:b, s:s, s:o, s:O, s:s}, s:b, s:b, s:b, s:b, s:s, s:i, s:s}", "ID", x->id,
+		   json_pack("{s:s, s:b, s:o, s:{s:b, s:s, s:o, s:O, s:s}, s:b, s:b, s:b, s:b, s:s, s:i, s:s, s:s}", "ID", x->id,
 			     "Running", x->is_running, "ExitCode", x->has_exit_code ? json_integer(x->exit_code) : json_null(),
 			     "ProcessConfig", "tty", json_is_true(json_object_get(x->config, "Tty")), "entrypoint",
 			     json_string_value(json_array_get(cmd, 0)), "arguments", words, "privileged", json_false(), "user",
 			     user ? user : "", "OpenStdin", json_is_true(json_object_get(x->config, "AttachStdin")), "OpenStderr",
 			     json_is_true(json_object_get(x->config, "AttachStderr")), "OpenStdout",
 			     json_is_true(json_object_get(x->config, "AttachStdout")), "CanRemove", 0, "ContainerID",
-			     x->container->id, "Pid", x->pid, "DetachKeys", ""));
+			     x->container->id, "Pid", x->pid, "DetachKeys", "", "Driver", x->driver ? x->driver : ""));
 }

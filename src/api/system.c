@@ -68,7 +68,8 @@ void SystemInfo(struct request *req)
 	put(o, "ContainersStopped", json_integer((json_int_t)stopped));
 	put(o, "Images", json_integer((json_int_t)images_count(e->images)));
 	put(o, "Driver", json_string("sockerless"));
-	put(o, "DriverStatus", json_pack("[[s, s]]", "Execution drivers", "wasm"));
+	put(o, "DriverStatus", json_pack("[[s, s], [s, s]]", "Execution drivers", "wasm, synthetic", "Synthetic driver",
+				     e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
 	put(o, "Plugins", json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "none",
 				    "Authorization", "Log", "json-file", "local", "none"));
 	put(o, "NFd", json_integer(0));
@@ -95,8 +96,9 @@ void SystemInfo(struct request *req)
 	put(o, "Name", json_string(host));
 	put(o, "Labels", json_array());
 	put(o, "ServerVersion", json_string(SOCKERLESS_VERSION));
-	put(o, "Runtimes", json_pack("{s:{s:s}}", "wasm", "path", "sockerless-sandbox"));
-	put(o, "DefaultRuntime", json_string("wasm"));
+	put(o, "Runtimes", json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path", "sockerless-sandbox", "synthetic",
+				      "path", ""));
+	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
 	put(o, "Swarm", json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "", "LocalNodeState", "inactive",
 				  "ControlAvailable", 0, "Error", "", "RemoteManagers"));
 	put(o, "Isolation", json_string(""));

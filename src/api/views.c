@@ -137,6 +137,20 @@ static char *slashed(const struct container *c)
 	return xasprintf("/%s", c->name);
 }
 
+/* The driver that serves the container shows as a label. */
+static json_t *config_view(const struct container *c)
+{
+	json_t *config = json_copy(c->config), *labels = json_copy(json_object_get(c->config, "Labels"));
+
+	if (!c->driver || !labels) {
+		json_decref(labels);
+		return config;
+	}
+	json_object_set_new(labels, "sockerless.driver", json_string(c->driver));
+	json_object_set_new(config, "Labels", labels);
+	return config;
+}
+
 json_t *view_container_inspect(struct engine *e, struct container *c)
 {
 	CLEANUP(freep) char *name = slashed(c), *log = xasprintf("%s/containers/%s/output.log", e->options.data_root, c->id);
@@ -165,7 +179,7 @@ json_t *view_container_inspect(struct engine *e, struct container *c)
 	json_object_set_new(o, "GraphDriver", json_pack("{s:s, s:{s:s}}", "Name", "sockerless", "Data", "ExecutionDriver",
 							c->driver ? c->driver : ""));
 	json_object_set_new(o, "Mounts", mounts_view(c));
-	json_object_set(o, "Config", c->config);
+	json_object_set_new(o, "Config", config_view(c));
 	json_object_set_new(o, "NetworkSettings", network_view(c));
 	return o;
 }

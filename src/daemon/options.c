@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "engine/engine.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -17,7 +18,8 @@ const char options_help[] =
 	"  -H, --host URL         listen on unix://PATH, tcp://127.0.0.1:PORT or fd:// (repeatable)\n"
 	"      --data-root DIR    where containers and their state live\n"
 	"      --ephemeral        keep no state over a restart\n"
-	"      --synthetic        refused: the synthetic driver is not there yet\n"
+	"      --synthetic        pretend to run what no driver can run\n"
+	"      --default-runtime NAME  auto, wasm or synthetic\n"
 	"      --images MODE      auto, registry or synthetic\n"
 	"      --config FILE      these options as JSON, as in daemon.json\n"
 	"      --sandbox FILE     the sandbox program\n"
@@ -32,7 +34,7 @@ const char options_help[] =
 enum kind { STRING, FLAG };
 
 static const struct option { const char *name; enum kind kind; } known[] = {
-	{ "host", STRING }, { "data-root", STRING }, { "ephemeral", FLAG }, { "synthetic", FLAG }, { "images", STRING },
+	{ "host", STRING }, { "data-root", STRING }, { "ephemeral", FLAG }, { "synthetic", FLAG }, { "default-runtime", STRING }, { "images", STRING },
 	{ "config", STRING }, { "sandbox", STRING }, { "guest", STRING }, { "log-level", STRING }, { "log-format", STRING },
 	{ "version", FLAG }, { "help", FLAG },
 };
@@ -62,8 +64,6 @@ static int check_host(const char *url, struct error *err)
 	return error_set_class(err, ERROR_INVALID, "--host %s: expected unix://, tcp:// or fd://", url);
 }
 
-static int read_config(const char *path, struct options *o, struct error *err);
-
 static int set(struct options *o, const char *name, const char *value, struct error *err)
 {
 	if (strcmp(name, "host") == 0) {
@@ -78,8 +78,6 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		replace(&o->sandbox_path, value);
 	else if (strcmp(name, "guest") == 0)
 		replace(&o->guest_path, value);
-	else if (strcmp(name, "config") == 0)
-		return read_config(value, o, err);
 	else if (strcmp(name, "ephemeral") == 0)
 		o->is_ephemeral = true;
 	else if (strcmp(name, "version") == 0)
@@ -87,7 +85,12 @@ static int set(struct options *o, const char *name, const char *value, struct er
 	else if (strcmp(name, "help") == 0)
 		o->wants_help = true;
 	else if (strcmp(name, "synthetic") == 0)
-		return error_set_class(err, ERROR_UNIMPLEMENTED, "--synthetic: the synthetic driver is not there yet");
+		o->pretend = true;
+	else if (strcmp(name, "default-runtime") == 0) {
+		if (!routing_is_runtime(value))
+			return error_set_class(err, ERROR_INVALID, "--default-runtime %s: expected auto, wasm or synthetic", value);
+		replace(&o->default_runtime, value);
+	}
 	else if (strcmp(name, "log-level") == 0 && log_parse_level(value, &o->log_level) < 0)
 		return error_set_class(err, ERROR_INVALID, "--log-level %s: not a level", value);
 	else if (strcmp(name, "log-format") == 0) {
@@ -102,17 +105,25 @@ static int set(struct options *o, const char *name, const char *value, struct er
 	return 0;
 }
 
-static int read_config(const char *path, struct options *o, struct error *err)
+static int load_config(const char *path, json_t **ret, struct error *err)
 {
 	json_error_t at;
-	json_t *root = json_load_file(path, 0, &at), *v;
-	const char *key;
-	int r = 0;
+	json_t *root = json_load_file(path, 0, &at);
 
 	if (!json_is_object(root)) {
 		json_decref(root);
 		return error_set_class(err, ERROR_INVALID, "--config %s: %s", path, root ? "not an object" : at.text);
 	}
+	*ret = root;
+	return 0;
+}
+
+static int apply_config(const char *path, json_t *root, struct options *o, struct error *err)
+{
+	const char *key;
+	json_t *v;
+	int r = 0;
+
 	json_object_foreach(root, key, v) {
 		const struct option *k = find(key, strlen(key));
 		size_t i;
@@ -131,8 +142,23 @@ static int read_config(const char *path, struct options *o, struct error *err)
 		if (r < 0)
 			break;
 	}
-	json_decref(root);
 	return r;
+}
+
+/* Docker's rule: what stands in the file must not be said again otherwise. */
+static int check_contradiction(json_t *config, json_t *said, const char *name, const char *value, struct error *err)
+{
+	json_t *in_file = json_object_get(config, strcmp(name, "host") == 0 ? "hosts" : name);
+	const char *before = json_string_value(json_object_get(said, name));
+	const char *file_value = json_string_value(in_file);
+
+	if (in_file && !(value && file_value && strcmp(value, file_value) == 0) && !(!value && json_is_true(in_file)))
+		return error_set_class(err, ERROR_INVALID, "--%s is given both as a flag and in the configuration file", name);
+	if (value && before && strcmp(name, "host") != 0 && strcmp(before, value) != 0)
+		return error_set_class(err, ERROR_INVALID, "--%s is given twice: %s and %s", name, before, value);
+	if (value)
+		json_object_set_new(said, name, json_string(value));
+	return 0;
 }
 
 static int read_environment(struct options *o, struct error *err)
@@ -158,37 +184,64 @@ static int read_environment(struct options *o, struct error *err)
 	return 0;
 }
 
-static int read_arguments(int argc, char **argv, struct options *o, struct error *err)
+/* Takes one option, and its value, off the command line. */
+static int next_argument(int argc, char **argv, int *at, const struct option **ret, const char **ret_value, struct error *err)
 {
+	const char *arg = strcmp(argv[*at], "-H") == 0 ? "--host" : argv[*at];
+	size_t n;
+
+	if (strncmp(arg, "--", 2) != 0)
+		return error_set_class(err, ERROR_INVALID, "unknown argument %s", arg);
+	n = strcspn(arg + 2, "=");
+	*ret = find(arg + 2, n);
+	*ret_value = arg[2 + n] ? arg + 3 + n : NULL;
+	if (!*ret || ((*ret)->kind == FLAG && *ret_value))
+		return error_set_class(err, ERROR_INVALID, "unknown option %s", arg);
+	if ((*ret)->kind == STRING && !*ret_value) {
+		if (++*at >= argc)
+			return error_set_class(err, ERROR_INVALID, "%s needs a value", arg);
+		*ret_value = argv[*at];
+	}
+	return 0;
+}
+
+static int read_arguments(int argc, char **argv, json_t *config, struct options *o, struct error *err)
+{
+	json_t *said = json_object();
 	bool has_hosts = false;
 	int r = 0;
 
 	for (int i = 1; r == 0 && i < argc; i++) {
-		const char *arg = argv[i], *value;
-		const struct option *k;
-		size_t n;
+		const struct option *k = NULL;
+		const char *value = NULL;
 
-		if (strcmp(arg, "-H") == 0)
-			arg = "--host";
-		if (strncmp(arg, "--", 2) != 0)
-			return error_set_class(err, ERROR_INVALID, "unknown argument %s", arg);
-		n = strcspn(arg + 2, "=");
-		k = find(arg + 2, n);
-		value = arg[2 + n] ? arg + 3 + n : NULL;
-		if (!k || (k->kind == FLAG && value))
-			return error_set_class(err, ERROR_INVALID, "unknown option %s", arg);
-		if (k->kind == STRING && !value && ++i == argc)
-			return error_set_class(err, ERROR_INVALID, "%s needs a value", arg);
-		if (k->kind == STRING && !value)
-			value = argv[i];
-		if (strcmp(k->name, "host") == 0 && !has_hosts) { /* the command line's hosts replace all others */
+		r = next_argument(argc, argv, &i, &k, &value, err);
+		if (r == 0)
+			r = check_contradiction(config, said, k->name, value, err);
+		if (r == 0 && strcmp(k->name, "host") == 0 && !has_hosts) { /* they replace the environment's */
 			while (o->nhosts > 0)
 				free(o->hosts[--o->nhosts]);
 			has_hosts = true;
 		}
-		r = set(o, k->name, value, err);
+		if (r == 0)
+			r = set(o, k->name, value, err);
 	}
+	json_decref(said);
 	return r;
+}
+
+/* The file is the first thing needed, wherever it is named. */
+static const char *config_path(int argc, char **argv)
+{
+	const char *path = getenv("SOCKERLESS_CONFIG");
+
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--config=", 9) == 0)
+			path = argv[i] + 9;
+		else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+			path = argv[i + 1];
+	}
+	return path && *path ? path : NULL;
 }
 
 /* Beside this program, as in a build directory or an installed prefix. */
@@ -228,13 +281,21 @@ static void set_defaults(struct options *o)
 
 int options_parse(int argc, char **argv, struct options *ret, struct error *err)
 {
-	int r;
+	const char *path = config_path(argc, argv);
+	json_t *config = NULL;
+	int r = 0;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->log_level = LOG_LEVEL_INFO;
-	r = read_environment(ret, err);
+	if (path)
+		r = load_config(path, &config, err);
+	if (r == 0 && config)
+		r = apply_config(path, config, ret, err);
 	if (r == 0)
-		r = read_arguments(argc, argv, ret, err);
+		r = read_environment(ret, err);
+	if (r == 0)
+		r = read_arguments(argc, argv, config, ret, err);
+	json_decref(config);
 	if (r == 0)
 		set_defaults(ret);
 	return r;
@@ -246,6 +307,7 @@ void options_done(struct options *o)
 		free(o->hosts[i]);
 	free(o->data_root);
 	free(o->images_mode);
+	free(o->default_runtime);
 	free(o->sandbox_path);
 	free(o->guest_path);
 }

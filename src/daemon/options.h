@@ -1,5 +1,6 @@
-/* What the daemon is told: command line, then environment, then configuration
- * file, each overriding the next. */
+/* What the daemon is told: by the command line, which overrides the environment,
+ * which overrides the configuration file. An option that the command line and
+ * the file give different values, or the command line twice, is an error. */
 #ifndef SOCKERLESS_DAEMON_OPTIONS_H
 #define SOCKERLESS_DAEMON_OPTIONS_H
 
@@ -13,8 +14,8 @@ enum { HOSTS_MAX = 8 };
 struct options {
 	char *hosts[HOSTS_MAX];
 	int nhosts;
-	char *data_root, *images_mode, *sandbox_path, *guest_path;
-	bool is_ephemeral, is_synthetic, is_log_json;
+	char *data_root, *images_mode, *default_runtime, *sandbox_path, *guest_path;
+	bool is_ephemeral, pretend, is_log_json;
 	enum log_level log_level;
 	bool wants_version, wants_help;
 };

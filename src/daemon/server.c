@@ -85,7 +85,8 @@ static int open_engine(struct server *s, struct error *err)
 {
 	const struct options *o = s->options;
 	struct engine_options eo = { .loop = &s->loop, .data_root = o->data_root, .sandbox_path = o->sandbox_path,
-				     .guest_path = o->guest_path, .is_ephemeral = o->is_ephemeral, .images_mode = o->images_mode };
+				     .guest_path = o->guest_path, .is_ephemeral = o->is_ephemeral, .images_mode = o->images_mode,
+				     .default_runtime = o->default_runtime, .pretend = o->pretend };
 
 	return engine_open(&eo, &s->engine, err);
 }

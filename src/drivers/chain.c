@@ -7,9 +7,25 @@
 #include "drivers/driver.h"
 #include "util/alloc.h"
 
+/* The last link is always asked: it refuses in words that say what is missing. */
 static bool is_routed(const struct driver *d, const struct container *c)
 {
-	return !c->runtime || strcmp(c->runtime, "auto") == 0 || strcmp(c->runtime, d->ops->name) == 0;
+	return !d->next || !c->runtime || strcmp(c->runtime, "auto") == 0 || strcmp(c->runtime, d->ops->name) == 0;
+}
+
+int chain_check(struct driver *first, struct error *err)
+{
+	const struct driver_ops *o;
+
+	while (first->next)
+		first = first->next;
+	o = first->ops;
+	if (o->exec && o->exec->start && o->exec->signal && o->lifecycle && o->lifecycle->start && o->lifecycle->signal &&
+	    o->lifecycle->pause && o->lifecycle->unpause && o->lifecycle->top && o->lifecycle->stats && o->lifecycle->update &&
+	    o->lifecycle->cleanup && o->stream && o->stream->write_stdin && o->stream->close_stdin && o->stream->resize &&
+	    o->stream->flow && o->stream->release && o->filesystem && o->filesystem->run && o->free)
+		return 0;
+	return error_set(err, -EINVAL, "the chain's last driver, %s, does not fill every slot", o->name);
 }
 
 static int nobody(const struct container *c, struct error *err)
@@ -21,11 +37,14 @@ static int nobody(const struct container *c, struct error *err)
 int chain_exec_start(struct driver *first, struct container *c, const struct run_spec *spec, struct process_sink sink,
 		     struct driver_process **ret, struct error *err)
 {
+	bool is_reached = !c->driver;
+
 	for (struct driver *d = first; d; d = d->next) {
 		int r = DRIVER_DECLINED;
 
-		/* The driver that runs the container runs its execs. */
-		if (c->driver && strcmp(c->driver, d->ops->name) != 0)
+		/* From the driver that runs the container onwards. */
+		is_reached = is_reached || strcmp(c->driver, d->ops->name) == 0;
+		if (!is_reached || !(is_routed(d, c) || (c->driver && strcmp(c->driver, d->ops->name) == 0)))
 			continue;
 		if (d->ops->exec && d->ops->exec->start)
 			r = d->ops->exec->start(d, c, spec, sink, ret, err);

@@ -398,13 +398,22 @@ static int set_up(struct wasm_process *p, const struct run_plan *plan, struct er
 	return sandbox_container_setup(p->sandbox, &setup, fds, n, on_ready, p, err);
 }
 
+/* What the sandbox cannot run is for the next driver. */
+static bool is_foreign(const struct run_spec *spec)
+{
+	return (spec->program_error == 0 || spec->program_error == -EACCES) && spec->program.kind != PROGRAM_MODULE;
+}
+
 static int lifecycle_start(struct driver *base, struct container *c, struct run_plan *plan, struct process_sink sink,
 			   struct driver_process **ret, struct error *err)
 {
 	struct wasm_driver *d = (struct wasm_driver *)base;
-	struct wasm_process *p = process_new(d, c, sink);
+	struct wasm_process *p;
 	int r;
 
+	if (is_foreign(&plan->spec))
+		return DRIVER_DECLINED;
+	p = process_new(d, c, sink);
 	p->is_main = true;
 	r = sandbox_container_new(d->sandbox, c->id, NULL, p, &p->sandbox, err);
 	if (r < 0) {
@@ -434,7 +443,7 @@ static int exec_start(struct driver *base, struct container *c, const struct run
 	struct wasm_process *owner = map_get(&d->running, c->id), *p;
 	int r;
 
-	if (!owner)
+	if (!owner || is_foreign(spec))
 		return DRIVER_DECLINED;
 	p = process_new(d, c, sink);
 	p->sandbox = owner->sandbox;
@@ -548,6 +557,40 @@ static int files_run(struct driver *d, struct file_job *job, struct error *err)
 	return local_files_run(((struct wasm_driver *)d)->loop, job);
 }
 
+/* ---- figures: the sum over the processes ---- */
+
+struct stats_wait { void (*done)(void *arg, const struct process_figures *f, const struct error *err); void *arg; };
+
+static void on_stats(void *ctx, int error, const struct wire_process *in, size_t n)
+{
+	struct stats_wait w = *(struct stats_wait *)ctx;
+	struct process_figures f = { .pids = (uint32_t)n };
+	struct error err = { 0 };
+
+	free(ctx);
+	for (size_t i = 0; i < n; i++) {
+		f.user_ns += in[i].cpu_ns;
+		f.memory_bytes += in[i].rss_bytes;
+	}
+	if (error)
+		error_set(&err, error, "%s", strerror(-error));
+	w.done(w.arg, &f, error ? &err : NULL);
+}
+
+static int lifecycle_stats(struct driver *d, struct container *c, struct driver_process *p,
+			   void (*done)(void *arg, const struct process_figures *f, const struct error *err), void *arg,
+			   struct error *err)
+{
+	struct stats_wait *w = xnew(struct stats_wait);
+
+	(void)d, (void)c;
+	*w = (struct stats_wait){ done, arg };
+	if (sandbox_container_top(of(p)->sandbox, on_stats, w) == 0)
+		return 0;
+	free(w);
+	return error_set(err, -ESRCH, "the container has ended");
+}
+
 /* ---- the driver ---- */
 
 static void wasm_free(struct driver *base)
@@ -579,6 +622,7 @@ static const struct lifecycle_ops lifecycle = {
 	.pause = lifecycle_pause,
 	.unpause = lifecycle_unpause,
 	.top = lifecycle_top,
+	.stats = lifecycle_stats,
 };
 static const struct stream_slot_ops stream = {
 	.write_stdin = write_stdin,

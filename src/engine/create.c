@@ -198,11 +198,8 @@ static int set_command(struct container *c, struct error *err)
 /* What this engine cannot do yet is refused, not ignored. */
 static int check_host_config(json_t *host, struct error *err)
 {
-	const char *runtime = json_string_value(json_object_get(host, "Runtime"));
 	const char *log = json_string_value(json_object_get(json_object_get(host, "LogConfig"), "Type"));
 
-	if (runtime && *runtime && strcmp(runtime, "wasm") && strcmp(runtime, "auto"))
-		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	if (log && *log && strcmp(log, "json-file") && strcmp(log, "local") && strcmp(log, "none"))
 		return error_set_class(err, ERROR_INVALID, "logger: no log driver named '%.100s' is registered", log);
 	return 0;
@@ -233,7 +230,6 @@ static struct container *build(const struct container_create *req, struct image 
 	c->image_ref = xstrdup(json_string_value(json_object_get(req->body, "Image")));
 	c->image_id = xstrdup(image->id);
 	c->platform = xstrdup("linux");
-	c->runtime = xstrdup("wasm");
 	return c;
 }
 
@@ -242,6 +238,8 @@ int engine_container_create(struct engine *e, const struct container_create *req
 {
 	const char *image_name = json_string_value(json_object_get(req->body, "Image"));
 	const char *name = req->name && req->name[0] == '/' ? req->name + 1 : req->name;
+	const char *wanted = json_string_value(json_object_get(json_object_get(req->body, "HostConfig"), "Runtime"));
+	char *runtime = NULL;
 	struct container *c;
 	struct image *image;
 	int r = check_types(req->body, err);
@@ -254,9 +252,12 @@ int engine_container_create(struct engine *e, const struct container_create *req
 		r = check_host_config(json_object_get(req->body, "HostConfig"), err);
 	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
+	if (r == 0)
+		r = routing_decide(e, image, wanted, &runtime, err);
 	if (r < 0)
 		return r;
 	c = build(req, image);
+	c->runtime = runtime;
 	c->name = name && *name ? xstrdup(name) : generate_name(e);
 	r = set_command(c, err);
 	if (r == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "drivers/synthetic.h"
 #include "drivers/wasm.h"
 #include "engine/internal.h"
 #include "engine/volumes.h"
@@ -64,6 +65,17 @@ static int identify(struct engine *e, struct error *err)
 	return 0;
 }
 
+/* Agents come first when there are any; the order is the chain's meaning. */
+static int build_chain(struct engine *e, struct error *err)
+{
+	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
+
+	if (r < 0)
+		return r;
+	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
+	return chain_check(e->drivers, err);
+}
+
 static int open_parts(struct engine *e, struct error *err)
 {
 	struct images_options io = { .loop = e->loop, .data_root = e->options.data_root,
@@ -87,7 +99,7 @@ static int open_parts(struct engine *e, struct error *err)
 	if (r == 0)
 		r = volumes_open(e, &e->volumes, err);
 	if (r == 0)
-		r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
+		r = build_chain(e, err);
 	return r;
 }
 
@@ -151,6 +163,8 @@ void engine_container_event(struct engine *e, struct container *c, const char *a
 	attributes = attributes && json_is_object(attributes) ? json_copy(attributes) : json_object();
 	json_object_set_new(attributes, "image", json_string(c->image_ref ? c->image_ref : ""));
 	json_object_set_new(attributes, "name", json_string(c->name));
+	if (c->driver)
+		json_object_set_new(attributes, "sockerless.driver", json_string(c->driver));
 	if (take_extra)
 		json_object_update(attributes, take_extra);
 	json_decref(take_extra);

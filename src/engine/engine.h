@@ -179,6 +179,9 @@ int engine_image_remove(struct engine *e, const char *ref, bool force, json_t **
 /* Those that nobody uses and that match: a new report as images_remove's. */
 json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes);
 
+/* Names that --runtime and --default-runtime take. */
+bool routing_is_runtime(const char *name);
+
 /* ---- events in Docker's attributes ---- */
 void engine_container_event(struct engine *e, struct container *c, const char *action, json_t *take_extra);
 

@@ -214,8 +214,11 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 	run_plan_free(plan);
 	if (r < 0)
 		on_failed(run, 126, &told);
-	else
+	else {
+		free(run->exec->driver);
+		run->exec->driver = xstrdup(run->process->owner->ops->name);
 		output_stdin_drained(run->output);
+	}
 }
 
 static struct exec_run *run_new(struct engine *e, struct exec *x)

@@ -75,6 +75,11 @@ typedef void (*plan_done)(void *arg, struct run_plan *take_plan, const struct er
 void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg);
 char *container_dir(struct engine *e, const struct container *c);
 
+/* ---- routing.c ---- */
+struct image;
+/* `requested`: HostConfig.Runtime, may be NULL. ret: malloc'd. */
+int routing_decide(struct engine *e, const struct image *image, const char *requested, char **ret, struct error *err);
+
 /* ---- users.c (any thread, blocks) ---- */
 struct rootfs;
 int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct run_spec *s, char **ret_home,

@@ -340,7 +340,10 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 	}
 	if (chain_lifecycle_start(e->drivers, c, plan, sink, &run->process, &told) < 0) {
 		run_plan_free(plan);
-		start_failed(run, &told);
+		if (told.code == -EACCES) /* no driver runs such a program */
+			on_failed(run, 126, &told);
+		else
+			start_failed(run, &told);
 		return;
 	}
 	output_set_log(run->output, log_open(e, c));

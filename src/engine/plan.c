@@ -368,6 +368,25 @@ static int make_spec(struct plan_job *j, struct rootfs *fs)
 	return 0;
 }
 
+static const char *path_of(char **env)
+{
+	for (; *env; env++)
+		if (strncmp(*env, "PATH=", 5) == 0)
+			return *env + 5;
+	return NULL;
+}
+
+/* The drivers decide by what the command is. */
+static void find_program(struct rootfs *fs, struct run_spec *s)
+{
+	struct rootfs_cred cred = { .uid = s->uid, .gid = s->gid, .ngroups = s->ngroups, .groups = s->groups };
+	struct rootfs_dir *cwd = NULL;
+
+	rootfs_open_dir(fs, &cred, NULL, s->cwd, &cwd);
+	s->program_error = s->argv[0] ? program_search(fs, &cred, cwd, s->argv[0], path_of(s->env), &s->program) : -ENOENT;
+	rootfs_dir_unref(cwd);
+}
+
 static void work(uv_work_t *w)
 {
 	struct plan_job *j = container_of(w, struct plan_job, work);
@@ -383,6 +402,8 @@ static void work(uv_work_t *w)
 			r = prepare_mounts(j, fs);
 		if (r == 0)
 			r = make_spec(j, fs);
+		if (r == 0)
+			find_program(fs, &p->spec);
 		rootfs_free(fs);
 	}
 	p->mounts[0].is_readonly = p->is_readonly_root; /* from here on */

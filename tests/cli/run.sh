@@ -112,6 +112,22 @@ check_has "import with a bad change" 1 "FROM x is not a valid change command" sh
 check_has "rmi of nothing" 1 "No such image: nope:latest" d rmi nope
 check_has "system df" 0 "Local Volumes" d system df
 
+# ---- runtimes and the synthetic driver ----
+check "the serving driver shows" 0 "wasm auto" sh -c "'$docker' run --name shown busybox true &&
+	'$docker' inspect -f '{{index .Config.Labels \"sockerless.driver\"}} {{.HostConfig.Runtime}}' shown && '$docker' rm shown >/dev/null"
+check_has "an unknown runtime" 125 "unknown or invalid runtime name: foo" d run --rm --runtime foo busybox true
+check_has "no agent" 125 "runtime agent: no agent is connected" d run --rm --runtime agent busybox true
+check_has "--runtime wasm does not pretend" 126 "native binaries need an agent" d run --rm --runtime wasm -v "$dir/bin:/b" busybox /b/native
+check "--runtime synthetic pretends and says so" 0 \
+	"sockerless: nothing was executed; the synthetic driver pretends to run: make all" d run --rm --runtime synthetic busybox make all
+d run -d --name pretender --runtime synthetic busybox tail -f /dev/null >/dev/null
+check "a pretended keep-alive stays" 0 "true synthetic" d inspect -f '{{.State.Running}} {{index .Config.Labels "sockerless.driver"}}' pretender
+check "a pretended exec echoes" 0 "make test" d exec pretender make test
+check "a pretender's files are real" 0 "passwd" sh -c "'$docker' cp pretender:/etc/passwd - | tar tf -"
+d stop pretender >/dev/null
+check "a pretender hears TERM" 0 "143" d inspect -f '{{.State.ExitCode}}' pretender
+d rm pretender >/dev/null
+
 # ---- binds ----
 mkdir "$dir/bind" && echo data >"$dir/bind/f"
 check "bind" 0 "data" d run --rm -v "$dir/bind:/mnt/b" busybox sh -c 'cat /mnt/b/f; echo new >/mnt/b/g'

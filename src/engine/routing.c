@@ -1,0 +1,39 @@
+/* Which way a container goes: decided once, at its creation, in Docker's own word
+ * for it, the runtime. The chain's dispatcher obeys. */
+#include <string.h>
+
+#include "engine/internal.h"
+#include "image/images.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+
+static const char *const runtimes[] = { "auto", "wasm", "synthetic" };
+
+bool routing_is_runtime(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++)
+		if (strcmp(runtimes[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The launcher that would give this image's native programs a real machine.
+ * There are none yet, so it says so: NULL. */
+static const char *launcher_for(const struct image *image)
+{
+	(void)image;
+	return NULL;
+}
+
+int routing_decide(struct engine *e, const struct image *image, const char *requested, char **ret, struct error *err)
+{
+	const char *runtime = requested && *requested ? requested : e->options.default_runtime, *launcher;
+
+	if (strcmp(runtime, "agent") == 0)
+		return error_set_class(err, ERROR_INVALID, "runtime agent: no agent is connected to this engine");
+	if (!routing_is_runtime(runtime))
+		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
+	launcher = strcmp(runtime, "auto") == 0 && image->has_native ? launcher_for(image) : NULL;
+	*ret = xstrdup(launcher ? launcher : runtime);
+	return 0;
+}
