@@ -47,6 +47,19 @@ static void free_vector(char **v)
 	free(v);
 }
 
+/* A shell that runs itself again as an applet names /proc/self/exe: its argv[0] says more. */
+static void set_comm(struct exec_image *image, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+
+	if (strcmp(base, "exe") == 0 && image->argv[0]) {
+		slash = strrchr(image->argv[0], '/');
+		base = slash ? slash + 1 : image->argv[0];
+		base += base[0] == '-';
+	}
+	snprintf(image->comm, sizeof(image->comm), "%s", base);
+}
+
 int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret)
 {
 	struct program p;
@@ -70,8 +83,10 @@ int exec_prepare(const char *path, char *const argv[], char *const env[], struct
 		ret->argv[0] = strdup(strcmp(base + 1, "bash") ? base + 1 : "ash");
 	}
 	program_done(&p);
-	if (ret->argv && ret->env)
+	if (ret->argv && ret->env) {
+		set_comm(ret, path);
 		return 0;
+	}
 	free_vector(ret->argv);
 	free_vector(ret->env);
 	return -ENOMEM;
@@ -125,12 +140,10 @@ static uint64_t block_bytes(const struct exec_image *image)
 
 static void name_process(const struct exec_image *image)
 {
-	const char *base = image->argv[0] ? strrchr(image->argv[0], '/') : NULL;
 	struct proc_slot *s = self.slot;
 	size_t n = 0;
 
-	base = base ? base + 1 : image->argv[0] ? image->argv[0] : "";
-	snprintf(s->comm, sizeof(s->comm), "%s", base[0] == '-' ? base + 1 : base);
+	memcpy(s->comm, image->comm, sizeof(s->comm));
 	snprintf(s->exe, sizeof(s->exe), "%.127s", image->path);
 	snprintf(self.exe, sizeof(self.exe), "%s", image->path);
 	for (size_t i = 0; image->argv[i] && n + 1 < sizeof(s->cmdline); i++) {

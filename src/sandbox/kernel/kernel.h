@@ -150,6 +150,7 @@ int device_terminal_stat(struct rootfs_stat *ret);
 /* What a new program gets; owned by exec.c until the program has started. */
 struct exec_image {
 	char path[4096];          /* guest path of what runs */
+	char comm[16];            /* base name of the file asked for: a script's own, not its interpreter's */
 	char **argv, **env;
 };
 /* Looks the program up and takes its place: 0, and the image is ready for
