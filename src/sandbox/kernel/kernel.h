@@ -42,6 +42,10 @@ struct worker_start {
  * calls wall_enter itself after its last privileged act. Never returns. */
 _Noreturn void worker_main(const struct worker_start *start);
 
+/* init.c: makes this process a pid 1 of ours and returns in its child, pid 2, which goes
+ * on to run the command and to report. */
+void init_fork(const char *const *argv, int report_fd);
+
 /* wall.c: no_new_privs, no capabilities, Landlock to the container's mounts, seccomp allow-list. */
 int wall_enter(const struct container *c);
 

@@ -165,6 +165,8 @@ void worker_main(const struct worker_start *start)
 	enter_cwd(start);
 	prepare_program(start, &image);
 	report_fd = start->report_fd;
+	if (start->spawn->is_main && start->container->setup->init)
+		init_fork(start->spawn->argv, report_fd);
 	signal_init();
 	restart_image = &image;
 	if (_setjmp(restart_point) == 0) {
