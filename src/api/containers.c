@@ -189,10 +189,9 @@ static bool is_in_time(struct engine *e, json_t *filters, const struct container
 
 static bool is_listed(struct engine *e, struct container *c, json_t *filters, bool all)
 {
-	bool is_live = c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
 	struct ancestor a = { e, c };
 
-	if (!all && !is_live && !filters_has(filters, "status") && !filters_has(filters, "exited"))
+	if (!all && !container_is_live(c) && !filters_has(filters, "status") && !filters_has(filters, "exited"))
 		return false;
 	return filters_any(filters, "id", match_id, c) && filters_any(filters, "name", match_name, c) &&
 	       filters_any(filters, "status", match_status, c) && filters_any(filters, "exited", match_exited, c) &&

@@ -16,11 +16,6 @@ static json_t *time_of(int64_t ns)
 	return json_string(text);
 }
 
-static bool is_live(const struct container *c)
-{
-	return c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
-}
-
 /* Go's units.HumanDuration. */
 static char *human(int64_t ns)
 {
@@ -69,7 +64,7 @@ static json_t *state_view(const struct container *c)
 	const struct container_state *s = &c->state;
 
 	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:o, s:o}", "Status", container_status_name(s->status),
-			 "Running", is_live(c), "Paused", s->status == CONTAINER_PAUSED, "Restarting",
+			 "Running", container_is_live(c), "Paused", s->status == CONTAINER_PAUSED, "Restarting",
 			 s->status == CONTAINER_RESTARTING, "OOMKilled", s->is_oom_killed, "Dead", s->status == CONTAINER_DEAD,
 			 "Pid", s->pid, "ExitCode", s->exit_code, "Error", s->error ? s->error : "", "StartedAt",
 			 time_of(s->started_ns), "FinishedAt", time_of(s->finished_ns));

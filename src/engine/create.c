@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/log.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
@@ -195,14 +196,11 @@ static int set_command(struct container *c, struct error *err)
 	return 0;
 }
 
-/* What this engine cannot do yet is refused, not ignored. */
 static int check_host_config(json_t *host, struct error *err)
 {
-	const char *log = json_string_value(json_object_get(json_object_get(host, "LogConfig"), "Type"));
+	struct log_limits limits;
 
-	if (log && *log && strcmp(log, "json-file") && strcmp(log, "local") && strcmp(log, "none"))
-		return error_set_class(err, ERROR_INVALID, "logger: no log driver named '%.100s' is registered", log);
-	return 0;
+	return log_parse_config(json_object_get(host, "LogConfig"), &limits, err);
 }
 
 static struct container *build(const struct container_create *req, struct image *image)
@@ -214,9 +212,14 @@ static struct container *build(const struct container_create *req, struct image 
 	c->created_ns = clock_wall_ns();
 	c->config = make_config(req->body, image->config);
 	c->host_config = json_is_object(host) ? json_copy(host) : json_object();
-	log = json_object_get(json_object_get(c->host_config, "LogConfig"), "Type");
-	if (!json_is_string(log) || !*json_string_value(log))
-		json_object_set_new(c->host_config, "LogConfig", json_pack("{s:s, s:{}}", "Type", "json-file", "Config"));
+	log = json_object_get(c->host_config, "LogConfig");
+	if (!json_string_length(json_object_get(log, "Type"))) {
+		json_t *options = json_object_get(log, "Config");
+
+		json_object_set_new(c->host_config, "LogConfig",
+				    json_pack("{s:s, s:o}", "Type", "json-file", "Config",
+					      json_is_object(options) ? json_incref(options) : json_object()));
+	}
 	if (json_integer_value(json_object_get(c->host_config, "ShmSize")) <= 0)
 		json_object_set_new(c->host_config, "ShmSize", json_integer(64 << 20));
 	c->networking = json_incref(json_object_get(req->body, "NetworkingConfig"));

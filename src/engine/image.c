@@ -18,7 +18,7 @@ static const struct container *find_user(struct engine *e, const struct image *i
 		if (strcmp(c->image_id, i->id) != 0)
 			continue;
 		user = c;
-		*ret_is_running = c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+		*ret_is_running = container_is_live(c);
 		if (*ret_is_running)
 			break;
 	}

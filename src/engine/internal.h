@@ -6,6 +6,7 @@
 #include "util/buf.h"
 #include "util/list.h"
 
+struct log;    /* log.h */
 struct output; /* output.c */
 
 /* Run-time part of a container; made at the first need, dies with it. */
@@ -24,7 +25,7 @@ struct crun {
 	bool has_timer, is_starting, is_restarting, is_auto_removed;
 	int rows, cols;
 	bool is_stdin_closed;
-	struct attach *stdin_owner;
+	struct process_exit exit;      /* held until the log is written */
 };
 
 struct crun *crun_of(struct engine *e, struct container *c);
@@ -37,7 +38,8 @@ struct output *output_new(void);
 void output_free(struct output *o);
 /* Detaches everybody: their streams end. */
 void output_end(struct output *o);
-void output_set_log(struct output *o, int fd);
+void output_set_log(struct output *o, struct log *take_log); /* NULL: none */
+struct log *output_log(const struct output *o);
 void output_write(struct output *o, int stream, const void *data, size_t len);
 bool output_is_full(const struct output *o);
 
@@ -51,12 +53,16 @@ struct input {
  * Before the start nothing is read from the client: output_stdin_drained begins it. */
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
 		   const char *detach_keys, bool is_before_start);
+/* How to slow the process down; output_attach's input sets the same. */
+void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), void *arg);
 void output_stdin_drained(struct output *o);
 
 /* ---- logs.c ---- */
 char *log_path(struct engine *e, const struct container *c);
-int log_open(struct engine *e, const struct container *c);
-void log_append(int fd, int stream, const void *data, size_t len);
+/* Everything that is logged so far, then `ended` with the stream, between which and the next
+ * entry nothing is lost. If the client leaves first, `ended` gets NULL. */
+void logs_replay(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s,
+		 void (*ended)(void *arg, struct stream *s), void *arg);
 
 /* ---- mounts.c ---- */
 struct tmpfs_options { uint64_t size_bytes; mode_t mode; bool is_readonly; };
@@ -86,6 +92,15 @@ int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct
 		  struct error *err);
 
 /* ---- lifecycle.c ---- */
+/* Somebody who waits for the end of the main process. */
+struct stop_wait { struct list link; engine_done done; void *arg; };
+int crun_signal(struct crun *run, int signo, struct error *err);
+void crun_flow(void *arg, bool is_open); /* arg: struct crun */
+void crun_answer_waits(struct crun *run, bool is_removed);
+
+/* ---- remove.c ---- */
+void removals_retry(struct crun *run); /* a start has ended: those that waited for it */
+
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
 int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
 

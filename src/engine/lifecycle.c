@@ -1,16 +1,13 @@
 /* A container's states: start, stop, kill, restart, pause, wait, remove. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "engine/internal.h"
-#include "engine/volumes.h"
-#include "rootfs/rootfs.h"
+#include "engine/log.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -25,8 +22,6 @@ struct container_wait {
 	uv_idle_t idle;
 	bool has_idle, is_done;
 };
-
-struct stop_wait { struct list link; engine_done done; void *arg; };
 
 /* ---- the run-time part ---- */
 
@@ -67,11 +62,6 @@ void crun_free(struct container *c)
 		free(run);
 }
 
-static bool is_live(const struct container *c)
-{
-	return c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
-}
-
 static void save(struct engine *e, struct container *c)
 {
 	containers_save(&e->containers, c);
@@ -104,7 +94,7 @@ static void answer_wait(struct engine *e, struct container_wait *w, int code)
 	uv_idle_start(&w->idle, on_wait_idle);
 }
 
-static void answer_waits(struct crun *run, bool is_removed)
+void crun_answer_waits(struct crun *run, bool is_removed)
 {
 	list_for_each_safe(it, &run->waits) {
 		struct container_wait *w = container_of(it, struct container_wait, link);
@@ -123,7 +113,7 @@ struct container_wait *engine_container_wait(struct engine *e, struct container 
 	w->done = done;
 	w->arg = arg;
 	list_init(&w->link);
-	if (cond == WAIT_NOT_RUNNING && !is_live(c))
+	if (cond == WAIT_NOT_RUNNING && !container_is_live(c))
 		answer_wait(e, w, c->state.exit_code);
 	else
 		list_append(&crun_of(e, c)->waits, &w->link);
@@ -145,26 +135,6 @@ void engine_container_wait_cancel(struct container_wait *w)
 
 /* ---- start ---- */
 
-/* A removal that came while the container was starting. */
-struct retry {
-	struct list link;
-	struct engine *engine;
-	struct container *container;
-	bool force, remove_volumes;
-	engine_done done;
-	void *arg;
-};
-
-static void on_retry(void *arg, const struct error *err)
-{
-	struct retry *t = arg;
-
-	(void)err;
-	engine_container_remove(t->engine, t->container, t->force, t->remove_volumes, t->done, t->arg);
-	container_unref(t->container);
-	free(t);
-}
-
 static void finish_start(struct crun *run, const struct error *err)
 {
 	engine_done done = run->start_done;
@@ -173,10 +143,7 @@ static void finish_start(struct crun *run, const struct error *err)
 	run->start_done = NULL;
 	if (done)
 		engine_later(run->engine, done, run->start_arg, err);
-	list_for_each_safe(it, &run->retries) {
-		list_remove(it);
-		engine_later(run->engine, on_retry, container_of(it, struct retry, link), NULL);
-	}
+	removals_retry(run);
 }
 
 static bool is_auto_remove(const struct container *c)
@@ -244,11 +211,11 @@ static void on_failed(void *arg, int exit_code, const struct error *err)
 	free(c->state.error);
 	c->state.error = xstrdup(told.message);
 	drop_process(run);
-	output_set_log(run->output, -1);
+	output_set_log(run->output, NULL);
 	output_end(run->output);
 	save(run->engine, c);
 	finish_start(run, &told);
-	answer_waits(run, false);
+	crun_answer_waits(run, false);
 	if (is_auto_remove(c))
 		engine_container_remove(run->engine, c, true, true, NULL, NULL);
 	container_unref(c);
@@ -275,9 +242,11 @@ static void answer_stops(struct crun *run)
 	}
 }
 
-static void on_exited(void *arg, const struct process_exit *exit)
+/* All that the process wrote is in the log: now its end may be told. */
+static void finish_exit(void *arg)
 {
 	struct crun *run = arg;
+	const struct process_exit *exit = &run->exit;
 	struct container *c = container_ref(run->container);
 	struct engine *e = run->engine;
 
@@ -289,7 +258,7 @@ static void on_exited(void *arg, const struct process_exit *exit)
 	drop_process(run);
 	if (run->has_timer)
 		uv_timer_stop(&run->stop_timer);
-	output_set_log(run->output, -1);
+	output_set_log(run->output, NULL);
 	output_end(run->output);
 	output_free(run->output);
 	run->output = output_new();
@@ -297,10 +266,22 @@ static void on_exited(void *arg, const struct process_exit *exit)
 	engine_container_event(e, c, "die", json_pack("{s:o}", "exitCode", json_sprintf("%d", exit->code)));
 	tell_volumes(e, c, "unmount");
 	answer_stops(run);
-	answer_waits(run, false);
+	crun_answer_waits(run, false);
 	if (is_auto_remove(c) && !run->is_restarting)
 		engine_container_remove(e, c, true, true, NULL, NULL);
 	container_unref(c);
+}
+
+static void on_exited(void *arg, const struct process_exit *exit)
+{
+	struct crun *run = arg;
+	struct log *log = output_log(run->output);
+
+	run->exit = *exit;
+	if (log)
+		log_flush(log, finish_exit, run);
+	else
+		finish_exit(run);
 }
 
 static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained };
@@ -315,7 +296,7 @@ static void fail_start(struct crun *run, const struct error *err)
 	c->state.error = xstrdup(err->message);
 	output_end(run->output);
 	save(run->engine, c);
-	answer_waits(run, false);
+	crun_answer_waits(run, false);
 	if (is_auto_remove(c))
 		engine_container_remove(run->engine, c, true, true, NULL, NULL);
 }
@@ -324,6 +305,24 @@ static void start_failed(struct crun *run, const struct error *err)
 {
 	finish_start(run, err);
 	fail_start(run, err);
+}
+
+static struct log *make_log(struct engine *e, const struct container *c)
+{
+	CLEANUP(freep) char *path = log_path(e, c);
+	struct log_limits limits;
+
+	if (log_parse_config(json_object_get(c->host_config, "LogConfig"), &limits, NULL) < 0 || !limits.is_kept)
+		return NULL;
+	return log_new(e->loop, path, &limits);
+}
+
+void crun_flow(void *arg, bool is_open)
+{
+	struct crun *run = arg;
+
+	if (run->process)
+		run->process->owner->ops->stream->flow(run->process->owner, run->process, is_open);
 }
 
 static void on_planned(void *arg, struct run_plan *plan, const struct error *err)
@@ -346,7 +345,8 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 			start_failed(run, &told);
 		return;
 	}
-	output_set_log(run->output, log_open(e, c));
+	output_set_log(run->output, make_log(e, c));
+	output_set_flow(run->output, crun_flow, run);
 	if (run->is_stdin_closed)
 		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
 	run->is_stdin_closed = false;
@@ -359,7 +359,7 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 
 	if (c->state.status == CONTAINER_PAUSED)
 		error_set_class(&err, ERROR_CONFLICT, "cannot start a paused container, try unpause instead");
-	else if (is_live(c) || run->is_starting)
+	else if (container_is_live(c) || run->is_starting)
 		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already started");
 	else if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "container is marked for removal and cannot be started");
@@ -400,7 +400,7 @@ int signal_number(const char *name)
 	return -EINVAL;
 }
 
-static int send_signal(struct crun *run, int signo, struct error *err)
+int crun_signal(struct crun *run, int signo, struct error *err)
 {
 	struct driver_process *p = run->process;
 
@@ -417,10 +417,10 @@ void engine_container_kill(struct engine *e, struct container *c, const char *si
 
 	if (signo < 0)
 		r = error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
-	else if (!is_live(c))
+	else if (!container_is_live(c))
 		r = error_set_class(&err, ERROR_CONFLICT, "cannot kill container: %s: container %s is not running", c->name, c->id);
 	else
-		r = send_signal(crun_of(e, c), signo, &err);
+		r = crun_signal(crun_of(e, c), signo, &err);
 	if (r == 0)
 		engine_container_event(e, c, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
 	engine_later(e, done, arg, r < 0 ? &err : NULL);
@@ -430,7 +430,7 @@ static void on_stop_timer(uv_timer_t *t)
 {
 	struct crun *run = t->data;
 
-	send_signal(run, SIGKILL, NULL);
+	crun_signal(run, SIGKILL, NULL);
 }
 
 static void start_stop_timer(struct crun *run, int timeout_s)
@@ -471,7 +471,7 @@ static void stop(struct engine *e, struct container *c, const char *signal, int 
 	/* A paused process cannot hear: it goes on, then ends (moby: containerStop). */
 	if (c->state.status == CONTAINER_PAUSED)
 		engine_container_unpause(e, c, NULL, NULL);
-	send_signal(run, signo, NULL);
+	crun_signal(run, signo, NULL);
 	engine_container_event(e, c, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
 	start_stop_timer(run, timeout_s);
 }
@@ -484,7 +484,7 @@ void engine_container_stop(struct engine *e, struct container *c, const char *si
 
 	if (signal && *signal && signal_number(signal) < 0)
 		error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
-	else if (!is_live(c))
+	else if (!container_is_live(c))
 		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already stopped");
 	if (err.code) {
 		engine_later(e, done, arg, &err);
@@ -501,7 +501,7 @@ void engine_container_restart(struct engine *e, struct container *c, const char 
 	struct stopping *s = xnew(struct stopping);
 
 	*s = (struct stopping){ e, container_ref(c), done, arg, true };
-	if (is_live(c)) {
+	if (container_is_live(c)) {
 		crun_of(e, c)->is_restarting = true;
 		stop(e, c, signal, timeout_s, on_stopped, s);
 	} else {
@@ -547,7 +547,7 @@ static void on_frozen(void *arg, const struct error *err)
 	struct freezing f = *(struct freezing *)arg;
 
 	free(arg);
-	if (!err && is_live(f.container)) {
+	if (!err && container_is_live(f.container)) {
 		f.container->state.status = f.is_pause ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 		save(f.engine, f.container);
 		engine_container_event(f.engine, f.container, f.is_pause ? "pause" : "unpause", NULL);
@@ -564,7 +564,7 @@ static void freeze(struct engine *e, struct container *c, bool is_pause, engine_
 	struct error err = { 0 };
 	int r = 0;
 
-	if (!is_live(c) || !run->process)
+	if (!container_is_live(c) || !run->process)
 		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is not running", c->id);
 	else if (is_pause && c->state.status == CONTAINER_PAUSED)
 		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is already paused", c->id);
@@ -609,169 +609,13 @@ int engine_container_resize(struct engine *e, struct container *c, int rows, int
 	return 0;
 }
 
-/* ---- attach ---- */
-
-static int write_input(void *arg, const void *data, size_t len)
-{
-	struct crun *run = arg;
-
-	return run->process ? run->process->owner->ops->stream->write_stdin(run->process->owner, run->process, data, len) : 0;
-}
-
-static void close_input(void *arg)
-{
-	struct crun *run = arg;
-
-	/* Others may attach and go on writing; a terminal's input never ends with a client,
-	 * which half-closes also when it detaches (moby: attach's CloseStdin && !TTY). */
-	if (!json_is_true(json_object_get(run->container->config, "StdinOnce")) ||
-	    json_is_true(json_object_get(run->container->config, "Tty")))
-		return;
-	if (run->process)
-		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
-	else
-		run->is_stdin_closed = true;
-}
-
-static void flow_output(void *arg, bool is_open)
-{
-	struct crun *run = arg;
-
-	if (run->process)
-		run->process->owner->ops->stream->flow(run->process->owner, run->process, is_open);
-}
-
-int engine_container_attach_check(struct engine *e, struct container *c, const struct attach_options *opt,
-				  struct error *err)
-{
-	(void)e, (void)opt;
-	if (c->state.status == CONTAINER_PAUSED)
-		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before attach.", c->id);
-	return 0;
-}
-
-void engine_container_attach(struct engine *e, struct container *c, const struct attach_options *opt, struct stream *s)
-{
-	struct crun *run = crun_of(e, c);
-	struct input in = { .flow = flow_output, .arg = run, .close = close_input };
-
-	if (opt->stdin_ && json_is_true(json_object_get(c->config, "OpenStdin")))
-		in.write = write_input;
-	engine_container_event(e, c, "attach", NULL);
-	if (!opt->stream) {
-		stream_end(s);
-		return;
-	}
-	output_attach(run->output, s, opt->stdout_, opt->stderr_, &in, opt->detach_keys,
-		      run->process == NULL);
-}
-
 int engine_top(struct engine *e, struct container *c,
 	       void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
 	       struct error *err)
 {
 	struct driver_process *p = crun_of(e, c)->process;
 
-	if (!is_live(c) || !p)
+	if (!container_is_live(c) || !p)
 		return error_set_class(err, ERROR_CONFLICT, "container %s is not running", c->id);
 	return p->owner->ops->lifecycle->top(p->owner, c, p, done, arg, err);
-}
-
-/* ---- removal ---- */
-
-struct removal {
-	uv_work_t work;
-	struct engine *engine;
-	struct container *container;
-	engine_done done;
-	void *arg;
-	char *parent;
-	bool remove_volumes;
-};
-
-static void remove_files(uv_work_t *work)
-{
-	struct removal *rm = container_of(work, struct removal, work);
-	int fd = open(rm->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	rootfs_remove_tree(fd, rm->container->id);
-	close(fd);
-}
-
-static void on_files_removed(uv_work_t *work, int status)
-{
-	struct removal *rm = container_of(work, struct removal, work);
-	struct container *c = rm->container;
-	struct engine *e = rm->engine;
-
-	(void)status;
-	engine_container_event(e, c, "destroy", NULL);
-	chain_cleanup(e->drivers, c);
-	containers_remove(&e->containers, c);
-	if (rm->remove_volumes)
-		volumes_remove_of(e, c);
-	execs_forget(e, c);
-	if (c->run)
-		answer_waits(c->run, true);
-	crun_free(c);
-	if (rm->done)
-		rm->done(rm->arg, NULL);
-	container_unref(c);
-	free(rm->parent);
-	free(rm);
-}
-
-static void remove_now(void *arg, const struct error *err)
-{
-	struct removal *rm = arg;
-
-	(void)err;
-	uv_queue_work(rm->engine->loop, &rm->work, remove_files, on_files_removed);
-}
-
-void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done,
-			     void *arg)
-{
-	struct error err = { 0 };
-	struct removal *rm;
-	struct stop_wait *w;
-
-	if (c->run && crun_of(e, c)->is_starting) {
-		struct retry *t = xnew(struct retry);
-
-		*t = (struct retry){ .engine = e, .container = container_ref(c), .force = force,
-				     .remove_volumes = remove_volumes, .done = done, .arg = arg };
-		list_append(&crun_of(e, c)->retries, &t->link);
-		return;
-	}
-	if (c->is_removing)
-		error_set_class(&err, ERROR_CONFLICT, "removal of container %s is already in progress", c->name);
-	else if (is_live(c) && !force)
-		error_set_class(&err, ERROR_CONFLICT,
-				"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",
-				c->name, container_status_name(c->state.status));
-	if (err.code) {
-		engine_later(e, done, arg, &err);
-		return;
-	}
-	c->is_removing = true;
-	rm = xnew(struct removal);
-	rm->engine = e;
-	rm->container = container_ref(c);
-	rm->done = done;
-	rm->arg = arg;
-	rm->remove_volumes = remove_volumes;
-	rm->parent = xasprintf("%s/containers", e->options.data_root);
-	if (!is_live(c)) {
-		remove_now(rm, NULL);
-		return;
-	}
-	json_object_del(c->host_config, "AutoRemove"); /* this is the removal */
-	w = xnew(struct stop_wait);
-	w->done = remove_now;
-	w->arg = rm;
-	list_append(&crun_of(e, c)->stop_waits, &w->link);
-	send_signal(crun_of(e, c), SIGKILL, NULL);
 }

@@ -1,77 +1,59 @@
-/* A container's log: entries of a time, a stream and bytes as they came, so
- * that binary output survives. "<ns> <stream> <length>\n" and the bytes. */
+/* docker logs: the log's entries become lines again. Reading, parsing and
+ * counting happen on the pool; what comes out is sent as the client takes it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/internal.h"
+#include "engine/log.h"
 #include "util/alloc.h"
-#include "util/cleanup.h"
 #include "util/clock.h"
 
-char *log_path(struct engine *e, const struct container *c)
-{
-	return xasprintf("%s/containers/%s/output.log", e->options.data_root, c->id);
-}
+enum { FOLLOW_MS = 20, TRIES_MAX = 100, READ_BYTES = 128 << 10, OUT_BYTES = 256 << 10, LINE_MAX_BYTES = 16384, ENTRY_MAX_BYTES = 64 << 20 };
 
-static bool has_log(const struct container *c)
-{
-	const char *type = json_string_value(json_object_get(json_object_get(c->host_config, "LogConfig"), "Type"));
-
-	return !type || strcmp(type, "none") != 0;
-}
-
-int log_open(struct engine *e, const struct container *c)
-{
-	CLEANUP(freep) char *path = log_path(e, c);
-
-	return has_log(c) ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-}
-
-void log_append(int fd, int stream, const void *data, size_t len)
-{
-	char head[64];
-	int n = snprintf(head, sizeof(head), "%lld %d %zu\n", (long long)clock_wall_ns(), stream, len);
-
-	if (write(fd, head, (size_t)n) != n || write(fd, data, len) != (ssize_t)len)
-		return; /* a full disk: the reader stops at the torn entry */
-}
-
-enum { FOLLOW_MS = 20 };
-
-/* ---- reading: lines of both streams, in order ---- */
-
+/* The pool's while is_busy, else the loop's. */
 struct log_reader {
+	uv_work_t work;
 	struct engine *engine;
 	struct container *container; /* reference */
 	struct logs_options opt;
 	struct stream *stream;
 	uv_timer_t timer;            /* follows the file: it is the one record of order */
+	char *path;
 	int fd;
 	struct buf raw;              /* bytes of the file that make no whole entry yet */
 	struct buf partial[3];       /* lines without their end */
 	int64_t partial_ns[3];
-	int64_t skip;                /* lines before the tail */
-	bool is_closed, is_full;
+	struct buf out;              /* ready to be sent */
+	int64_t lines, skip;         /* counted; before the tail */
+	bool is_mux, is_counting, has_counted;
+	bool is_last, is_at_end;     /* nothing more will come; all of it has been read */
+	bool is_busy, is_closed, is_full;
+	uint64_t mark;               /* of the log when the reading began */
+	unsigned tries;
+	void (*ended)(void *arg, struct stream *s); /* instead of the stream's end: attach goes on */
+	void *ended_arg;
 };
 
-static void write_line(struct log_reader *r, int stream, int64_t ns, const char *data, size_t len)
+/* ---- on the pool ---- */
+
+static void put_line(struct log_reader *r, int stream, int64_t ns, const char *data, size_t len)
 {
 	unsigned char head[8] = { (unsigned char)stream };
 	char when[CLOCK_RFC3339_MAX + 1] = "";
 	size_t nwhen = 0, total;
 
-	if (r->skip > 0) {
-		r->skip--;
+	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) || (r->opt.since_ns && ns < r->opt.since_ns) ||
+	    (r->opt.until_ns && ns > r->opt.until_ns))
+		return;
+	r->lines++;
+	if (r->is_counting || r->skip > 0) {
+		r->skip -= !r->is_counting;
 		return;
 	}
-	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) ||
-	    (r->opt.since_ns && ns < r->opt.since_ns) || (r->opt.until_ns && ns > r->opt.until_ns))
-		return;
 	if (r->opt.timestamps) {
 		clock_format_rfc3339_fixed(ns, when);
 		nwhen = strlen(when);
@@ -80,25 +62,23 @@ static void write_line(struct log_reader *r, int stream, int64_t ns, const char 
 	total = nwhen + len;
 	for (int i = 0; i < 4; i++)
 		head[4 + i] = (unsigned char)(total >> (24 - 8 * i));
-	if (r->stream->is_mux)
-		stream_write(r->stream, head, sizeof(head));
-	stream_write(r->stream, when, nwhen);
-	stream_write(r->stream, data, len);
+	if (r->is_mux)
+		buf_append(&r->out, head, sizeof(head));
+	buf_append(&r->out, when, nwhen);
+	buf_append(&r->out, data, len);
 }
 
-static void flush_partial(struct log_reader *r, int stream,
-			  void (*each)(struct log_reader *, int, int64_t, const char *, size_t))
+static void flush_partial(struct log_reader *r, int stream)
 {
 	struct buf *b = &r->partial[stream];
 
 	if (b->len)
-		each(r, stream, r->partial_ns[stream], b->data, b->len);
+		put_line(r, stream, r->partial_ns[stream], b->data, b->len);
 	buf_reset(b);
 }
 
 /* Cuts an entry into lines; long ones are cut at 16 KiB as Docker does. */
-static void take_entry(struct log_reader *r, int stream, int64_t ns, const char *data, size_t len,
-		       void (*each)(struct log_reader *, int, int64_t, const char *, size_t))
+static void take_entry(struct log_reader *r, int stream, int64_t ns, const char *data, size_t len)
 {
 	struct buf *b = &r->partial[stream];
 
@@ -106,19 +86,19 @@ static void take_entry(struct log_reader *r, int stream, int64_t ns, const char 
 		const char *end = memchr(data, '\n', len);
 		size_t n = end ? (size_t)(end - data) + 1 : len;
 
-		if (b->len + n > 16384)
-			n = 16384 - b->len;
+		if (b->len + n > LINE_MAX_BYTES)
+			n = LINE_MAX_BYTES - b->len;
 		if (b->len == 0)
 			r->partial_ns[stream] = ns;
 		buf_append(b, data, n);
 		data += n;
 		len -= n;
-		if (b->len >= 16384 || b->data[b->len - 1] == '\n')
-			flush_partial(r, stream, each);
+		if (b->len >= LINE_MAX_BYTES || b->data[b->len - 1] == '\n')
+			flush_partial(r, stream);
 	}
 }
 
-static bool take_one(struct log_reader *r, void (*each)(struct log_reader *, int, int64_t, const char *, size_t))
+static bool take_one(struct log_reader *r)
 {
 	long long ns;
 	size_t len;
@@ -130,111 +110,177 @@ static bool take_one(struct log_reader *r, void (*each)(struct log_reader *, int
 	head = (int)(newline - r->raw.data) + 1;
 	if (r->raw.len < (size_t)head + len)
 		return false;
-	take_entry(r, stream, ns, r->raw.data + head, len, each);
+	take_entry(r, stream, ns, r->raw.data + head, len);
 	buf_consume(&r->raw, (size_t)head + len);
 	return true;
 }
 
 static bool read_more(struct log_reader *r)
 {
-	ssize_t n;
+	for (;;) {
+		ssize_t n = -1;
+		int next;
 
-	if (r->fd < 0 || buf_reserve(&r->raw, 131072) < 0)
-		return false;
-	n = read(r->fd, r->raw.data + r->raw.len, 131072);
-	if (n <= 0)
-		return false;
-	r->raw.len += (size_t)n;
-	return true;
+		if (r->fd >= 0 && buf_reserve(&r->raw, READ_BYTES) == 0)
+			n = read(r->fd, r->raw.data + r->raw.len, READ_BYTES);
+		if (n > 0) {
+			r->raw.len += (size_t)n;
+			return true;
+		}
+		next = log_next_file(r->path, r->fd);
+		if (next < 0)
+			return false;
+		/* The writer may have added to the file between our read and its rotation. */
+		if (r->fd >= 0 && (n = read(r->fd, r->raw.data + r->raw.len, READ_BYTES)) > 0) {
+			close(next);
+			r->raw.len += (size_t)n;
+			return true;
+		}
+		if (r->fd >= 0)
+			close(r->fd);
+		r->fd = next;
+	}
 }
 
-static void count_line(struct log_reader *r, int stream, int64_t ns, const char *data, size_t len)
+static void read_all(struct log_reader *r)
 {
-	(void)stream, (void)ns, (void)data, (void)len;
-	r->skip++;
+	do {
+		while ((r->is_counting || r->out.len < OUT_BYTES) && take_one(r))
+			;
+		if (!r->is_counting && r->out.len >= OUT_BYTES)
+			return;
+	} while (read_more(r));
+	r->is_at_end = true;
+	if (!r->is_last && !r->is_counting)
+		return;
+	flush_partial(r, 1);
+	flush_partial(r, 2);
 }
 
-static void reset(struct log_reader *r)
+static void rewind_reader(struct log_reader *r)
 {
 	buf_reset(&r->raw);
 	buf_reset(&r->partial[1]);
 	buf_reset(&r->partial[2]);
-	lseek(r->fd, 0, SEEK_SET);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
 }
 
 /* --tail: how many lines there are, less how many are wanted. */
 static void find_tail(struct log_reader *r)
 {
-	if (r->opt.tail < 0 || r->fd < 0)
+	r->has_counted = true;
+	if (r->opt.tail < 0)
 		return;
-	do {
-		while (take_one(r, count_line))
-			;
-	} while (read_more(r));
-	flush_partial(r, 1, count_line);
-	flush_partial(r, 2, count_line);
-	r->skip = r->skip > r->opt.tail ? r->skip - r->opt.tail : 0;
-	reset(r);
+	r->is_counting = true;
+	read_all(r);
+	r->is_counting = false;
+	r->skip = r->lines > r->opt.tail ? r->lines - r->opt.tail : 0;
+	rewind_reader(r);
 }
 
-static void on_reader_closed(uv_handle_t *h)
+static void work(uv_work_t *w)
+{
+	struct log_reader *r = container_of(w, struct log_reader, work);
+
+	if (!r->has_counted)
+		find_tail(r);
+	r->is_at_end = false;
+	read_all(r);
+}
+
+/* ---- on the loop ---- */
+
+static void on_timer_closed(uv_handle_t *h)
 {
 	struct log_reader *r = h->data;
 
+	rewind_reader(r);
+	for (int i = 1; i <= 2; i++)
+		buf_done(&r->partial[i]);
 	buf_done(&r->raw);
-	buf_done(&r->partial[1]);
-	buf_done(&r->partial[2]);
-	if (r->fd >= 0)
-		close(r->fd);
+	buf_done(&r->out);
 	container_unref(r->container);
+	free(r->path);
 	free(r);
 }
 
-static bool is_live(const struct container *c)
+static void after(uv_work_t *w, int status);
+
+/* A container that has ended, or never ran, adds nothing. */
+static uint64_t mark_of(const struct log_reader *r)
 {
-	return c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+	const struct crun *run = r->container->run;
+	const struct log *log = run ? output_log(run->output) : NULL;
+
+	return log ? log_mark(log) : 0;
 }
 
-static void on_timer(uv_timer_t *t);
-
-static void pump(struct log_reader *r)
+static void read_on(void *arg)
 {
-	bool was_live = is_live(r->container);
+	struct log_reader *r = arg;
 
-	if (r->is_closed)
+	if (r->is_busy || r->is_full)
 		return;
-	for (;;) {
-		while (!stream_is_full(r->stream) && take_one(r, write_line))
-			;
-		if (stream_is_full(r->stream)) {
-			r->is_full = true;
-			return;
-		}
-		if (!read_more(r))
-			break;
-	}
-	if (r->opt.follow && was_live) {
-		uv_timer_start(&r->timer, on_timer, FOLLOW_MS, 0);
+	if (r->is_closed) {
+		uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 		return;
 	}
-	flush_partial(r, 1, write_line);
-	flush_partial(r, 2, write_line);
-	stream_end(r->stream);
+	r->is_busy = true;
+	r->mark = mark_of(r);
+	r->is_last = !(r->opt.follow && container_is_live(r->container));
+	uv_queue_work(r->engine->loop, &r->work, work, after);
 }
 
 static void on_timer(uv_timer_t *t)
 {
-	pump(t->data);
+	read_on(t->data);
+}
+
+static void finish(struct log_reader *r)
+{
+	struct stream *s = r->stream;
+
+	if (!r->ended) {
+		stream_end(s);
+		return;
+	}
+	r->is_closed = true;
+	stream_set_events(s, NULL, NULL);
+	r->ended(r->ended_arg, s);
+	uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+}
+
+static void after(uv_work_t *w, int status)
+{
+	struct log_reader *r = container_of(w, struct log_reader, work);
+
+	(void)status;
+	r->is_busy = false;
+	if (r->is_closed) {
+		uv_close((uv_handle_t *)&r->timer, on_timer_closed);
+		return;
+	}
+	if (r->out.len)
+		stream_write(r->stream, r->out.data, r->out.len);
+	buf_reset(&r->out);
+	r->is_full = stream_is_full(r->stream);
+	/* What was written meanwhile belongs to it; but a container that never stops writing must not hold us. */
+	if (r->is_at_end && r->is_last && ((r->mark == mark_of(r) && r->mark != UINT64_MAX) || r->tries++ == TRIES_MAX))
+		finish(r);
+	else if (!r->is_full)
+		uv_timer_start(&r->timer, on_timer, r->is_at_end ? FOLLOW_MS : 0, 0);
 }
 
 static void on_log_drain(void *arg)
 {
 	struct log_reader *r = arg;
 
-	if (r->is_full) {
-		r->is_full = false;
-		uv_timer_start(&r->timer, on_timer, 0, 0);
-	}
+	if (!r->is_full)
+		return;
+	r->is_full = false;
+	uv_timer_start(&r->timer, on_timer, 0, 0);
 }
 
 static void on_log_close(void *arg)
@@ -242,37 +288,63 @@ static void on_log_close(void *arg)
 	struct log_reader *r = arg;
 
 	r->is_closed = true;
-	uv_close((uv_handle_t *)&r->timer, on_reader_closed);
+	if (r->ended)
+		r->ended(r->ended_arg, NULL);
+	if (!r->is_busy)
+		uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 }
 
 static const struct stream_events events = { .on_drain = on_log_drain, .on_close = on_log_close };
 
 int engine_container_logs_check(struct engine *e, struct container *c, const struct logs_options *opt, struct error *err)
 {
+	struct log_limits limits;
+
 	(void)e;
 	if (!opt->stdout_ && !opt->stderr_)
 		return error_set_class(err, ERROR_INVALID, "Bad parameters: you must choose at least one stream");
-	if (!has_log(c))
+	if (log_parse_config(json_object_get(c->host_config, "LogConfig"), &limits, err) == 0 && !limits.is_kept)
 		return error_set_class(err, ERROR_UNIMPLEMENTED, "configured logging driver does not support reading");
-	return 0;
+	return err->code;
 }
 
-void engine_container_logs(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s)
+static struct log_reader *reader_new(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s)
 {
-	CLEANUP(freep) char *path = log_path(e, c);
 	struct log_reader *r = xnew(struct log_reader);
 
 	r->engine = e;
 	r->container = container_ref(c);
 	r->opt = *opt;
 	r->stream = s;
-	r->fd = open(path, O_RDONLY | O_CLOEXEC);
-	buf_init(&r->raw, 64 << 20);
-	buf_init(&r->partial[1], 32768);
-	buf_init(&r->partial[2], 32768);
+	r->is_mux = s->is_mux;
+	r->path = log_path(e, c);
+	r->fd = -1;
+	buf_init(&r->raw, ENTRY_MAX_BYTES + READ_BYTES);
+	buf_init(&r->partial[1], 2 * LINE_MAX_BYTES);
+	buf_init(&r->partial[2], 2 * LINE_MAX_BYTES);
+	buf_init(&r->out, 4 * OUT_BYTES + ENTRY_MAX_BYTES);
 	uv_timer_init(e->loop, &r->timer);
 	r->timer.data = r;
 	stream_set_events(s, &events, r);
-	find_tail(r);
 	uv_timer_start(&r->timer, on_timer, 0, 0);
+	return r;
+}
+
+void engine_container_logs(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s)
+{
+	reader_new(e, c, opt, s);
+}
+
+void logs_replay(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s,
+		 void (*ended)(void *arg, struct stream *s), void *arg)
+{
+	struct log_reader *r = reader_new(e, c, opt, s);
+
+	r->ended = ended;
+	r->ended_arg = arg;
+}
+
+char *log_path(struct engine *e, const struct container *c)
+{
+	return xasprintf("%s/containers/%s/output.log", e->options.data_root, c->id);
 }

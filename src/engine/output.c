@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/internal.h"
+#include "engine/log.h"
 #include "util/alloc.h"
 
 struct output_client {
@@ -21,8 +22,8 @@ struct output_client {
 
 struct output {
 	struct list clients;
-	int log_fd;
-	bool is_ended, is_stopped;
+	struct log *log;
+	bool is_ended, is_stopped, is_log_full;
 	void (*flow)(void *arg, bool is_open);
 	void *flow_arg;
 };
@@ -32,15 +33,31 @@ struct output *output_new(void)
 	struct output *o = xnew(struct output);
 
 	list_init(&o->clients);
-	o->log_fd = -1;
 	return o;
 }
 
-void output_set_log(struct output *o, int fd)
+static void update_flow(struct output *o);
+
+static void on_log_room(void *arg)
 {
-	if (o->log_fd >= 0)
-		close(o->log_fd);
-	o->log_fd = fd;
+	struct output *o = arg;
+
+	o->is_log_full = false;
+	update_flow(o);
+}
+
+void output_set_log(struct output *o, struct log *take_log)
+{
+	log_free(o->log);
+	o->log = take_log;
+	o->is_log_full = false;
+	if (take_log)
+		log_on_room(take_log, on_log_room, o);
+}
+
+struct log *output_log(const struct output *o)
+{
+	return o->log;
 }
 
 static void detach(struct output_client *c)
@@ -62,13 +79,13 @@ void output_free(struct output *o)
 	if (!o)
 		return;
 	output_end(o);
-	output_set_log(o, -1);
+	output_set_log(o, NULL);
 	free(o);
 }
 
 static void update_flow(struct output *o)
 {
-	bool is_full = false;
+	bool is_full = o->is_log_full;
 
 	list_for_each(it, &o->clients)
 		is_full = is_full || container_of(it, struct output_client, link)->is_full;
@@ -89,8 +106,8 @@ void output_write(struct output *o, int stream, const void *data, size_t len)
 	unsigned char head[8] = { (unsigned char)stream, 0, 0, 0, (unsigned char)(len >> 24), (unsigned char)(len >> 16),
 				  (unsigned char)(len >> 8), (unsigned char)len };
 
-	if (o->log_fd >= 0)
-		log_append(o->log_fd, stream, data, len);
+	if (o->log && log_append(o->log, stream, data, len))
+		o->is_log_full = true;
 	list_for_each_safe(it, &o->clients) {
 		struct output_client *c = container_of(it, struct output_client, link);
 
@@ -187,6 +204,12 @@ static void parse_keys(struct output_client *c, const char *text)
 			c->keys[c->nkeys++] = (unsigned char)text[5] & 0x1f;
 		text += n + (text[n] == ',');
 	}
+}
+
+void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), void *arg)
+{
+	o->flow = flow;
+	o->flow_arg = arg;
 }
 
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,

@@ -446,7 +446,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->host_config = json_deep_copy(c->host_config);
 	j->exec_config = json_deep_copy(exec_config);
 	j->dir = container_dir(e, c);
-	j->is_live = c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+	j->is_live = container_is_live(c);
 	j->rows = run->rows;
 	j->cols = run->cols;
 	j->plan = p;

@@ -75,6 +75,12 @@ struct container {
 	bool is_gone;               /* out of the store, kept by references */
 };
 
+/* Has a process: running or paused. */
+static inline bool container_is_live(const struct container *c)
+{
+	return c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+}
+
 struct containers {
 	struct store *store;
 	struct map by_id, by_name;

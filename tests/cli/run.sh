@@ -128,6 +128,29 @@ d stop pretender >/dev/null
 check "a pretender hears TERM" 0 "143" d inspect -f '{{.State.ExitCode}}' pretender
 d rm pretender >/dev/null
 
+# ---- log drivers ----
+d run --name rotated --log-opt max-size=10k --log-opt max-file=3 busybox sh -c 'i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done' >/dev/null
+check "rotated logs end with the newest line" 0 "line 2999" d logs --tail 1 rotated
+check "rotated logs have lost the oldest lines" 0 "true" sh -c "n=\$('$docker' logs rotated | wc -l); [ \$n -gt 300 ] && [ \$n -lt 2000 ] && echo true"
+check "rotated logs have no gap" 0 "0" sh -c "'$docker' logs rotated | awk 'NR > 1 && \$2 != last + 1 { bad++ } { last = \$2 } END { print bad + 0 }'"
+check "rotation keeps max-file files" 0 "3" sh -c "ls $dir/data/containers/*/output.log* | wc -l"
+d rm rotated >/dev/null
+d run --name unlogged --log-driver none busybox echo hi >/dev/null
+check_has "log driver none cannot be read" 1 "does not support reading" d logs unlogged
+check "log driver local" 0 "hi" sh -c "'$docker' run --name local --log-driver local busybox echo hi >/dev/null; '$docker' logs local"
+d rm unlogged local >/dev/null
+check_has "an unknown log driver" 125 "logger: no log driver named 'foo' is registered" d run --log-driver foo busybox true
+check_has "a bad max-size" 125 "invalid size: 'x'" d run --log-opt max-size=x busybox true
+check_has "an unknown log option" 125 "unknown log opt 'foo' for json-file log driver" d run --log-opt foo=x busybox true
+
+# ---- --init ----
+check "--init is pid 1" 0 "2 docker-init" d run --rm --init busybox sh -c 'echo $$ $(cat /proc/1/comm)'
+check "--init keeps exit codes" 0 "7 137" sh -c "'$docker' run --rm --init busybox sh -c 'exit 7'; a=\$?; '$docker' run --rm --init busybox sh -c 'kill -9 \$\$'; echo \$a \$?"
+d run -d --name init --init busybox sleep 100 >/dev/null
+d stop init >/dev/null
+check "--init hands TERM on" 0 "143" d inspect -f '{{.State.ExitCode}}' init
+d rm init >/dev/null
+
 # ---- binds ----
 mkdir "$dir/bind" && echo data >"$dir/bind/f"
 check "bind" 0 "data" d run --rm -v "$dir/bind:/mnt/b" busybox sh -c 'cat /mnt/b/f; echo new >/mnt/b/g'

@@ -1,0 +1,340 @@
+#include "engine/log.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/alloc.h"
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/list.h"
+
+enum { QUEUE_HIGH = 1 << 20, QUEUE_MAX = 256 << 20 };
+
+struct flush_wait { struct list link; void (*done)(void *arg); void *arg; };
+
+struct log {
+	uv_loop_t *loop;
+	uv_work_t work;
+	char *path;
+	struct log_limits limits;
+	struct buf queued, writing;
+	struct list waits;           /* for the batch that is being written, or queued */
+	void (*on_room)(void *arg);
+	void *room_arg;
+	bool is_busy, is_full, is_freed;
+	uint64_t appended;
+	int fd;                      /* the pool's */
+	uint64_t size;
+};
+
+/* ---- configuration ---- */
+
+static bool parse_bytes(const char *text, uint64_t *ret)
+{
+	char *end;
+	unsigned long long v = strtoull(text, &end, 10);
+	int c = tolower((unsigned char)*end), shift = c == 'k' ? 10 : c == 'm' ? 20 : c == 'g' ? 30 : 0;
+
+	if (!isdigit((unsigned char)*text) || v == 0 || v > (1ull << 40))
+		return false;
+	end += shift != 0;
+	end += tolower((unsigned char)*end) == 'b';
+	*ret = (uint64_t)v << shift;
+	return !*end;
+}
+
+static int parse_option(const char *driver, const char *key, const char *value, struct log_limits *l, struct error *err)
+{
+	static const char *const ignored[] = { "labels", "labels-regex", "env", "env-regex", "tag", "compress" };
+	char *end;
+
+	if (strcmp(key, "max-size") == 0) {
+		if (parse_bytes(value, &l->max_bytes))
+			return 0;
+		return error_set_class(err, ERROR_INVALID, "invalid value for max-size: invalid size: '%.60s'", value);
+	}
+	if (strcmp(key, "max-file") == 0) {
+		unsigned long n = strtoul(value, &end, 10);
+
+		if (!isdigit((unsigned char)*value) || *end || n < 1)
+			return error_set_class(err, ERROR_INVALID, "max-file cannot be less than 1");
+		l->max_files = n < LOG_FILES_MAX ? (unsigned)n : LOG_FILES_MAX;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		if (strcmp(ignored[i], key) == 0)
+			return 0;
+	return error_set_class(err, ERROR_INVALID, "unknown log opt '%.60s' for %s log driver", key, driver);
+}
+
+int log_parse_config(json_t *config, struct log_limits *ret, struct error *err)
+{
+	const char *driver = json_string_value(json_object_get(config, "Type")), *key;
+	struct log_limits l = { .max_files = 1, .is_kept = true };
+	json_t *v;
+	int r = 0;
+
+	if (!driver || !*driver)
+		driver = "json-file";
+	if (strcmp(driver, "none") == 0)
+		l.is_kept = false;
+	else if (strcmp(driver, "local") == 0) /* moby: daemon/logger/local, its defaults */
+		l = (struct log_limits){ .max_bytes = 20 << 20, .max_files = 5, .is_kept = true };
+	else if (strcmp(driver, "json-file") != 0)
+		return error_set_class(err, ERROR_INVALID, "logger: no log driver named '%.100s' is registered", driver);
+	json_object_foreach(json_object_get(config, "Config"), key, v)
+		if (r == 0 && l.is_kept)
+			r = parse_option(driver, key, json_string_value(v) ? json_string_value(v) : "", &l, err);
+	if (r == 0)
+		*ret = l;
+	return r;
+}
+
+/* ---- on the pool ---- */
+
+static char *file_name(const char *path, unsigned n)
+{
+	return n ? xasprintf("%s.%u", path, n) : xstrdup(path);
+}
+
+static void rotate(struct log *log)
+{
+	close(log->fd);
+	log->fd = -1;
+	for (unsigned n = log->limits.max_files - 1; n > 0; n--) {
+		CLEANUP(freep) char *to = file_name(log->path, n), *from = file_name(log->path, n - 1);
+
+		rename(from, to);
+	}
+	if (log->limits.max_files == 1)
+		unlink(log->path);
+}
+
+static bool open_file(struct log *log)
+{
+	struct stat st;
+
+	if (log->fd >= 0)
+		return true;
+	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (log->fd < 0)
+		return false;
+	log->size = fstat(log->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	return true;
+}
+
+/* An entry is never torn between two files, so a batch ends at the limit and the next entry begins a new file. */
+static size_t piece(const struct log *log, size_t at)
+{
+	const struct buf *b = &log->writing;
+	uint64_t room = log->limits.max_bytes > log->size ? log->limits.max_bytes - log->size : 0;
+	size_t end = at;
+
+	if (!log->limits.max_bytes)
+		return b->len - at;
+	while (end < b->len && (end == at || end - at < room)) {
+		const char *newline = memchr(b->data + end, '\n', b->len - end);
+		size_t len = 0;
+
+		if (!newline || sscanf(b->data + end, "%*d %*d %zu", &len) != 1)
+			return b->len - at;
+		end = (size_t)(newline - b->data) + 1 + len;
+	}
+	return end - at;
+}
+
+static void write_all(uv_work_t *w)
+{
+	struct log *log = container_of(w, struct log, work);
+
+	for (size_t at = 0; at < log->writing.len && open_file(log);) {
+		size_t n = piece(log, at);
+
+		for (size_t done = 0; done < n;) {
+			ssize_t got = write(log->fd, log->writing.data + at + done, n - done);
+
+			if (got < 0)
+				return; /* a full disk: what follows is lost, and the reader stops at the torn entry */
+			done += (size_t)got;
+		}
+		at += n;
+		log->size += n;
+		if (log->limits.max_bytes && log->size >= log->limits.max_bytes)
+			rotate(log);
+	}
+}
+
+int log_next_file(const char *path, int fd)
+{
+	struct stat mine, st;
+	unsigned oldest = LOG_FILES_MAX;
+
+	if (fd >= 0 && fstat(fd, &mine) < 0)
+		return -1;
+	for (unsigned n = 0; n <= LOG_FILES_MAX; n++) {
+		CLEANUP(freep) char *name = file_name(path, n);
+
+		if (stat(name, &st) < 0) {
+			if (n > 0)
+				break;
+			continue; /* between two files while it is rotated */
+		}
+		oldest = n;
+		if (fd >= 0 && st.st_ino == mine.st_ino && st.st_dev == mine.st_dev) {
+			CLEANUP(freep) char *newer = n ? file_name(path, n - 1) : NULL;
+
+			return newer ? open(newer, O_RDONLY | O_CLOEXEC) : -1;
+		}
+	}
+	if (oldest == LOG_FILES_MAX)
+		return -1;
+	CLEANUP(freep) char *name = file_name(path, oldest);
+	return open(name, O_RDONLY | O_CLOEXEC);
+}
+
+/* ---- on the loop ---- */
+
+struct log *log_new(uv_loop_t *loop, const char *path, const struct log_limits *limits)
+{
+	struct log *log = xnew(struct log);
+
+	log->loop = loop;
+	log->path = xstrdup(path);
+	log->limits = *limits;
+	log->fd = -1;
+	list_init(&log->waits);
+	buf_init(&log->queued, QUEUE_MAX);
+	buf_init(&log->writing, QUEUE_MAX);
+	return log;
+}
+
+static void destroy(struct log *log)
+{
+	if (log->fd >= 0)
+		close(log->fd);
+	buf_done(&log->queued);
+	buf_done(&log->writing);
+	free(log->path);
+	free(log);
+}
+
+static void go_on(struct log *log);
+
+static void answer_waits(struct log *log)
+{
+	struct list waits;
+
+	list_init(&waits);
+	list_for_each_safe(it, &log->waits) {
+		list_remove(it);
+		list_append(&waits, it);
+	}
+	list_for_each_safe(it, &waits) {
+		struct flush_wait *w = container_of(it, struct flush_wait, link);
+
+		list_remove(it);
+		w->done(w->arg);
+		free(w);
+	}
+}
+
+static void on_written(uv_work_t *w, int status)
+{
+	struct log *log = container_of(w, struct log, work);
+
+	(void)status;
+	buf_reset(&log->writing);
+	log->is_busy = false;
+	go_on(log);
+	if (log->is_busy)
+		return;
+	if (log->is_freed) {
+		destroy(log);
+		return;
+	}
+	log->is_busy = true; /* a callback may free us */
+	if (log->is_full && log->on_room)
+		log->on_room(log->room_arg);
+	log->is_full = false;
+	answer_waits(log);
+	log->is_busy = false;
+	if (log->is_freed && log->queued.len == 0)
+		destroy(log);
+	else
+		go_on(log);
+}
+
+static void go_on(struct log *log)
+{
+	struct buf swap = log->writing;
+
+	if (log->is_busy || log->queued.len == 0)
+		return;
+	log->is_busy = true;
+	log->writing = log->queued;
+	log->queued = swap;
+	uv_queue_work(log->loop, &log->work, write_all, on_written);
+}
+
+bool log_append(struct log *log, int stream, const void *data, size_t len)
+{
+	char head[64];
+	int n = snprintf(head, sizeof(head), "%lld %d %zu\n", (long long)clock_wall_ns(), stream, len);
+
+	if (!log->limits.is_kept)
+		return false;
+	if (log->queued.len + len + sizeof(head) > QUEUE_MAX) /* a producer that does not stop */
+		return true;
+	log->appended++;
+	buf_append(&log->queued, head, (size_t)n);
+	buf_append(&log->queued, data, len);
+	log->is_full = log->is_full || log->queued.len > QUEUE_HIGH;
+	go_on(log);
+	return log->is_full;
+}
+
+void log_on_room(struct log *log, void (*on_room)(void *arg), void *arg)
+{
+	log->on_room = on_room;
+	log->room_arg = arg;
+}
+
+void log_flush(struct log *log, void (*done)(void *arg), void *arg)
+{
+	struct flush_wait *w;
+
+	if (!log->is_busy && log->queued.len == 0) {
+		done(arg);
+		return;
+	}
+	w = xnew(struct flush_wait);
+	w->done = done;
+	w->arg = arg;
+	list_append(&log->waits, &w->link);
+}
+
+uint64_t log_mark(const struct log *log)
+{
+	return log->is_busy || log->queued.len ? UINT64_MAX : log->appended;
+}
+
+void log_free(struct log *log)
+{
+	if (!log)
+		return;
+	list_for_each_safe(it, &log->waits) {
+		list_remove(it);
+		free(container_of(it, struct flush_wait, link));
+	}
+	log->on_room = NULL;
+	log->is_freed = true;
+	if (!log->is_busy && log->queued.len == 0)
+		destroy(log);
+}

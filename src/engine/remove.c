@@ -1,0 +1,134 @@
+/* docker rm: the end of a container, its files, its anonymous volumes. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+#include "engine/volumes.h"
+#include "rootfs/rootfs.h"
+#include "util/alloc.h"
+
+/* A removal that came while the container was starting. */
+struct retry {
+	struct list link;
+	struct engine *engine;
+	struct container *container;
+	bool force, remove_volumes;
+	engine_done done;
+	void *arg;
+};
+
+static void on_retry(void *arg, const struct error *err)
+{
+	struct retry *t = arg;
+
+	(void)err;
+	engine_container_remove(t->engine, t->container, t->force, t->remove_volumes, t->done, t->arg);
+	container_unref(t->container);
+	free(t);
+}
+
+void removals_retry(struct crun *run)
+{
+	list_for_each_safe(it, &run->retries) {
+		list_remove(it);
+		engine_later(run->engine, on_retry, container_of(it, struct retry, link), NULL);
+	}
+}
+
+struct removal {
+	uv_work_t work;
+	struct engine *engine;
+	struct container *container;
+	engine_done done;
+	void *arg;
+	char *parent;
+	bool remove_volumes;
+};
+
+static void remove_files(uv_work_t *work)
+{
+	struct removal *rm = container_of(work, struct removal, work);
+	int fd = open(rm->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	rootfs_remove_tree(fd, rm->container->id);
+	close(fd);
+}
+
+static void on_files_removed(uv_work_t *work, int status)
+{
+	struct removal *rm = container_of(work, struct removal, work);
+	struct container *c = rm->container;
+	struct engine *e = rm->engine;
+
+	(void)status;
+	engine_container_event(e, c, "destroy", NULL);
+	chain_cleanup(e->drivers, c);
+	containers_remove(&e->containers, c);
+	if (rm->remove_volumes)
+		volumes_remove_of(e, c);
+	execs_forget(e, c);
+	if (c->run)
+		crun_answer_waits(c->run, true);
+	crun_free(c);
+	if (rm->done)
+		rm->done(rm->arg, NULL);
+	container_unref(c);
+	free(rm->parent);
+	free(rm);
+}
+
+static void remove_now(void *arg, const struct error *err)
+{
+	struct removal *rm = arg;
+
+	(void)err;
+	uv_queue_work(rm->engine->loop, &rm->work, remove_files, on_files_removed);
+}
+
+void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done,
+			     void *arg)
+{
+	struct error err = { 0 };
+	struct removal *rm;
+	struct stop_wait *w;
+
+	if (c->run && crun_of(e, c)->is_starting) {
+		struct retry *t = xnew(struct retry);
+
+		*t = (struct retry){ .engine = e, .container = container_ref(c), .force = force,
+				     .remove_volumes = remove_volumes, .done = done, .arg = arg };
+		list_append(&crun_of(e, c)->retries, &t->link);
+		return;
+	}
+	if (c->is_removing)
+		error_set_class(&err, ERROR_CONFLICT, "removal of container %s is already in progress", c->name);
+	else if (container_is_live(c) && !force)
+		error_set_class(&err, ERROR_CONFLICT,
+				"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",
+				c->name, container_status_name(c->state.status));
+	if (err.code) {
+		engine_later(e, done, arg, &err);
+		return;
+	}
+	c->is_removing = true;
+	rm = xnew(struct removal);
+	rm->engine = e;
+	rm->container = container_ref(c);
+	rm->done = done;
+	rm->arg = arg;
+	rm->remove_volumes = remove_volumes;
+	rm->parent = xasprintf("%s/containers", e->options.data_root);
+	if (!container_is_live(c)) {
+		remove_now(rm, NULL);
+		return;
+	}
+	json_object_del(c->host_config, "AutoRemove"); /* this is the removal */
+	w = xnew(struct stop_wait);
+	w->done = remove_now;
+	w->arg = rm;
+	list_append(&crun_of(e, c)->stop_waits, &w->link);
+	crun_signal(crun_of(e, c), SIGKILL, NULL);
+}
