@@ -1,5 +1,7 @@
 /* The engine as an object, and what everything in it shares. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +11,9 @@
 #include "engine/internal.h"
 #include "engine/volumes.h"
 #include "image/images.h"
+#include "rootfs/rootfs.h"
 #include "util/alloc.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 
 static void copy_options(struct engine *e, const struct engine_options *o)
@@ -37,6 +41,27 @@ static void reconcile(struct engine *e)
 		c->state.finished_ns = clock_wall_ns();
 		containers_save(&e->containers, c);
 	}
+}
+
+/* Containers that were to go with their end; directories of containers that never came to be. */
+static void sweep(struct engine *e)
+{
+	CLEANUP(freep) char *dir = xasprintf("%s/containers", e->options.data_root);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	list_for_each_safe(it, &e->containers.by_age) {
+		struct container *c = container_of(it, struct container, by_age);
+
+		if (json_is_true(json_object_get(c->host_config, "AutoRemove")))
+			engine_container_remove(e, c, true, true, NULL, NULL);
+	}
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.' && !map_has(&e->containers.by_id, entry->d_name))
+			rootfs_remove_tree(fd, entry->d_name);
+	if (d)
+		closedir(d);
 }
 
 static int load_id(void *arg, const char *id, json_t *value)
@@ -119,6 +144,7 @@ int engine_open(const struct engine_options *opt, struct engine **ret, struct er
 		return r;
 	}
 	reconcile(e);
+	sweep(e);
 	*ret = e;
 	return 0;
 }

@@ -283,18 +283,44 @@ static void go_on(struct log *log)
 	uv_queue_work(log->loop, &log->work, write_all, on_written);
 }
 
-bool log_append(struct log *log, int stream, const void *data, size_t len)
+static void append_entry(struct log *log, int64_t ns, int stream, const char *data, size_t len)
 {
 	char head[64];
-	int n = snprintf(head, sizeof(head), "%lld %d %zu\n", (long long)clock_wall_ns(), stream, len);
+	int n = snprintf(head, sizeof(head), "%lld %d %zu\n", (long long)ns, stream, len);
+
+	buf_append(&log->queued, head, (size_t)n);
+	buf_append(&log->queued, data, len);
+}
+
+/* Files that rotate hold entries much smaller than themselves, cut at the end of a line where there is one. */
+static size_t entry_length(const struct log *log, const char *data, size_t len)
+{
+	size_t most = log->limits.max_bytes ? log->limits.max_bytes / 4 + 1 : len;
+	const char *newline;
+
+	if (len <= most)
+		return len;
+	newline = memrchr(data, '\n', most);
+	return newline ? (size_t)(newline - data) + 1 : most;
+}
+
+bool log_append(struct log *log, int stream, const void *data, size_t len)
+{
+	int64_t ns = clock_wall_ns();
+	const char *at = data;
 
 	if (!log->limits.is_kept)
 		return false;
-	if (log->queued.len + len + sizeof(head) > QUEUE_MAX) /* a producer that does not stop */
+	if (log->queued.len + 2 * len + 64 > QUEUE_MAX) /* a producer that does not stop */
 		return true;
 	log->appended++;
-	buf_append(&log->queued, head, (size_t)n);
-	buf_append(&log->queued, data, len);
+	while (len > 0) {
+		size_t n = entry_length(log, at, len);
+
+		append_entry(log, ns, stream, at, n);
+		at += n;
+		len -= n;
+	}
 	log->is_full = log->is_full || log->queued.len > QUEUE_HIGH;
 	go_on(log);
 	return log->is_full;
