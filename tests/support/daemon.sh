@@ -7,8 +7,11 @@ export DOCKER_CONFIG="$dir/config"
 mkdir -p "$DOCKER_CONFIG"
 docker=$(tests/support/docker-cli.sh build/docker-cli)
 
+# A program file of this run's own, so that its processes can be told from others'.
+cp build/bin/sockerless-sandbox "$dir/sockerless-sandbox"
+
 start_daemon() {
-	"$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --sandbox build/bin/sockerless-sandbox \
+	"$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --sandbox "$dir/sockerless-sandbox" \
 		--guest build/guest/rootfs "$@" >>"$dir/log" 2>&1 &
 	daemon_pid=$!
 	for _ in $(seq 100); do
