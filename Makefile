@@ -11,7 +11,7 @@ CFLAGS   ?= -O2 -g
 
 PACKAGES := libuv1-dev libmicrohttpd-dev libjansson-dev libarchive-dev libsqlite3-dev libcmocka-dev pkg-config gcc \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
-	expect curl busybox-static
+	expect curl busybox-static python3
 LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls
 PKG_C     = $(shell pkg-config --cflags $(LIBS))
 PKG_L     = $(shell pkg-config --libs $(LIBS))
@@ -40,7 +40,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench install docs test test-unit test-cli test-walls test-busybox check format format-check lint tidy headers deps clean help
+.PHONY: all guest demo run bench install docs test test-unit test-api test-cli test-walls test-busybox check format format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
@@ -93,7 +93,10 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 
 # ---- tests ----
 
-test: test-unit test-cli ## all tests of this variant
+test: test-unit test-api test-cli ## all tests of this variant
+
+test-api: all ## the Engine API, to the byte (tests/api)
+	@B=$(B) tests/api/run.py
 
 test-cli: all ## the real docker CLI against a real daemon
 	@B=$(B) tests/cli/run.sh

@@ -41,7 +41,8 @@ check "the socket is ours alone" 0 "600" stat -c %a "$dir/docker.sock"
 check "the data root is ours alone" 0 "700" stat -c %a "$dir/data"
 
 # ---- another daemon: configured by a file, pretending, on TCP, forgetful ----
-echo "{\"hosts\": [\"unix://$dir/second.sock\", \"tcp://127.0.0.1:42375\"], \"data-root\": \"$dir/second\", \"synthetic\": true,
+port=$((20000 + $$ % 20000))
+echo "{\"hosts\": [\"unix://$dir/second.sock\", \"tcp://127.0.0.1:$port\"], \"data-root\": \"$dir/second\", \"synthetic\": true,
 	\"images\": \"synthetic\", \"ephemeral\": true, \"log-format\": \"json\"}" >"$dir/config.json"
 "$B/bin/sockerlessd" --config "$dir/config.json" --sandbox "$dir/sockerless-sandbox" --guest build/guest/rootfs >>"$dir/second.log" 2>&1 &
 second=$!
@@ -50,7 +51,7 @@ for _ in $(seq 100); do
 	second version >/dev/null 2>&1 && break
 	sleep 0.05
 done
-check "TCP on loopback" 0 "OK" curl -s --max-time 5 http://127.0.0.1:42375/_ping
+check "TCP on loopback" 0 "OK" curl -s --max-time 5 "http://127.0.0.1:$port/_ping"
 check_has "a synthetic image says what it is" 0 "Synthetic image: nothing was downloaded" second pull alpine:3.19
 check "it has a label" 0 "synthetic" second image inspect -f '{{index .Config.Labels "sockerless.image"}}' alpine:3.19
 check "it runs what the sandbox can run" 0 "real" second run --rm alpine:3.19 echo real

@@ -1,0 +1,152 @@
+"""The real daemon on a private socket, and clients that speak to it to the byte.
+
+Only the standard library is used. `Daemon` starts and stops sockerlessd of
+build variant $B; `Daemon.call` sends one request over a connection of its own;
+`Daemon.connect` is a raw socket for what no well-behaved client would send.
+"""
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from urllib.parse import urlencode
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
+VERSION = "v1.51"
+DEADLINE_S = 20
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=DEADLINE_S):
+        super().__init__("docker", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Reply:
+    def __init__(self, response, body):
+        self.status, self.headers, self.body = response.status, response.headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def message(self):
+        return self.json["message"]
+
+    def lines(self):
+        return [json.loads(line) for line in self.body.splitlines() if line]
+
+
+class Daemon:
+    def __init__(self, *options):
+        self.dir = tempfile.mkdtemp(prefix="sockerless-api-")
+        self.socket = os.path.join(self.dir, "docker.sock")
+        self.data = os.path.join(self.dir, "data")
+        self.log = os.path.join(self.dir, "log")
+        self.options = options
+        self.process = None
+        self.start()
+
+    def start(self):
+        arguments = [os.path.join(BUILD, "bin/sockerlessd"), "-H", "unix://" + self.socket, "--data-root", self.data,
+                     "--sandbox", os.path.join(ROOT, "build/bin/sockerless-sandbox"),
+                     "--guest", os.path.join(ROOT, "build/guest/rootfs"), *self.options]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log)
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            try:
+                if self.call("GET", "/_ping").status == 200:
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError("the daemon does not answer:\n" + self.log_text())
+
+    def kill(self):
+        """As a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """A clean end, or an AssertionError with the log."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(DEADLINE_S)
+        log = self.log_text()
+        shutil.rmtree(self.dir)
+        for sign in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:"):
+            assert sign not in log, log
+        assert status == 0, f"the daemon ended with {status}:\n{log}"
+
+    def log_text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def connect(self, timeout=DEADLINE_S):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(timeout)
+        s.connect(self.socket)
+        return s
+
+    def call(self, method, path, body=None, query=None, version=VERSION, headers=None, timeout=DEADLINE_S):
+        """One request. body: an object to be sent as JSON, or bytes. version None: no prefix."""
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        target = (f"/{version}" if version else "") + path + (f"?{urlencode(query)}" if query else "")
+        connection = UnixConnection(self.socket, timeout)
+        try:
+            connection.request(method, target, body=body, headers=headers)
+            response = connection.getresponse()
+            return Reply(response, response.read())
+        finally:
+            connection.close()
+
+    # ---- what most tests need ----
+
+    def create(self, *cmd, name=None, **config):
+        """The id of a new container of the built-in image."""
+        reply = self.call("POST", "/containers/create", {"Image": "busybox", "Cmd": list(cmd), **config},
+                          query={"name": name} if name else None)
+        assert reply.status == 201, reply.body
+        return reply.json["Id"]
+
+    def run(self, *cmd, **config):
+        """Runs it to its end: (id, exit code)."""
+        cid = self.create(*cmd, **config)
+        reply = self.call("POST", f"/containers/{cid}/start")
+        assert reply.status == 204, reply.body
+        return cid, self.call("POST", f"/containers/{cid}/wait").json["StatusCode"]
+
+    def remove(self, cid):
+        self.call("DELETE", f"/containers/{cid}", query={"force": 1, "v": 1})
+
+
+class ApiTest(unittest.TestCase):
+    """One daemon for each class; `options` are its own."""
+    options = ()
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.d = Daemon(*cls.options)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.stop()
+
+    def assertError(self, reply, status, text):
+        self.assertEqual((reply.status, reply.headers.get("Content-Type")), (status, "application/json"), reply.body)
+        self.assertEqual(reply.message, text)
