@@ -81,6 +81,14 @@ static bool may_send(void *ctx, void (*go)(void *arg), void *arg)
 	return false;
 }
 
+static bool is_safe(void *ctx, struct error *err)
+{
+	if (!store_has_failed(((struct server *)ctx)->engine->store, err))
+		return true;
+	log_error("%s", err->message);
+	return false;
+}
+
 static int open_engine(struct server *s, struct error *err)
 {
 	const struct options *o = s->options;
@@ -93,7 +101,7 @@ static int open_engine(struct server *s, struct error *err)
 
 static int open_http(struct server *s, struct error *err)
 {
-	struct http_config hc = { .loop = &s->loop, .gate = { may_send, s }, .context = s->engine,
+	struct http_config hc = { .loop = &s->loop, .gate = { may_send, is_safe, s }, .context = s->engine,
 				  .server_header = "Docker/" SOCKERLESS_VERSION " (linux) sockerless" };
 	int r = router_new(api_routes, api_route_count, &s->router, err);
 
@@ -171,6 +179,7 @@ int server_run(const struct options *o, struct error *err)
 	s->options = o;
 	s->lock_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a full disk is an error of the write */
 	umask(077); /* state is nobody else's */
 	raise_fd_limit();
 	uv_loop_init(&s->loop);

@@ -14,13 +14,18 @@ void reply_header(struct request *req, const char *name, const char *value)
 	req->nheaders++;
 }
 
-static void add_headers(struct request *req)
+static void add_fixed_headers(struct request *req)
 {
 	MHD_add_response_header(req->response, "Api-Version", API_VERSION_MAX_TEXT);
 	MHD_add_response_header(req->response, "Docker-Experimental", "false");
 	MHD_add_response_header(req->response, "Ostype", "linux");
 	if (req->server->config.server_header)
 		MHD_add_response_header(req->response, "Server", req->server->config.server_header);
+}
+
+static void add_headers(struct request *req)
+{
+	add_fixed_headers(req);
 	for (size_t i = 0; i < req->nheaders; i++)
 		MHD_add_response_header(req->response, req->headers[i].name, req->headers[i].value);
 }
@@ -30,12 +35,32 @@ enum MHD_Result reply_queue(struct request *req)
 	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
 }
 
+static struct MHD_Response *json_response(json_t *take_body);
+
+/* What was to be told is not so: an error instead, or the end where a stream has begun. */
+static void refuse(struct request *req, const struct error *err)
+{
+	MHD_destroy_response(req->response);
+	req->response = json_response(json_pack("{s:s}", "message", err->message));
+	add_fixed_headers(req);
+	req->status = 500;
+	if (req->stream)
+		reply_stream_abort(req->stream);
+	if (req->hijack_ready)
+		req->hijack_ready(req->hijack_arg, NULL);
+	req->hijack_ready = NULL;
+}
+
 static void on_gate(void *arg)
 {
 	struct request *req = arg;
+	const struct http_gate *gate = &req->server->config.gate;
+	struct error err = { 0 };
 
 	req->is_waiting_for_gate = false;
 	req->may_send = true;
+	if (!gate->is_safe(gate->ctx, &err))
+		refuse(req, &err);
 	if (req->is_complete)
 		request_maybe_free(req);
 	else
@@ -67,15 +92,23 @@ static void answer_bytes(struct request *req, int status, const char *content_ty
 	answer(req, status, r);
 }
 
-void reply_json(struct request *req, int status, json_t *take_body)
+static struct MHD_Response *json_response(json_t *take_body)
 {
 	char *text = json_dumps(take_body, JSON_COMPACT | JSON_ENCODE_ANY);
 	size_t n = strlen(text);
+	struct MHD_Response *r;
 
 	json_decref(take_body);
 	text = xrealloc(text, n + 2);
 	memcpy(text + n, "\n", 2);
-	answer_bytes(req, status, "application/json", text, n + 1);
+	r = MHD_create_response_from_buffer(n + 1, text, MHD_RESPMEM_MUST_FREE);
+	MHD_add_response_header(r, "Content-Type", "application/json");
+	return r;
+}
+
+void reply_json(struct request *req, int status, json_t *take_body)
+{
+	answer(req, status, json_response(take_body));
 }
 
 void reply_empty(struct request *req, int status)

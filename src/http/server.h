@@ -19,6 +19,8 @@ struct http_server;
 struct http_gate {
 	/* True: may go now. False: `go(arg)` will be called from the loop. */
 	bool (*may_send)(void *ctx, void (*go)(void *arg), void *arg);
+	/* Asked in `go`: false, with *err, when it cannot be made durable. The reply becomes a 500. */
+	bool (*is_safe)(void *ctx, struct error *err);
 	void *ctx;
 };
 

@@ -103,6 +103,12 @@ static void deliver(void *arg)
 	struct events *ev = q->bus;
 	struct event e = q->event;
 
+	if (store_has_failed(ev->store, NULL)) { /* what is not saved is not told */
+		list_remove(&q->link);
+		event_done(&e);
+		free(q);
+		return;
+	}
 	json_incref(e.attributes);
 	ev->depth++;
 	list_for_each(it, &ev->subscriptions) {

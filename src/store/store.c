@@ -47,9 +47,10 @@ struct store {
 	pthread_t writer;
 	pthread_mutex_t lock;        /* guards what follows */
 	pthread_cond_t changed;
-	struct list batch;           /* handed to the writer */
+	struct list batch;           /* handed to the writer; back here when its commit failed */
 	uint64_t batch_ticket, committed;
-	bool is_batch_ready, is_ending, commit_failed;
+	bool is_batch_ready, is_ending;
+	bool commit_failed;          /* until the loop has taken the batch back */
 	char commit_error[256];
 };
 
@@ -134,17 +135,17 @@ static void *writer_main(void *arg)
 		ticket = s->batch_ticket;
 		pthread_mutex_unlock(&s->lock);
 		r = run_batch(s, &batch);
-		changes_free(&batch);
+		if (r == 0)
+			changes_free(&batch);
 		pthread_mutex_lock(&s->lock);
 		s->is_batch_ready = false;
+		s->commit_failed = r < 0;
 		if (r < 0)
-			s->commit_failed = true;
+			list_move(&s->batch, &batch);
 		else
 			s->committed = ticket;
 		pthread_cond_broadcast(&s->changed);
 		uv_async_send(&s->wake);
-		if (s->commit_failed)
-			break;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -165,12 +166,19 @@ static void hand_over(struct store *s)
 	pthread_cond_broadcast(&s->changed);
 }
 
+static void try_commit(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	hand_over(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void run_waiters(struct store *s)
 {
 	while (!list_is_empty(&s->waiters)) {
 		struct waiter *w = container_of(s->waiters.next, struct waiter, link);
 
-		/* After a failure nothing more becomes durable: callers ask store_has_failed. */
+		/* After a failure everybody is told, and asks store_has_failed. */
 		if (w->ticket > s->durable && !s->has_failed)
 			return;
 		list_remove(&w->link);
@@ -179,18 +187,44 @@ static void run_waiters(struct store *s)
 	}
 }
 
+static char *row_name(const char *kind, const char *id)
+{
+	return xasprintf("%s\n%s", kind, id);
+}
+
+/* What could not be committed waits for the next try, but for rows that have changed since. Lock held. */
+static void take_back(struct store *s)
+{
+	while (!list_is_empty(&s->batch)) {
+		struct change *c = container_of(s->batch.prev, struct change, link);
+		CLEANUP(freep) char *row = row_name(c->kind, c->id);
+
+		list_remove(&c->link);
+		if (map_has(&s->by_row, row)) {
+			change_free(c);
+			continue;
+		}
+		map_put(&s->by_row, row, c);
+		list_insert_before(s->pending.next, &c->link);
+	}
+	s->commit_failed = false;
+}
+
 static void on_wake(uv_async_t *a)
 {
 	struct store *s = a->data;
 
 	if (s->db) {
 		pthread_mutex_lock(&s->lock);
-		s->durable = s->committed;
-		if (s->commit_failed && !s->has_failed) {
-			s->has_failed = true;
+		if (s->commit_failed) {
+			take_back(s);
 			snprintf(s->failure, sizeof(s->failure), "state cannot be saved: %s", s->commit_error);
+			s->has_failed = true;
+		} else {
+			s->has_failed = s->has_failed && s->durable == s->committed;
+			s->durable = s->committed;
+			hand_over(s);
 		}
-		hand_over(s);
 		pthread_mutex_unlock(&s->lock);
 	}
 	run_waiters(s);
@@ -198,7 +232,7 @@ static void on_wake(uv_async_t *a)
 
 static struct change *change_for(struct store *s, const char *kind, const char *id)
 {
-	CLEANUP(freep) char *row = xasprintf("%s\n%s", kind, id);
+	CLEANUP(freep) char *row = row_name(kind, id);
 	struct change *c = map_get(&s->by_row, row);
 
 	if (c) {
@@ -226,9 +260,7 @@ static void record(struct store *s, const char *kind, const char *id, char *take
 		return;
 	}
 	change_for(s, kind, id)->json = take_json;
-	pthread_mutex_lock(&s->lock);
-	hand_over(s);
-	pthread_mutex_unlock(&s->lock);
+	try_commit(s);
 }
 
 void store_put(struct store *s, const char *kind, const char *id, json_t *value)
@@ -268,8 +300,10 @@ void store_on_durable(struct store *s, uint64_t ticket, void (*cb)(void *arg), v
 	while (at->prev != &s->waiters && container_of(at->prev, struct waiter, link)->ticket > ticket)
 		at = at->prev;
 	list_insert_before(at, &w->link);
-	if (store_is_durable(s, ticket) || s->has_failed)
+	if (store_is_durable(s, ticket))
 		uv_async_send(&s->wake);
+	else
+		try_commit(s); /* after a failure: whoever asks makes us try again */
 }
 
 bool store_has_failed(const struct store *s, struct error *err)
@@ -370,8 +404,10 @@ int store_open(uv_loop_t *loop, const char *path, struct store **ret, struct err
 static void end_writer(struct store *s)
 {
 	pthread_mutex_lock(&s->lock);
-	while (s->is_batch_ready && !s->commit_failed)
+	while (s->is_batch_ready)
 		pthread_cond_wait(&s->changed, &s->lock);
+	if (s->commit_failed)
+		take_back(s);
 	hand_over(s);
 	s->is_ending = true;
 	pthread_cond_broadcast(&s->changed);

@@ -35,12 +35,12 @@ void store_delete(struct store *s, const char *kind, const char *id);
 /* The ticket of the newest change; durable when a commit has covered it. */
 uint64_t store_ticket(const struct store *s);
 bool store_is_durable(const struct store *s, uint64_t ticket);
-/* Calls back once from the loop when `ticket` is durable, in ticket order;
- * never from within this call. */
+/* Calls back once from the loop when `ticket` is durable, in ticket order, or when a commit has
+ * failed (ask store_has_failed); never from within this call. After a failure it tries again. */
 void store_on_durable(struct store *s, uint64_t ticket, void (*cb)(void *arg), void *arg);
 
-/* A failed commit (disk full) is fatal to promises: true from then on, and
- * replies become 500 instead of telling what is not so. */
+/* The last commit failed (disk full): replies become 500 instead of telling what is not so. What it
+ * held is kept and goes with the next try; true until one succeeds. */
 bool store_has_failed(const struct store *s, struct error *err);
 
 #endif

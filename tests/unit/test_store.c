@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "store/containers.h"
@@ -282,6 +284,57 @@ static void test_events(void **state)
 	events_free(ev);
 }
 
+/* A full disk: nothing is told, nothing is lost, and it goes on when there is room. */
+static void on_told(void *arg)
+{
+	(*(int *)arg)++;
+}
+
+static int put_and_wait(struct fixture *f, const char *id, json_t *take_value)
+{
+	int told = 0;
+
+	store_put(f->store, "thing", id, take_value);
+	json_decref(take_value);
+	store_on_durable(f->store, store_ticket(f->store), on_told, &told);
+	run_until(f, &told);
+	return store_has_failed(f->store, NULL) ? -1 : 0;
+}
+
+static int count_rows(void *arg, const char *id, json_t *value)
+{
+	(void)id, (void)value;
+	++*(int *)arg;
+	return 0;
+}
+
+static void test_full_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit all, small;
+	char *large = xmalloc(1 << 20);
+	int rows = 0, event_told = 0;
+
+	memset(large, 'x', (1 << 20) - 1);
+	large[(1 << 20) - 1] = '\0';
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &all);
+	small = (struct rlimit){ 200000, all.rlim_max };
+	assert_int_equal(put_and_wait(f, "before", json_integer(1)), 0);
+	setrlimit(RLIMIT_FSIZE, &small);
+	assert_int_equal(put_and_wait(f, "large", json_string(large)), -1);
+	assert_int_equal(put_and_wait(f, "after", json_integer(2)), -1);
+	setrlimit(RLIMIT_FSIZE, &all);
+	store_on_durable(f->store, store_ticket(f->store), on_told, &event_told);
+	run_until(f, &event_told);
+	assert_false(store_has_failed(f->store, NULL));
+	free(large);
+	close_store(f);
+	assert_int_equal(open_store(f), 0);
+	assert_int_equal(store_load(f->store, "thing", count_rows, &rows, NULL), 0);
+	assert_int_equal(rows, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_containers_find, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_containers_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
