@@ -45,8 +45,13 @@ C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbo
 
 all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
 
-guest $(GUEST)/applets.inc $(GUEST)/libguest.a: ## the guest's userland (cached by content)
+GUEST_SRC := $(shell find src/sandbox/guest -type f) src/sandbox/runtime/woven.h src/sandbox/kernel/module.h
+
+guest: $(GUEST)/libguest.a ## the guest's userland (cached by content)
+
+$(GUEST)/applets.inc $(GUEST)/libguest.a &: $(GUEST_SRC)
 	@$(MAKE) -s -f src/sandbox/guest/guest.mk GUEST_OUT=$(GUEST)
+	@touch $(GUEST)/applets.inc $(GUEST)/libguest.a
 
 $(B)/src/sandbox/program.o $(S)/src/sandbox/program.o: $(GUEST)/applets.inc
 
@@ -132,7 +137,7 @@ bench: all ## times of the usual operations, as a table
 install: all ## programs, guest and systemd units below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sockerless $(DESTDIR)/lib/systemd/system
 	install $(B)/bin/sockerlessd $(SANDBOX) $(DESTDIR)$(PREFIX)/bin
-	cp -a $(GUEST)/rootfs $(DESTDIR)$(PREFIX)/share/sockerless/
+	cp -a $(GUEST)/rootfs $(GUEST)/rootfs.diff-id $(DESTDIR)$(PREFIX)/share/sockerless/
 	install -m 644 src/daemon/systemd/sockerlessd.* $(DESTDIR)/lib/systemd/system
 
 docs: $(B)/bin/route-table ## the endpoint table, out of the route table

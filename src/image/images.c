@@ -122,13 +122,28 @@ static int load(void *arg, const char *id, json_t *o)
 	return 0;
 }
 
-static json_t *builtin_config(void)
+/* The layer's digest stands beside the root: the guest's build made both. */
+static int read_diff_id(const char *root, char ret[DIGEST_LEN + 1], struct error *err)
+{
+	CLEANUP(freep) char *path = xasprintf("%s.diff-id", root);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, DIGEST_LEN);
+
+	if (fd >= 0)
+		close(fd);
+	ret[DIGEST_LEN] = '\0';
+	if (n != DIGEST_LEN || strncmp(ret, "sha256:", 7) != 0 || strspn(ret + 7, "0123456789abcdef") != 64)
+		return error_set(err, -ENOENT, "the built-in image's layer digest %s cannot be read", path);
+	return 0;
+}
+
+static json_t *builtin_config(const char *diff_id)
 {
 	return json_pack("{s:s, s:s, s:s, s:{s:[s], s:[s], s:{s:s}}, s:{s:s, s:[s]}, s:[{s:s, s:s}]}",
 			 "architecture", "amd64", "os", "linux", "created", BUILTIN_DATE, "config", "Env",
 			 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "Cmd", "sh", "Labels",
-			 "sockerless.image", "builtin", "rootfs", "type", "layers", "diff_ids",
-			 "sha256:0000000000000000000000000000000000000000000000000000000000000000", "history", "created",
+			 "sockerless.image", "builtin", "rootfs", "type", "layers", "diff_ids", diff_id,
+			 "history", "created",
 			 BUILTIN_DATE, "created_by", "BusyBox 1.35.0 on musl 1.2.3, compiled to WebAssembly");
 }
 
@@ -143,18 +158,21 @@ static bool is_tagged(struct images *im, const char *tag)
 static int add_builtin(struct images *im, struct error *err)
 {
 	CLEANUP(freep) char *root = realpath(im->options.guest_path, NULL);
+	char diff_id[DIGEST_LEN + 1];
 	uint64_t bytes = 0;
 	struct image *i;
 	int fd;
 
 	if (!root)
 		return error_set(err, -errno, "the built-in image's root %s: %s", im->options.guest_path, strerror(errno));
+	if (read_diff_id(root, diff_id, err) < 0)
+		return err->code;
 	fd = image_open_root(root);
 	if (fd < 0)
 		return error_set(err, fd, "the built-in image's root %s: %s", root, strerror(-fd));
 	classify_tree(fd, &bytes);
 	close(fd);
-	i = image_add(im, builtin_config(), IMAGE_BUILTIN, BUILTIN_CHAIN, root, (int64_t)bytes, false);
+	i = image_add(im, builtin_config(diff_id), IMAGE_BUILTIN, BUILTIN_CHAIN, root, (int64_t)bytes, false);
 	i->size_bytes = (int64_t)bytes;
 	if (json_array_size(i->tags) == 0 && !is_tagged(im, BUILTIN_TAG))
 		json_array_append_new(i->tags, json_string(BUILTIN_TAG));
@@ -448,22 +466,20 @@ int images_remove(struct images *im, const char *text, bool force, const char *u
 
 int images_make_synthetic(struct images *im, const char *text, struct image **ret, struct error *err)
 {
-	CLEANUP(freep) char *root = root_of(im, BUILTIN_CHAIN);
-	json_t *config = builtin_config(), *labels = json_object_get(json_object_get(config, "config"), "Labels");
+	struct image *builtin = images_next(im, NULL), *i;
+	json_t *config, *labels;
 	struct reference ref;
-	struct image *builtin, *i;
 	int r = reference_parse(text, &ref, err);
 
-	if (r < 0) {
-		json_decref(config);
+	if (r < 0)
 		return r;
-	}
+	while (builtin->kind != IMAGE_BUILTIN) /* always there */
+		builtin = images_next(im, builtin);
+	config = json_deep_copy(builtin->config);
+	labels = json_object_get(json_object_get(config, "config"), "Labels");
 	json_object_set_new(labels, "sockerless.image", json_string("synthetic"));
 	json_object_set_new(labels, "sockerless.image.reference", json_string(text));
-	builtin = images_next(im, NULL);
-	while (builtin && builtin->kind != IMAGE_BUILTIN)
-		builtin = images_next(im, builtin);
-	i = image_add(im, config, IMAGE_SYNTHETIC, BUILTIN_CHAIN, root, builtin ? builtin->size_bytes : 0, false);
+	i = image_add(im, config, IMAGE_SYNTHETIC, BUILTIN_CHAIN, builtin->root_path, builtin->size_bytes, false);
 	image_event(im, "pull", i, text);
 	*ret = i;
 	if (*ref.digest && !*ref.tag) {

@@ -2,7 +2,7 @@
 # Builds the whole guest into DIR, which appears complete or not at all.
 #
 # usage: build-guest.sh GUEST_DIR DIR MUSL_VERSION BUSYBOX_VERSION
-# leaves in DIR: libguest.a, busybox.wasm, applets.txt, applets.inc, rootfs/, tests/
+# leaves in DIR: libguest.a, busybox.wasm, applets.txt, applets.inc, rootfs/, rootfs.diff-id, tests/
 set -eu
 guest=$1 dir=$2 musl=$3 busybox=$4
 [ ! -e "$dir" ] || exit 0
