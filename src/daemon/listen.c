@@ -44,7 +44,6 @@ static bool somebody_answers(const struct sockaddr_un *addr)
 static int open_unix(const char *path, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	mode_t old;
 	int fd, r;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
@@ -56,9 +55,9 @@ static int open_unix(const char *path, struct error *err)
 		return error_set_class(err, ERROR_CONFLICT, "%s: a daemon serves this socket already", path);
 	unlink(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	old = umask(0177);
-	r = fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, BACKLOG) < 0 ? -errno : 0;
-	umask(old);
+	/* The name gets the socket's own mode: no moment in which others may connect (unix(7) leaves it out). */
+	r = fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+			    listen(fd, BACKLOG) < 0 ? -errno : 0;
 	if (r < 0) {
 		if (fd >= 0)
 			close(fd);

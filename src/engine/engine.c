@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "drivers/plugin.h"
 #include "drivers/synthetic.h"
 #include "drivers/wasm.h"
 #include "engine/internal.h"
@@ -90,7 +91,7 @@ static int identify(struct engine *e, struct error *err)
 	return 0;
 }
 
-/* Agents come first when there are any; the order is the chain's meaning. */
+/* An embedder's execution comes first, then agents when there are any; the order is the chain's meaning. */
 static int build_chain(struct engine *e, struct error *err)
 {
 	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
@@ -98,6 +99,12 @@ static int build_chain(struct engine *e, struct error *err)
 	if (r < 0)
 		return r;
 	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
+	if (e->options.factory) {
+		struct driver *plugin = plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx);
+
+		plugin->next = e->drivers;
+		e->drivers = plugin;
+	}
 	return chain_check(e->drivers, err);
 }
 
