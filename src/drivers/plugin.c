@@ -384,8 +384,8 @@ static void add_row(void *arg, const struct sockerless_process_row *in)
 
 	rows->v = xrealloc(rows->v, (rows->n + 1) * sizeof(*rows->v));
 	row = &rows->v[rows->n++];
-	*row = (struct process_info){ .pid = in->pid, .ppid = in->ppid, .uid = in->uid, .start_ns = (uint64_t)in->started_ns,
-				      .cpu_ns = in->cpu_ns, .rss_bytes = in->memory_bytes, .state = 'S' };
+	*row = (struct process_info){ .pid = in->pid, .ppid = in->ppid, .uid = in->uid, .host_pid = in->pid,
+				      .start_ns = (uint64_t)in->started_ns, .cpu_ns = in->cpu_ns, .rss_bytes = in->memory_bytes, .state = 'S' };
 	snprintf(row->command, sizeof(row->command), "%s", in->command ? in->command : "");
 	snprintf(row->comm, sizeof(row->comm), "%.*s", (int)strcspn(row->command, " "), row->command);
 }
