@@ -139,12 +139,12 @@ run: all ## a daemon in the foreground
 bench: all ## times of the usual operations, as a table
 	@tests/bench/run.sh
 
-docs: $(B)/bin/route-table ## the endpoint table, out of the route table
-	@sed '/^| operation/,$$d' docs/docker_api_mapping.md >build/mapping.md && $(B)/bin/route-table >>build/mapping.md
+docs: $(B)/bin/route-table ## the tables of the API mapping, out of the route table
+	@sed '/^<!-- made by/,$$d' docs/docker_api_mapping.md >build/mapping.md && $(B)/bin/route-table >>build/mapping.md
 	@mv build/mapping.md docs/docker_api_mapping.md
 
 docs-check: $(B)/bin/route-table
-	@sed -n '/^| operation/,$$p' docs/docker_api_mapping.md >build/mapping.is && $(B)/bin/route-table | diff - build/mapping.is
+	@sed -n '/^<!-- made by/,$$p' docs/docker_api_mapping.md >build/mapping.is && $(B)/bin/route-table | diff - build/mapping.is
 
 # ---- the look of the code ----
 
