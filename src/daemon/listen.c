@@ -71,6 +71,8 @@ static int open_tcp(const char *where, struct error *err)
 	struct sockaddr_in addr = { .sin_family = AF_INET };
 	char host[64] = "127.0.0.1";
 	const char *colon = strrchr(where, ':');
+	char *end;
+	long port;
 	int fd, r, on = 1;
 
 	if (!colon || (size_t)(colon - where) >= sizeof(host))
@@ -79,7 +81,10 @@ static int open_tcp(const char *where, struct error *err)
 		memcpy(host, where, (size_t)(colon - where));
 		host[colon - where] = '\0';
 	}
-	addr.sin_port = htons((uint16_t)atoi(colon + 1));
+	port = strtol(colon + 1, &end, 10);
+	if (!colon[1] || *end || port < 0 || port > 65535)
+		return error_set_class(err, ERROR_INVALID, "tcp://%s: not a port", where);
+	addr.sin_port = htons((uint16_t)port);
 	if (inet_pton(AF_INET, host, &addr.sin_addr) != 1)
 		return error_set_class(err, ERROR_INVALID, "tcp://%s: not an address", where);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -99,7 +104,7 @@ static int open_activated(struct error *err)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
 
-	if (!pid || !n || atoi(pid) != getpid() || atoi(n) < 1)
+	if (!pid || !n || strtol(pid, NULL, 10) != getpid() || strtol(n, NULL, 10) < 1)
 		return error_set_class(err, ERROR_INVALID, "fd://: no socket was handed over");
 	fcntl(SD_FIRST_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(SD_FIRST_FD, F_SETFL, fcntl(SD_FIRST_FD, F_GETFL) | O_NONBLOCK);

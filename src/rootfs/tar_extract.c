@@ -54,7 +54,7 @@ static int put_file(struct rootfs *fs, struct archive *a, const char *path, uint
 	const void *data;
 	size_t n;
 	la_int64_t at;
-	int r, got;
+	int r, got = ARCHIVE_EOF;
 
 	rootfs_unlink(fs, NULL, NULL, path, 0); /* a link is replaced, not followed */
 	r = rootfs_open(fs, NULL, NULL, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 07777, &f);

@@ -63,7 +63,7 @@ static void on_log(void *arg, enum sockerless_log_level level, const char *text)
 static void on_term(int signo)
 {
 	(void)signo;
-	sockerless_server_stop(server);
+	sockerless_server_stop(server); /* NOLINT(bugprone-signal-handler,cert-*): its header allows it */
 }
 
 static void on_stopped(void *arg)
