@@ -19,7 +19,9 @@ PKG_L     = $(shell pkg-config --libs $(LIBS))
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
 STD      := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -Ibuild/guest
-COMPILE   = $(CC) $(STD) $(WARN) $(PKG_C) $(CFLAGS) $(SANFLAGS) -MMD -MP
+# Objects of the library go into the shared one as well; only its public functions are seen outside.
+PIC      := -fPIC -fvisibility=hidden
+COMPILE   = $(CC) $(STD) $(WARN) $(PKG_C) $(PIC) $(CFLAGS) $(SANFLAGS) -MMD -MP
 
 # ---- what is built from what ----
 
@@ -40,7 +42,8 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench install docs test test-unit test-api test-cli test-walls test-busybox check format format-check lint tidy headers deps clean help
+.PHONY: all guest demo run bench docs docs-check test test-unit test-api test-cli test-walls test-busybox check format \
+	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
@@ -83,9 +86,14 @@ $(B)/bin/%: $(B)/tests/support/%.o $(B)/libsockerless.a
 $(B)/libsockerless.a: $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -c $< -o $@
+
+# Other flags, other objects.
+$(B)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' >$@
 
 # Shared by the unit tests: fakes that several of them use.
 TEST_LIB := $(B)/tests/support/recording-driver.o
@@ -98,7 +106,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 
 # ---- tests ----
 
-test: test-unit test-api test-cli ## all tests of this variant
+test: test-unit test-embed test-api test-cli ## all tests of this variant
 
 test-api: all ## the Engine API, to the byte (tests/api)
 	@B=$(B) tests/api/run.py
@@ -120,6 +128,8 @@ check: deps ## install what is needed, then everything: headers, lint, tests, sa
 	$(MAKE) test test-walls test-busybox
 	$(MAKE) test SAN=address,undefined
 
+include src/package.mk tests/tests.mk
+
 # ---- showing and running ----
 
 demo: deps ## a tour of real containers
@@ -134,18 +144,12 @@ run: all ## a daemon in the foreground
 bench: all ## times of the usual operations, as a table
 	@tests/bench/run.sh
 
-install: all ## programs, guest and systemd units below PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sockerless $(DESTDIR)/lib/systemd/system
-	install $(B)/bin/sockerlessd $(SANDBOX) $(DESTDIR)$(PREFIX)/bin
-	cp -a $(GUEST)/rootfs $(GUEST)/rootfs.diff-id $(DESTDIR)$(PREFIX)/share/sockerless/
-	install -m 644 src/daemon/systemd/sockerlessd.* $(DESTDIR)/lib/systemd/system
-
-docs: $(B)/bin/route-table ## the endpoint table, out of the route table
-	@sed '/^| operation/,$$d' docs/docker_api_mapping.md >build/mapping.md && $(B)/bin/route-table >>build/mapping.md
+docs: $(B)/bin/route-table ## the tables of the API mapping, out of the route table
+	@sed '/^<!-- made by/,$$d' docs/docker_api_mapping.md >build/mapping.md && $(B)/bin/route-table >>build/mapping.md
 	@mv build/mapping.md docs/docker_api_mapping.md
 
 docs-check: $(B)/bin/route-table
-	@sed -n '/^| operation/,$$p' docs/docker_api_mapping.md >build/mapping.is && $(B)/bin/route-table | diff - build/mapping.is
+	@sed -n '/^<!-- made by/,$$p' docs/docker_api_mapping.md >build/mapping.is && $(B)/bin/route-table | diff - build/mapping.is
 
 # ---- the look of the code ----
 
@@ -157,8 +161,9 @@ headers: ## every header compiles alone
 lint: ## layer rules, file lengths, banned calls
 	@tests/support/lint.sh
 
-tidy: ## clang-tidy over the library
-	clang-tidy-19 --quiet $(LIB_SRC) -- $(STD) $(PKG_C)
+TIDY_FILES := src/main.c $(LIB_SRC) $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c tests/*/*.c)
+tidy: $(GUEST)/applets.inc ## clang-tidy; a file that was clean is looked at again when it changes
+	@COMPILE='$(STD) $(PKG_C)' tests/support/tidy.sh $(TIDY_FILES)
 
 format: ## lay the code out
 	clang-format-19 -i $(C_FILES)

@@ -1,9 +1,71 @@
-/* sockerlessd: options in, daemon on. */
-#include <locale.h>
+/* sockerlessd: options in, daemon on. What belongs to the whole process (signals, umask, limits) is set here:
+ * the library leaves it alone. */
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
-#include "api/api.h"
+#include <sockerless/version.h>
+
+#include "daemon/notify.h"
 #include "daemon/server.h"
+#include "util/log.h"
+
+static const int stop_signals[2] = { SIGTERM, SIGINT };
+static uv_signal_t watches[2];
+
+static void on_signal(uv_signal_t *h, int signo)
+{
+	log_info("stopping on signal %d", signo);
+	notify_send("STOPPING=1");
+	for (int i = 0; i < 2; i++)
+		uv_close((uv_handle_t *)&watches[i], NULL);
+	server_stop(h->data);
+}
+
+static void set_up_process(void)
+{
+	struct rlimit rl;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a full disk is an error of the write */
+	umask(077); /* state is nobody else's */
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static void serve(struct server *s)
+{
+	for (int i = 0; i < 2; i++) {
+		uv_signal_init(server_loop(s), &watches[i]);
+		watches[i].data = s;
+		uv_signal_start(&watches[i], on_signal, stop_signals[i]);
+	}
+	notify_send("READY=1");
+	server_run(s);
+}
+
+static int run(const struct options *o)
+{
+	struct error err = { 0 };
+	struct server *s;
+	int r;
+
+	log_configure(o->log_level, o->is_log_json);
+	set_up_process();
+	r = server_new(o, &s, &err);
+	if (r == 0) {
+		r = server_start(s, &err);
+		if (r == 0)
+			serve(s);
+		server_free(s);
+	}
+	if (r < 0)
+		log_error("%s", err.message);
+	return r < 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -11,7 +73,6 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int status = 0;
 
-	setlocale(LC_CTYPE, "C.UTF-8"); /* names in tar archives are UTF-8 */
 	if (options_parse(argc, argv, &o, &err) < 0) {
 		fprintf(stderr, "sockerlessd: %s\n", err.message);
 		status = 2;
@@ -20,11 +81,7 @@ int main(int argc, char **argv)
 	} else if (o.wants_version) {
 		puts("sockerlessd " SOCKERLESS_VERSION);
 	} else {
-		log_configure(o.log_level, o.is_log_json);
-		if (server_run(&o, &err) < 0) {
-			log_error("%s", err.message);
-			status = 1;
-		}
+		status = run(&o);
 	}
 	options_done(&o);
 	return status;

@@ -3,11 +3,11 @@
 #ifndef SOCKERLESS_API_API_H
 #define SOCKERLESS_API_API_H
 
+#include <sockerless/version.h>
+
 #include "engine/engine.h"
 #include "http/request.h"
 #include "http/route.h"
-
-#define SOCKERLESS_VERSION "0.1.0"
 
 /* The one route table. */
 extern const struct route api_routes[];

@@ -44,7 +44,6 @@ static bool somebody_answers(const struct sockaddr_un *addr)
 static int open_unix(const char *path, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	mode_t old;
 	int fd, r;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
@@ -56,9 +55,9 @@ static int open_unix(const char *path, struct error *err)
 		return error_set_class(err, ERROR_CONFLICT, "%s: a daemon serves this socket already", path);
 	unlink(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	old = umask(0177);
-	r = fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, BACKLOG) < 0 ? -errno : 0;
-	umask(old);
+	/* The name gets the socket's own mode: no moment in which others may connect (unix(7) leaves it out). */
+	r = fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+			    listen(fd, BACKLOG) < 0 ? -errno : 0;
 	if (r < 0) {
 		if (fd >= 0)
 			close(fd);
@@ -72,6 +71,8 @@ static int open_tcp(const char *where, struct error *err)
 	struct sockaddr_in addr = { .sin_family = AF_INET };
 	char host[64] = "127.0.0.1";
 	const char *colon = strrchr(where, ':');
+	char *end;
+	long port;
 	int fd, r, on = 1;
 
 	if (!colon || (size_t)(colon - where) >= sizeof(host))
@@ -80,7 +81,10 @@ static int open_tcp(const char *where, struct error *err)
 		memcpy(host, where, (size_t)(colon - where));
 		host[colon - where] = '\0';
 	}
-	addr.sin_port = htons((uint16_t)atoi(colon + 1));
+	port = strtol(colon + 1, &end, 10);
+	if (!colon[1] || *end || port < 0 || port > 65535)
+		return error_set_class(err, ERROR_INVALID, "tcp://%s: not a port", where);
+	addr.sin_port = htons((uint16_t)port);
 	if (inet_pton(AF_INET, host, &addr.sin_addr) != 1)
 		return error_set_class(err, ERROR_INVALID, "tcp://%s: not an address", where);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -100,7 +104,7 @@ static int open_activated(struct error *err)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
 
-	if (!pid || !n || atoi(pid) != getpid() || atoi(n) < 1)
+	if (!pid || !n || strtol(pid, NULL, 10) != getpid() || strtol(n, NULL, 10) < 1)
 		return error_set_class(err, ERROR_INVALID, "fd://: no socket was handed over");
 	fcntl(SD_FIRST_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(SD_FIRST_FD, F_SETFL, fcntl(SD_FIRST_FD, F_GETFL) | O_NONBLOCK);

@@ -53,7 +53,7 @@ static void replace(char **at, const char *value)
 	*at = xstrdup(value);
 }
 
-static int check_host(const char *url, struct error *err)
+int options_check_host(const char *url, struct error *err)
 {
 	if ((strncmp(url, "unix://", 7) == 0 && url[7]) || strncmp(url, "fd://", 5) == 0)
 		return 0;
@@ -70,7 +70,7 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		if (o->nhosts == HOSTS_MAX)
 			return error_set_class(err, ERROR_INVALID, "at most %d --host", HOSTS_MAX);
 		o->hosts[o->nhosts++] = xstrdup(value);
-		return check_host(value, err);
+		return options_check_host(value, err);
 	}
 	if (strcmp(name, "data-root") == 0)
 		replace(&o->data_root, value);
@@ -103,6 +103,17 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		replace(&o->images_mode, value);
 	}
 	return 0;
+}
+
+int options_set(struct options *o, const char *name, const char *value, struct error *err)
+{
+	const struct option *k = find(name, strlen(name));
+
+	if (!k || strcmp(name, "config") == 0 || strcmp(name, "help") == 0 || strcmp(name, "version") == 0)
+		return error_set_class(err, ERROR_INVALID, "unknown option %s", name);
+	if ((k->kind == STRING) != (value != NULL))
+		return error_set_class(err, ERROR_INVALID, "option %s %s", name, value ? "takes no value" : "needs a value");
+	return set(o, name, value, err);
 }
 
 static int load_config(const char *path, json_t **ret, struct error *err)
@@ -244,7 +255,13 @@ static const char *config_path(int argc, char **argv)
 	return path && *path ? path : NULL;
 }
 
-/* Beside this program, as in a build directory or an installed prefix. */
+/* Relative ones: beside this program, as in a build directory or an installed prefix; the rest is for programs
+ * that embed the library and lie elsewhere. */
+static const char *const sandbox_places[] = { "sockerless-sandbox", "/usr/local/bin/sockerless-sandbox",
+					      "/usr/bin/sockerless-sandbox" };
+static const char *const guest_places[] = { "../guest/rootfs", "../share/sockerless/rootfs",
+					    "/usr/local/share/sockerless/rootfs", "/usr/share/sockerless/rootfs" };
+
 static char *beside(const char *name)
 {
 	char path[4096];
@@ -259,7 +276,20 @@ static char *beside(const char *name)
 	return xasprintf("%s/%s", path, name);
 }
 
-static void set_defaults(struct options *o)
+/* The first place that is there; the first of all when none is, for the error's text. */
+static char *find_file(const char *const *places, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char *path = *places[i] == '/' ? xstrdup(places[i]) : beside(places[i]);
+
+		if (access(path, F_OK) == 0)
+			return path;
+		free(path);
+	}
+	return beside(places[0]);
+}
+
+void options_complete(struct options *o)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
 	bool is_root = geteuid() == 0;
@@ -271,12 +301,27 @@ static void set_defaults(struct options *o)
 		o->data_root = is_root ? xstrdup("/var/lib/sockerless") :
 			       data ? xasprintf("%s/sockerless", data) : xasprintf("%s/.local/share/sockerless", home ? home : "/tmp");
 	if (!o->sandbox_path)
-		o->sandbox_path = beside("sockerless-sandbox");
-	if (!o->guest_path) {
-		o->guest_path = beside("../guest/rootfs");
-		if (access(o->guest_path, F_OK) < 0)
-			replace(&o->guest_path, "/usr/local/share/sockerless/rootfs");
-	}
+		o->sandbox_path = find_file(sandbox_places, ARRAY_SIZE(sandbox_places));
+	if (!o->guest_path)
+		o->guest_path = find_file(guest_places, ARRAY_SIZE(guest_places));
+}
+
+void options_init(struct options *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->log_level = LOG_LEVEL_INFO;
+}
+
+void options_copy(const struct options *o, struct options *ret)
+{
+	*ret = *o;
+	for (int i = 0; i < o->nhosts; i++)
+		ret->hosts[i] = xstrdup(o->hosts[i]);
+	ret->data_root = xstrdup(o->data_root);
+	ret->images_mode = xstrdup(o->images_mode);
+	ret->default_runtime = xstrdup(o->default_runtime);
+	ret->sandbox_path = xstrdup(o->sandbox_path);
+	ret->guest_path = xstrdup(o->guest_path);
 }
 
 int options_parse(int argc, char **argv, struct options *ret, struct error *err)
@@ -285,8 +330,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct error *err)
 	json_t *config = NULL;
 	int r = 0;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->log_level = LOG_LEVEL_INFO;
+	options_init(ret);
 	if (path)
 		r = load_config(path, &config, err);
 	if (r == 0 && config)
@@ -297,7 +341,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct error *err)
 		r = read_arguments(argc, argv, config, ret, err);
 	json_decref(config);
 	if (r == 0)
-		set_defaults(ret);
+		options_complete(ret);
 	return r;
 }
 

@@ -23,6 +23,16 @@ struct options {
 /* Fills *ret; free with options_done, also after an error. */
 int options_parse(int argc, char **argv, struct options *ret, struct error *err);
 void options_done(struct options *o);
+
+/* The same by hand, for embedders: start with options_init, set by names as on the command line (a flag's value
+ * is NULL), end with options_complete, which fills in defaults. */
+void options_init(struct options *o);
+int options_set(struct options *o, const char *name, const char *value, struct error *err);
+/* Is this a URL that --host takes? */
+int options_check_host(const char *url, struct error *err);
+void options_complete(struct options *o);
+void options_copy(const struct options *o, struct options *ret); /* free with options_done */
+
 extern const char options_help[];
 
 #endif

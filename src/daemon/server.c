@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -17,36 +15,75 @@
 #include "http/server.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/list.h"
+
+struct posted { struct list link; void (*call)(void *arg); void *arg; };
+
+/* What another loop needs to drive ours: our epoll descriptor, our next timer, and a look at us in each turn. */
+struct attachment {
+	uv_poll_t poll;
+	uv_timer_t timer;
+	uv_prepare_t prepare;
+	unsigned handles;
+	void (*stopped)(void *arg);
+	void *arg;
+};
 
 struct server {
 	const struct options *options;
 	uv_loop_t loop;
-	uv_signal_t signals[2];
 	struct engine *engine;
 	struct router *router;
 	struct http_server *http;
+	const struct sockerless_process_factory_ops *factory;
+	void *factory_ctx;
+	char *urls[HOSTS_MAX + 8];    /* what must be unlinked in the end */
+	size_t nurls;
 	int lock_fd;
-	bool is_stopping;
+	uv_async_t wake;              /* a stop is wanted, or something was posted */
+	uv_mutex_t mutex;
+	struct list posted;
+	atomic_bool wants_stop;
+	bool is_started, is_stopping, is_over;
+	struct attachment *attachment;
 };
 
-/* sd_notify(3) without its library: one datagram. */
-static void notify(const char *text)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd;
+/* ---- making ---- */
 
-	if (!path || strlen(path) >= sizeof(addr.sun_path))
-		return;
-	memcpy(addr.sun_path, path, strlen(path));
-	if (addr.sun_path[0] == '@')
-		addr.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&addr,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-	close(fd);
+int server_new(const struct options *o, struct server **ret, struct error *err)
+{
+	struct server *s = xnew(struct server);
+	int r = router_new(api_routes, api_route_count, &s->router, err);
+
+	if (r == 0 && uv_loop_init(&s->loop) < 0)
+		r = error_set(err, -EMFILE, "cannot make an event loop");
+	if (r < 0) {
+		router_free(s->router);
+		free(s);
+		return r;
+	}
+	uv_mutex_init(&s->mutex);
+	list_init(&s->posted);
+	s->options = o;
+	s->lock_fd = -1;
+	*ret = s;
+	return 0;
+}
+
+struct router *server_router(struct server *s)
+{
+	return s->router;
+}
+
+uv_loop_t *server_loop(struct server *s)
+{
+	return &s->loop;
+}
+
+void server_set_factory(struct server *s, const struct sockerless_process_factory_ops *ops, void *ctx)
+{
+	s->factory = ops;
+	s->factory_ctx = ctx;
 }
 
 /* ---- start ---- */
@@ -62,6 +99,7 @@ static int make_data_root(struct server *s, struct error *err)
 			return error_set(err, -errno, "%s: %s", dir, strerror(errno));
 		*p = '/';
 	}
+	chmod(root, 0700); /* state is nobody else's, whatever umask the files below are made with */
 	s->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return error_set(err, -errno, "%s: %s", lock, strerror(errno));
@@ -94,28 +132,131 @@ static int open_engine(struct server *s, struct error *err)
 	const struct options *o = s->options;
 	struct engine_options eo = { .loop = &s->loop, .data_root = o->data_root, .sandbox_path = o->sandbox_path,
 				     .guest_path = o->guest_path, .is_ephemeral = o->is_ephemeral, .images_mode = o->images_mode,
-				     .default_runtime = o->default_runtime, .pretend = o->pretend };
+				     .default_runtime = o->default_runtime, .pretend = o->pretend, .factory = s->factory,
+				     .factory_ctx = s->factory_ctx };
 
 	return engine_open(&eo, &s->engine, err);
 }
 
 static int open_http(struct server *s, struct error *err)
 {
-	struct http_config hc = { .loop = &s->loop, .gate = { may_send, is_safe, s }, .context = s->engine,
+	struct http_config hc = { .loop = &s->loop, .router = s->router, .gate = { may_send, is_safe, s }, .context = s->engine,
 				  .server_header = "Docker/" SOCKERLESS_VERSION " (linux) sockerless" };
-	int r = router_new(api_routes, api_route_count, &s->router, err);
+	int r = http_server_new(&hc, &s->http, err);
 
-	hc.router = s->router;
-	if (r == 0)
-		r = http_server_new(&hc, &s->http, err);
-	for (int i = 0; r == 0 && i < s->options->nhosts; i++) {
-		int fd = listen_open(s->options->hosts[i], err);
-
-		r = fd < 0 ? fd : http_server_listen(s->http, fd, NULL, NULL, err);
-		if (r == 0)
-			log_info("listening on %s", s->options->hosts[i]);
-	}
+	for (int i = 0; r == 0 && i < s->options->nhosts; i++)
+		r = server_listen(s, s->options->hosts[i], err);
 	return r;
+}
+
+int server_listen_fd(struct server *s, int take_fd, struct error *err)
+{
+	if (s->is_started && !s->is_stopping)
+		return http_server_listen(s->http, take_fd, NULL, NULL, err);
+	close(take_fd);
+	return error_set(err, -ESHUTDOWN, "the server does not run");
+}
+
+int server_listen(struct server *s, const char *url, struct error *err)
+{
+	int fd, r;
+
+	if (s->nurls == ARRAY_SIZE(s->urls))
+		return error_set_class(err, ERROR_INVALID, "%s: too many listeners", url);
+	fd = listen_open(url, err);
+	r = fd < 0 ? fd : server_listen_fd(s, fd, err);
+	if (r < 0)
+		return r;
+	s->urls[s->nurls++] = xstrdup(url);
+	log_info("listening on %s", url);
+	return 0;
+}
+
+/* libuv writes without MSG_NOSIGNAL: one client that leaves would end the program. */
+static int check_sigpipe(struct error *err)
+{
+	struct sigaction sa;
+
+	if (sigaction(SIGPIPE, NULL, &sa) == 0 && !(sa.sa_flags & SA_SIGINFO) && sa.sa_handler == SIG_DFL)
+		return error_set_class(err, ERROR_INVALID, "the program must ignore SIGPIPE before it starts a server");
+	return 0;
+}
+
+static void on_wake(uv_async_t *async);
+
+int server_start(struct server *s, struct error *err)
+{
+	int r = check_sigpipe(err);
+
+	if (r == 0)
+		r = make_data_root(s, err);
+	if (r < 0)
+		return r;
+	r = uv_async_init(&s->loop, &s->wake, on_wake);
+	if (r < 0)
+		return error_set(err, r, "cannot make an event loop: %s", uv_strerror(r));
+	s->wake.data = s;
+	uv_unref((uv_handle_t *)&s->wake);
+	s->is_started = true;
+	r = open_engine(s, err);
+	return r == 0 ? open_http(s, err) : r;
+}
+
+/* ---- calls from elsewhere ---- */
+
+static void run_posted(struct server *s)
+{
+	struct list mine;
+
+	list_init(&mine);
+	uv_mutex_lock(&s->mutex);
+	list_for_each_safe(it, &s->posted) {
+		list_remove(it);
+		list_append(&mine, it);
+	}
+	uv_mutex_unlock(&s->mutex);
+	list_for_each_safe(it, &mine) {
+		struct posted *p = container_of(it, struct posted, link);
+
+		p->call(p->arg);
+		free(p);
+	}
+}
+
+static void begin_stop(struct server *s);
+
+static void on_wake(uv_async_t *async)
+{
+	struct server *s = async->data;
+
+	run_posted(s);
+	if (atomic_load(&s->wants_stop))
+		begin_stop(s);
+}
+
+int server_post(struct server *s, void (*call)(void *arg), void *arg)
+{
+	struct posted *p;
+	int r = 0;
+
+	uv_mutex_lock(&s->mutex);
+	if (atomic_load(&s->wants_stop)) {
+		r = -ESHUTDOWN;
+	} else {
+		p = xnew(struct posted);
+		p->call = call;
+		p->arg = arg;
+		list_append(&s->posted, &p->link);
+		uv_async_send(&s->wake);
+	}
+	uv_mutex_unlock(&s->mutex);
+	return r;
+}
+
+void server_stop(struct server *s)
+{
+	if (!atomic_exchange(&s->wants_stop, true))
+		uv_async_send(&s->wake);
 }
 
 /* ---- stop ---- */
@@ -132,71 +273,141 @@ static void on_http_stopped(void *arg)
 	engine_stop(s->engine, on_engine_stopped, s);
 }
 
-static void on_signal(uv_signal_t *h, int signo)
+static void unlink_sockets(struct server *s)
 {
-	struct server *s = h->data;
+	while (s->nurls > 0) {
+		listen_unlink(s->urls[--s->nurls]);
+		free(s->urls[s->nurls]);
+	}
+}
 
+static void begin_stop(struct server *s)
+{
 	if (s->is_stopping)
 		return;
 	s->is_stopping = true;
-	log_info("stopping on signal %d", signo);
-	notify("STOPPING=1");
-	for (int i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&s->signals[i], NULL);
-	for (int i = 0; i < s->options->nhosts; i++)
-		listen_unlink(s->options->hosts[i]);
+	unlink_sockets(s);
 	http_server_stop(s->http, on_http_stopped, s);
 }
 
-static void raise_fd_limit(void)
+/* The stop as far as it goes without waiting: each part goes when nothing on the loop needs it any more. */
+static bool wind_up(struct server *s)
 {
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
-		rl.rlim_cur = rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
+	while (!uv_loop_alive(&s->loop)) {
+		if (s->engine) {
+			engine_free(s->engine);
+			s->engine = NULL;
+		} else if (s->is_started) {
+			s->is_started = false;
+			uv_close((uv_handle_t *)&s->wake, NULL);
+		} else {
+			s->is_over = true;
+			return true;
+		}
 	}
+	return false;
 }
 
-static void serve(struct server *s)
+void server_run(struct server *s)
 {
-	static const int numbers[2] = { SIGTERM, SIGINT };
-
-	for (int i = 0; i < 2; i++) {
-		uv_signal_init(&s->loop, &s->signals[i]);
-		s->signals[i].data = s;
-		uv_signal_start(&s->signals[i], on_signal, numbers[i]);
-	}
-	notify("READY=1");
-	uv_run(&s->loop, UV_RUN_DEFAULT);
+	do
+		uv_run(&s->loop, UV_RUN_DEFAULT);
+	while (!wind_up(s));
 }
 
-int server_run(const struct options *o, struct error *err)
-{
-	struct server *s = xnew(struct server);
-	int r;
+/* ---- inside another loop ---- */
 
-	s->options = o;
-	s->lock_fd = -1;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a full disk is an error of the write */
-	umask(077); /* state is nobody else's */
-	raise_fd_limit();
-	uv_loop_init(&s->loop);
-	r = make_data_root(s, err);
-	if (r == 0)
-		r = open_engine(s, err);
-	if (r == 0)
-		r = open_http(s, err);
-	if (r == 0)
-		serve(s);
-	engine_free(s->engine);
-	uv_run(&s->loop, UV_RUN_DEFAULT);
+static void on_attachment_closed(uv_handle_t *h)
+{
+	struct server *s = h->data;
+	struct attachment *a = s->attachment;
+
+	if (--a->handles > 0)
+		return;
+	s->attachment = NULL;
+	if (a->stopped)
+		a->stopped(a->arg); /* which may free the server */
+	free(a);
+}
+
+static void detach(struct server *s)
+{
+	uv_close((uv_handle_t *)&s->attachment->poll, on_attachment_closed);
+	uv_close((uv_handle_t *)&s->attachment->timer, on_attachment_closed);
+	uv_close((uv_handle_t *)&s->attachment->prepare, on_attachment_closed);
+}
+
+static void on_outer_timer(uv_timer_t *t)
+{
+	(void)t; /* the look at us comes in the same turn */
+}
+
+static void on_outer_poll(uv_poll_t *p, int status, int events)
+{
+	(void)p, (void)status, (void)events;
+}
+
+/* One turn of our loop before each wait of theirs, and then as long a wait as ours would be. */
+static void on_outer_prepare(uv_prepare_t *p)
+{
+	struct server *s = p->data;
+	int wait_ms;
+
+	uv_run(&s->loop, UV_RUN_NOWAIT);
+	if (s->is_stopping && wind_up(s)) {
+		detach(s);
+		return;
+	}
+	wait_ms = uv_backend_timeout(&s->loop);
+	if (wait_ms >= 0)
+		uv_timer_start(&s->attachment->timer, on_outer_timer, (uint64_t)wait_ms, 0);
+	else
+		uv_timer_stop(&s->attachment->timer);
+}
+
+int server_attach(struct server *s, uv_loop_t *outer, void (*stopped)(void *arg), void *arg, struct error *err)
+{
+	struct attachment *a = xnew(struct attachment);
+	int r = uv_poll_init(outer, &a->poll, uv_backend_fd(&s->loop));
+
+	if (r < 0) {
+		free(a);
+		return error_set(err, r, "cannot watch the server's loop: %s", uv_strerror(r));
+	}
+	uv_timer_init(outer, &a->timer);
+	uv_prepare_init(outer, &a->prepare);
+	a->poll.data = a->timer.data = a->prepare.data = s;
+	a->handles = 3;
+	a->stopped = stopped;
+	a->arg = arg;
+	s->attachment = a;
+	uv_poll_start(&a->poll, UV_READABLE, on_outer_poll);
+	uv_prepare_start(&a->prepare, on_outer_prepare);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	if (!s->is_over) { /* it never served, or could not be started */
+		if (s->http) {
+			begin_stop(s);
+		} else {
+			engine_free(s->engine);
+			s->engine = NULL;
+		}
+		server_run(s);
+	}
 	http_server_free(s->http);
 	router_free(s->router);
+	list_for_each_safe(it, &s->posted)
+		free(container_of(it, struct posted, link));
 	uv_loop_close(&s->loop);
+	uv_mutex_destroy(&s->mutex);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s);
-	return r;
 }

@@ -1,10 +1,42 @@
-/* The daemon as an object: loop, engine, API and listeners, from start to stop. */
+/* The daemon as an object: loop, engine, API and listeners, from start to stop.
+ *
+ * One thread makes all calls, but for server_stop and server_post. Nothing here touches what belongs to the
+ * whole process (signals, umask, limits): that is main's, or the embedding program's. */
 #ifndef SOCKERLESS_DAEMON_SERVER_H
 #define SOCKERLESS_DAEMON_SERVER_H
 
-#include "daemon/options.h"
+#include <uv.h>
 
-/* Serves until SIGTERM or SIGINT. 0, or -errno with *err set. */
-int server_run(const struct options *o, struct error *err);
+#include "daemon/options.h"
+#include "http/route.h"
+
+struct server;
+struct sockerless_process_factory_ops;
+
+/* Makes the object; opens nothing yet. Borrows the options until server_free. */
+int server_new(const struct options *o, struct server **ret, struct error *err);
+struct router *server_router(struct server *s); /* for overrides, before the start */
+/* Before the start: a first driver of others (drivers/plugin.h). Borrowed until free. */
+void server_set_factory(struct server *s, const struct sockerless_process_factory_ops *ops, void *ctx);
+
+/* Opens the data root, the engine and the listeners. Blocks. After an error only server_free may be called. */
+int server_start(struct server *s, struct error *err);
+int server_listen(struct server *s, const char *url, struct error *err);
+int server_listen_fd(struct server *s, int take_fd, struct error *err); /* closed also on error */
+
+uv_loop_t *server_loop(struct server *s); /* its own: handles of others must be closed before the stop ends */
+
+/* Serves until the stop is complete. */
+void server_run(struct server *s);
+/* Or: serves from within another loop; `stopped` is called from it when the stop is complete. */
+int server_attach(struct server *s, uv_loop_t *outer, void (*stopped)(void *arg), void *arg, struct error *err);
+
+/* Any thread, also a signal handler. */
+void server_stop(struct server *s);
+/* Any thread: `call` runs on the loop. -ESHUTDOWN when a stop has begun. */
+int server_post(struct server *s, void (*call)(void *arg), void *arg);
+
+/* When it never started, or has stopped. Takes NULL. */
+void server_free(struct server *s);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "drivers/plugin.h"
 #include "drivers/synthetic.h"
 #include "drivers/wasm.h"
 #include "engine/internal.h"
@@ -90,7 +91,7 @@ static int identify(struct engine *e, struct error *err)
 	return 0;
 }
 
-/* Agents come first when there are any; the order is the chain's meaning. */
+/* An embedder's execution comes first, then agents when there are any; the order is the chain's meaning. */
 static int build_chain(struct engine *e, struct error *err)
 {
 	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
@@ -98,6 +99,12 @@ static int build_chain(struct engine *e, struct error *err)
 	if (r < 0)
 		return r;
 	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
+	if (e->options.factory) {
+		struct driver *plugin = plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx);
+
+		plugin->next = e->drivers;
+		e->drivers = plugin;
+	}
 	return chain_check(e->drivers, err);
 }
 
@@ -164,6 +171,7 @@ void engine_free(struct engine *e)
 		return;
 	chain_free(e->drivers);
 	store_close(e->store);
+	execs_done(e);
 	list_for_each(it, &e->containers.by_age)
 		crun_free(container_of(it, struct container, by_age));
 	if (e->containers.store)
@@ -171,7 +179,6 @@ void engine_free(struct engine *e)
 	events_free(e->events);
 	images_free(e->images);
 	volumes_free(e->volumes);
-	map_done(&e->execs);
 	free((char *)e->options.data_root);
 	free((char *)e->options.socket_path);
 	free((char *)e->options.default_runtime);

@@ -23,6 +23,7 @@
 
 struct images;   /* image/images.h */
 struct volumes;  /* engine/volumes.h */
+struct sockerless_process_factory_ops; /* sockerless/process.h */
 
 struct engine_options {
 	uv_loop_t *loop;
@@ -34,6 +35,8 @@ struct engine_options {
 	bool is_ephemeral;
 	bool pretend;                /* --synthetic */
 	const char *images_mode;     /* auto | registry | synthetic */
+	const struct sockerless_process_factory_ops *factory; /* an embedder's execution; borrowed; may be NULL */
+	void *factory_ctx;
 };
 
 struct engine {

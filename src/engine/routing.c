@@ -17,6 +17,15 @@ bool routing_is_runtime(const char *name)
 	return false;
 }
 
+/* An embedder's driver has a name of its own. */
+static bool is_drivers_name(const struct engine *e, const char *name)
+{
+	for (const struct driver *d = e->drivers; d; d = d->next)
+		if (strcmp(d->ops->name, name) == 0)
+			return true;
+	return false;
+}
+
 /* The launcher that would give this image's native programs a real machine.
  * There are none yet, so it says so: NULL. */
 static const char *launcher_for(const struct image *image)
@@ -31,7 +40,7 @@ int routing_decide(struct engine *e, const struct image *image, const char *requ
 
 	if (strcmp(runtime, "agent") == 0)
 		return error_set_class(err, ERROR_INVALID, "runtime agent: no agent is connected to this engine");
-	if (!routing_is_runtime(runtime))
+	if (!routing_is_runtime(runtime) && !is_drivers_name(e, runtime))
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	launcher = strcmp(runtime, "auto") == 0 && image->has_native ? launcher_for(image) : NULL;
 	*ret = xstrdup(launcher ? launcher : runtime);

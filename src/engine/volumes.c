@@ -194,9 +194,10 @@ static int check_request(const char *name, const char *driver, json_t *options, 
 {
 	const char *key;
 	json_t *v;
+	int r = name ? volume_check_name(name, err) : 0;
 
-	if (name && volume_check_name(name, err) < 0)
-		return err->code;
+	if (r < 0)
+		return r;
 	if (driver && *driver && strcmp(driver, "local") != 0)
 		return volume_no_driver(driver, err);
 	json_object_foreach(options, key, v)
@@ -213,9 +214,10 @@ int volumes_create(struct volumes *vs, const char *name, const char *driver, jso
 	struct volume *v;
 	char id[ID_LEN + 1];
 	json_t *row;
+	int r = check_request(name, driver, options, err);
 
-	if (check_request(name, driver, options, err) < 0)
-		return err->code;
+	if (r < 0)
+		return r;
 	v = name ? find(vs, name) : NULL;
 	if (!v) {
 		if (!name)

@@ -116,6 +116,15 @@ void reply_empty(struct request *req, int status)
 	answer_bytes(req, status, NULL, xstrdup(""), 0);
 }
 
+void reply_bytes(struct request *req, int status, const char *content_type, const void *body, size_t len)
+{
+	char *copy = xmalloc(len);
+
+	if (len)
+		memcpy(copy, body, len);
+	answer_bytes(req, status, content_type, copy, len);
+}
+
 void reply_text(struct request *req, int status, const char *content_type, const char *body)
 {
 	answer_bytes(req, status, content_type, xstrdup(body), strlen(body));

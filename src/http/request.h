@@ -33,6 +33,7 @@ const char *request_method(const struct request *req);
 const char *request_path(const struct request *req);    /* decoded, without the version */
 int request_api_version(const struct request *req);     /* API_VERSION(…), the newest when the path has none */
 void *request_context(const struct request *req);       /* the server's: struct engine * */
+void *request_override_arg(const struct request *req);  /* router_override's; NULL in the table's own handlers */
 /* A `{name}` of the route's pattern, percent-decoded. Never NULL for a name in the pattern. */
 const char *request_param(const struct request *req, const char *name);
 /* The first value of a query key, NULL when absent, "" when it has none. */
@@ -48,6 +49,8 @@ const char *request_header(const struct request *req, const char *name);
 
 /* ROUTE_BODY_JSON: the parsed object, borrowed; NULL when the body was absent. */
 json_t *request_json(const struct request *req);
+/* The same as it was sent: NUL-terminated, borrowed; NULL when absent. */
+const char *request_body_text(const struct request *req, size_t *ret_len);
 
 /* ROUTE_BODY_STREAM: the body piece by piece. The handler runs when the head
  * is complete; it must call this before it returns. on_data consumes all; to
@@ -68,6 +71,7 @@ void request_on_gone(struct request *req, void (*gone)(void *arg), void *arg);
 void reply_header(struct request *req, const char *name, const char *value);
 void reply_json(struct request *req, int status, json_t *take_body); /* compact JSON + "\n", as Docker */
 void reply_empty(struct request *req, int status);                   /* 204, 304, 200 with no body */
+void reply_bytes(struct request *req, int status, const char *content_type, const void *body, size_t len); /* copied */
 void reply_text(struct request *req, int status, const char *content_type, const char *body);
 void reply_error(struct request *req, const struct error *err);      /* {"message": …} with the class's status */
 /* 200 (or `status`) with an unbounded chunked body; headers are flushed at once. */

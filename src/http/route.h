@@ -38,13 +38,15 @@ struct router;
 /* Borrows the table for its life. Unknown or doubled rows are caught here. */
 int router_new(const struct route *table, size_t n, struct router **ret, struct error *err);
 void router_free(struct router *r);
-/* Replaces one handler; before the server starts. ERROR_NOT_FOUND for an unknown operation. */
-int router_override(struct router *r, const char *operation, route_handler handler, struct error *err);
+/* Replaces one handler; before the server starts. `arg` is its request_override_arg. ERROR_NOT_FOUND for an
+ * unknown operation. */
+int router_override(struct router *r, const char *operation, route_handler handler, void *arg, struct error *err);
 
 #define ROUTE_MAX_PARAMS 4
 struct route_match {
 	const struct route *route;
 	route_handler handler;
+	void *arg; /* of the override */
 	size_t nparams;
 	const char *names[ROUTE_MAX_PARAMS];
 	char *values[ROUTE_MAX_PARAMS]; /* decoded, malloc'd */

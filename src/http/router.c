@@ -11,9 +11,11 @@
 #include "util/alloc.h"
 #include "util/error.h"
 
+struct served { route_handler handler; void *arg; };
+
 struct router {
 	const struct route *table;
-	route_handler *handlers;
+	struct served *served; /* one for each row */
 	size_t n;
 };
 
@@ -31,9 +33,9 @@ int router_new(const struct route *table, size_t n, struct router **ret, struct 
 	r = xnew(struct router);
 	r->table = table;
 	r->n = n;
-	r->handlers = xcalloc(n ? n : 1, sizeof(*r->handlers));
+	r->served = xcalloc(n ? n : 1, sizeof(*r->served));
 	for (size_t i = 0; i < n; i++)
-		r->handlers[i] = table[i].handler;
+		r->served[i].handler = table[i].handler;
 	*ret = r;
 	return 0;
 }
@@ -42,15 +44,15 @@ void router_free(struct router *r)
 {
 	if (!r)
 		return;
-	free(r->handlers);
+	free(r->served);
 	free(r);
 }
 
-int router_override(struct router *r, const char *operation, route_handler handler, struct error *err)
+int router_override(struct router *r, const char *operation, route_handler handler, void *arg, struct error *err)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		if (strcmp(r->table[i].operation, operation) == 0) {
-			r->handlers[i] = handler;
+			r->served[i] = (struct served){ handler, arg };
 			return 0;
 		}
 	}
@@ -129,7 +131,8 @@ bool router_match(const struct router *r, const char *method, const char *raw_pa
 		memset(ret, 0, sizeof(*ret));
 		if (match_pattern(r->table[i].pattern, raw_path, ret)) {
 			ret->route = &r->table[i];
-			ret->handler = r->handlers[i];
+			ret->handler = r->served[i].handler;
+			ret->arg = r->served[i].arg;
 			return true;
 		}
 		route_match_done(ret);

@@ -270,7 +270,7 @@ static int check_source(struct place *from)
 
 static int move(struct place *from, struct place *to)
 {
-	bool is_dir = from->entry.type == S_IFDIR, was_whited;
+	bool is_dir = from->entry.type == S_IFDIR, was_whited = false;
 	char whiteout[300];
 	int fd, r = copy_up(from->dir, from->name, &from->entry, true);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "rootfs/tar.h"
+#include "util/locale.h"
 
 enum { ENTRIES_MAX = 10000000 };
 
@@ -53,7 +54,7 @@ static int put_file(struct rootfs *fs, struct archive *a, const char *path, uint
 	const void *data;
 	size_t n;
 	la_int64_t at;
-	int r, got;
+	int r, got = ARCHIVE_EOF;
 
 	rootfs_unlink(fs, NULL, NULL, path, 0); /* a link is replaced, not followed */
 	r = rootfs_open(fs, NULL, NULL, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 07777, &f);
@@ -169,10 +170,12 @@ int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_op
 {
 	struct reader rd = { read, arg };
 	struct archive *a = archive_read_new();
+	locale_t before;
 	int r;
 
 	if (!a)
 		return error_set(err, -ENOMEM, "out of memory");
+	before = locale_enter_utf8(); /* names in archives are UTF-8 */
 	archive_read_support_format_tar(a);
 	archive_read_support_filter_all(a);
 	if (archive_read_open(a, &rd, NULL, on_read, NULL) != ARCHIVE_OK)
@@ -180,5 +183,6 @@ int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_op
 	else
 		r = extract_all(fs, a, path, opt, err);
 	archive_read_free(a);
+	locale_leave(before);
 	return r;
 }

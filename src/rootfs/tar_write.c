@@ -11,6 +11,7 @@
 
 #include "rootfs/tar.h"
 #include "util/alloc.h"
+#include "util/locale.h"
 #include "util/map.h"
 
 enum { DEPTH_MAX = 256 };
@@ -161,11 +162,13 @@ int tar_write(struct rootfs *fs, const char *path, const struct tar_write_option
 	const char *base = strrchr(path, '/');
 	const struct map_entry *known;
 	size_t pos = 0;
+	locale_t before;
 	int r;
 
 	w.archive = archive_write_new();
 	if (!w.archive)
 		return error_set(err, -ENOMEM, "out of memory");
+	before = locale_enter_utf8(); /* names in archives are UTF-8 */
 	archive_write_set_format_pax_restricted(w.archive);
 	archive_write_set_bytes_in_last_block(w.archive, 1);
 	archive_write_open(w.archive, &w, NULL, on_write, NULL);
@@ -175,6 +178,7 @@ int tar_write(struct rootfs *fs, const char *path, const struct tar_write_option
 	if (archive_write_close(w.archive) != ARCHIVE_OK && r == 0)
 		r = error_set(err, -EIO, "%s", archive_error_string(w.archive));
 	archive_write_free(w.archive);
+	locale_leave(before);
 	while ((known = map_next(&w.linked, &pos)))
 		free(known->value);
 	map_done(&w.linked);

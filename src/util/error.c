@@ -1,6 +1,8 @@
 /* Formatting and classing of errors. Knows nothing of HTTP but the status
  * that each class stands for (moby: api/server/httpstatus/status.go). */
 #include "util/error.h"
+#undef error_set
+#undef error_set_class
 
 #include <errno.h>
 #include <stddef.h>

@@ -38,6 +38,11 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 int error_set_class(struct error *err, enum error_class cls, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__ /* it cannot see that they never answer 0 */
+#define error_set(...) (error_set(__VA_ARGS__), -1)
+#define error_set_class(...) (error_set_class(__VA_ARGS__), -1)
+#endif
+
 /* Puts "prefix: " before the message that is there; keeps class and code. */
 void error_prefix(struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -43,6 +43,7 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): `it` is declared here */
 #define list_for_each(it, head) \
 	for (struct list *it = (head)->next; it != (head); it = it->next)
 
@@ -50,5 +51,7 @@ static inline void list_remove(struct list *node)
 #define list_for_each_safe(it, head)                                      \
 	for (struct list *it = (head)->next, *it##_next = it->next;       \
 	     it != (head); it = it##_next, it##_next = it->next)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

@@ -2,6 +2,7 @@
 #include "util/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,9 @@
 
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool json_lines;
+static pthread_mutex_t redirect_mutex = PTHREAD_MUTEX_INITIALIZER;
+static void (*redirect)(void *arg, enum log_level level, const char *text);
+static void *redirect_arg;
 
 static const char *const names[] = { "debug", "info", "warning", "error", "fatal" };
 
@@ -18,6 +22,14 @@ void log_configure(enum log_level level, bool is_json)
 {
 	threshold = level;
 	json_lines = is_json;
+}
+
+void log_redirect(void (*write_line)(void *arg, enum log_level level, const char *text), void *arg)
+{
+	pthread_mutex_lock(&redirect_mutex);
+	redirect = write_line;
+	redirect_arg = arg;
+	pthread_mutex_unlock(&redirect_mutex);
 }
 
 int log_parse_level(const char *name, enum log_level *ret_level)
@@ -52,6 +64,18 @@ static size_t escape(char *out, size_t size, const char *in)
 	return n;
 }
 
+static bool hand_over(enum log_level level, const char *text)
+{
+	bool is_taken;
+
+	pthread_mutex_lock(&redirect_mutex);
+	is_taken = redirect != NULL;
+	if (is_taken)
+		redirect(redirect_arg, level, text);
+	pthread_mutex_unlock(&redirect_mutex);
+	return is_taken;
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	char text[2048], safe[4096], line[4400], when[CLOCK_RFC3339_MAX];
@@ -64,6 +88,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	escape(safe, sizeof safe, text);
+	if (hand_over(level, safe))
+		return;
 	clock_format_rfc3339_fixed(clock_wall_ns(), when);
 	n = snprintf(line, sizeof line,
 		     json_lines ? "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"%s\"}\n"

@@ -8,10 +8,14 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_FATAL };
 
+/* Of the whole process; before other threads log. */
 void log_configure(enum log_level level, bool is_json);
+/* Lines go to `write`, one at a time, instead of stderr. NULL: to stderr again. */
+void log_redirect(void (*write)(void *arg, enum log_level level, const char *text), void *arg);
 /* debug, info, warn(ing), error, fatal. Returns 0 or -EINVAL. */
 int log_parse_level(const char *name, enum log_level *ret_level);
 
+/* One line; control characters are escaped, what is longer than 2 KiB is cut. Blocks on stderr. */
 void log_write(enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

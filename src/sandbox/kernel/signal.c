@@ -387,7 +387,7 @@ SYS(rt_sigpending)
 
 SYS(rt_sigtimedwait)
 {
-	struct { int64_t sec; int64_t nsec; } ts;
+	struct { int64_t sec; int64_t nsec; } ts = { 0 };
 	int32_t out[32] = { 0 };
 	siginfo_t info;
 	uint64_t set;

@@ -1,0 +1,105 @@
+#!/bin/sh
+# Drives the embedding example with the real docker CLI: linked with the shared library on a loop of its own,
+# then with the static one on the server's.
+set -u
+B=${B:-build}
+dir=$(mktemp -d)
+docker=$(tests/support/docker-cli.sh build/docker-cli)
+export DOCKER_HOST="unix://$dir/sock" DOCKER_CONFIG="$dir/config"
+passed=0 failed=0 pid=
+trap 'test -n "$pid" && kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+
+# is NAME EXPECTED ACTUAL
+is() {
+	if [ "$2" = "$3" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'FAIL %s\n  expected: %s\n  got:      %s\n' "$1" "$2" "$3"
+	fi
+}
+
+has() { case $3 in *"$2"*) is "$1" yes yes ;; *) is "$1" "…$2…" "$3" ;; esac; }
+
+start() {
+	rm -f "$dir/out"
+	"$B/bin/$1" "$2" "$dir/sock" "$dir/data" build/bin/sockerless-sandbox build/guest/rootfs >"$dir/out" 2>"$dir/log" &
+	pid=$!
+	for _ in $(seq 100); do
+		grep -qs ready "$dir/out" && return
+		sleep 0.05
+	done
+	cat "$dir/out" "$dir/log"
+	echo "embed: $1 does not start"
+	exit 1
+}
+
+stop() {
+	kill -TERM "$pid"
+	wait "$pid"
+	is "exit code after a stop" 0 $?
+	pid=
+	grep -E -A30 "ERROR: (Address|Leak)|runtime error" "$dir/log"
+	has "nothing left" "0 processes left" "$(cat "$dir/out")"
+	is "socket is gone" no "$([ -e "$dir/sock" ] && echo yes || echo no)"
+}
+
+overrides() {
+	has "header of an override" "X-Embedded: yes" "$(curl -si --unix-socket "$dir/sock" http://d/_ping)"
+	has "and the built-in answer" "OK" "$(curl -s --unix-socket "$dir/sock" http://d/_ping)"
+	"$docker" create --name renamed busybox true >/dev/null
+	has "override with params" "renamed must keep its name, not become other" "$("$docker" rename renamed other 2>&1)"
+	"$docker" rm renamed >/dev/null
+	has "override with a stream" "embedded-2" "$("$docker" events --until 1s)"
+}
+
+sandboxed() {
+	is "declined goes to the sandbox" hello "$("$docker" run --rm --name other busybox echo hello)"
+}
+
+fakes() {
+	is "output" "early
+main echo hi" "$("$docker" run --rm --name fake1 busybox echo hi)"
+	"$docker" run --name fake2 busybox thread >/dev/null 2>"$dir/err"
+	is "exit code told from a thread" 3 $?
+	is "its stderr" "from a thread" "$(cat "$dir/err")"
+	is "driver in inspect" fake "$("$docker" inspect -f '{{.GraphDriver.Data.ExecutionDriver}}' fake2)"
+	is "logs" "early
+main thread
+from a thread" "$("$docker" logs fake2 2>&1)"
+	has "stdin" "typed" "$(echo typed | "$docker" run --rm -i --name fake3 busybox cat)"
+	has "mounts" "/vol" "$("$docker" run --rm --name fake4 -v vol:/vol busybox echo)"
+	"$docker" run --rm --name fake5 busybox missing >/dev/null 2>"$dir/err"
+	is "missing command" 127 $?
+	has "in Docker's words" "executable file not found" "$(cat "$dir/err")"
+	has "a factory's own error" "the fake is broken today" "$("$docker" run --rm --name fake6 busybox broken 2>&1)"
+}
+
+running() {
+	"$docker" run -d --name fake7 busybox sleep >/dev/null
+	is "exec" "early
+exec ls /" "$("$docker" exec fake7 ls /)"
+	has "shell at a terminal" "shell sh" "$(script -qec "$docker exec -it fake7 sh" /dev/null)"
+	has "top" 4711 "$("$docker" top fake7)"
+	is "cp from root_path" "in the fake's root" "$("$docker" cp fake7:/where - | tar xO)"
+	has "pause is refused" "cannot pause" "$("$docker" pause fake7 2>&1)"
+	"$docker" stop -t 5 fake7 >/dev/null
+	is "stopped by its signal" 143 "$("$docker" inspect -f '{{.State.ExitCode}}' fake7)"
+	has "--runtime by the factory's name" "early" "$("$docker" run --rm --name fake8 --runtime fake busybox echo)"
+	"$docker" run -d --name fake9 busybox sleep >/dev/null
+}
+
+for mode in attach run; do
+	[ "$mode" = attach ] && start embed-shared attach || start embed-static run
+	has "log callback" "embed: 1 listening on" "$(cat "$dir/log")"
+	overrides
+	sandboxed
+	fakes
+	running
+	stop
+	rm -rf "$dir/data"
+done
+is "exported names" "" "$(nm -D --defined-only "$B/lib/libsockerless.so" | awk '$3 !~ /^sockerless_/ { print $3 }')"
+is "names of the static library" "" "$(nm -g --defined-only "$B/lib/libsockerless.a" | awk 'NF == 3 && $3 !~ /^sockerless_/ { print $3 }')"
+echo "embed: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
