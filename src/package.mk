@@ -55,7 +55,7 @@ install: all lib ## programs, library, headers, guest, docs and systemd units be
 	install -m 644 include/sockerless/*.h $(DESTDIR)$(PREFIX)/include/sockerless
 	install -m 644 docs/sockerlessd.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sockerless
-	rm -rf $(DESTDIR)$(PREFIX)/share/sockerless/rootfs*
+	rm -rf $(DESTDIR)$(PREFIX)/share/sockerless/rootfs $(DESTDIR)$(PREFIX)/share/sockerless/rootfs.diff-id
 	cp -a $(GUEST)/rootfs $(GUEST)/rootfs.diff-id $(DESTDIR)$(PREFIX)/share/sockerless/
 	for u in service socket; do \
 		sed 's|@PREFIX@|$(PREFIX)|' src/daemon/systemd/sockerlessd.$$u >$(DESTDIR)$(UNITDIR)/sockerlessd.$$u && \
@@ -64,7 +64,7 @@ install: all lib ## programs, library, headers, guest, docs and systemd units be
 
 uninstall: ## removes what install put there, and nothing else
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED)) $(addprefix $(DESTDIR)$(UNITDIR)/sockerlessd.,service socket)
-	rm -rf $(DESTDIR)$(PREFIX)/share/sockerless/rootfs*
+	rm -rf $(DESTDIR)$(PREFIX)/share/sockerless/rootfs $(DESTDIR)$(PREFIX)/share/sockerless/rootfs.diff-id
 	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/sockerless share/sockerless share/doc/sockerless) 2>/dev/null
 
 deb: ## a binary package, build/sockerless_VERSION_ARCH.deb
