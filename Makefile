@@ -75,6 +75,10 @@ $(B)/bin/%: $(B)/tests/support/%.o $(B)/libsockerless.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread
 
+$(B)/bin/bench: $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ -lpthread
+
 $(B)/libsockerless.a: $(LIB_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
@@ -88,7 +92,7 @@ TEST_LIB := $(B)/tests/support/recording-driver.o
 $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
--include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d $(B)/tests/bench/*.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
 .PRECIOUS: $(B)/tests/unit/%.o
 
 # ---- tests ----
@@ -126,8 +130,8 @@ run: all ## a daemon in the foreground
 	@mkdir -p build/run
 	@exec $(B)/bin/sockerlessd -H unix://$(CURDIR)/build/run/docker.sock --data-root $(CURDIR)/build/run/data
 
-bench: all ## times of the usual operations, as a table
-	@tests/bench/run.sh
+bench: all $(B)/bin/bench ## the budgets, measured, beside dockerd and podman where they are installed
+	@B=$(B) tests/bench/run.sh
 
 install: all ## programs, guest and systemd units below PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sockerless $(DESTDIR)/lib/systemd/system
