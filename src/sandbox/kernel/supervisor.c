@@ -408,7 +408,7 @@ static void on_top(struct wire_message *m)
 
 	buf_init(&b, WIRE_MAX_BYTES);
 	buf_init(&rows, WIRE_MAX_BYTES);
-	for (size_t i = 0; t && i < PROCTABLE_SLOTS; i++) {
+	for (size_t i = 0; t && i < proctable_used(t); i++) {
 		if (t->slots[i].state == PROC_FREE || t->slots[i].host_pid <= 0)
 			continue;
 		describe(&t->slots[i], &one);
@@ -429,7 +429,7 @@ static void on_stats(struct wire_message *m)
 	uint32_t n = 0;
 	struct buf b;
 
-	for (size_t i = 0; t && i < PROCTABLE_SLOTS; i++) {
+	for (size_t i = 0; t && i < proctable_used(t); i++) {
 		if (t->slots[i].state == PROC_FREE || t->slots[i].host_pid <= 0)
 			continue;
 		cpu += cpu_ns_of(t->slots[i].host_pid);
