@@ -2,8 +2,8 @@
  *
  *   bench [-q] -d DOCKER -b BUSYBOX -t DIR -D DAEMON-COMMAND [NAME SOCKET PID]…
  *
- * It starts our daemon itself, by a shell command that gets a directory as $1
- * for its socket and data; what is named behind are engines to compare with.
+ * It starts our daemon itself (words without quotes; socket and data root are
+ * added); what is named behind are engines to compare with.
  * Operations take turns between them, so that a machine's moods meet all. */
 #include "bench/bench.h"
 

@@ -14,23 +14,36 @@
 
 pid_t daemon_start(struct bench *b, const char *dir, uint64_t *ret_ns)
 {
-	char socket[200], command[600];
+	char socket[200], host[220], data[220], *argv[16], *words = strdup(b->daemon);
 	uint64_t before = now_ns();
+	size_t n = 0;
 	pid_t pid;
 
 	snprintf(socket, sizeof(socket), "%s/docker.sock", dir);
-	snprintf(command, sizeof(command), "exec %s", b->daemon);
+	snprintf(host, sizeof(host), "unix://%s", socket);
+	snprintf(data, sizeof(data), "%s/data", dir);
+	for (char *w = strtok(words, " \t"); w && n < 8; w = strtok(NULL, " \t"))
+		argv[n++] = w;
+	argv[n++] = (char *)"-H";
+	argv[n++] = host;
+	argv[n++] = (char *)"--data-root";
+	argv[n++] = data;
+	argv[n] = NULL;
 	pid = fork();
 	if (pid == 0) {
-		char *words[] = { (char *)"sh", (char *)"-c", command, (char *)"sh", (char *)dir, NULL };
-
-		execv("/bin/sh", words);
+		execv(argv[0], argv);
 		_exit(127);
 	}
-	while (now_ns() - before < 5000000000u && http_once(socket, "GET", "/_ping", NULL, NULL) != 200)
+	while (http_once(socket, "GET", "/_ping", NULL, NULL) != 200) {
+		if (now_ns() - before > 5000000000u || waitpid(pid, NULL, WNOHANG) == pid) {
+			fprintf(stderr, "bench: the daemon does not start: %s\n", b->daemon);
+			exit(1);
+		}
 		usleep(100);
+	}
 	if (ret_ns)
 		*ret_ns = now_ns() - before;
+	free(words);
 	return pid;
 }
 

@@ -17,6 +17,5 @@ quick=
 [ "${BENCH:-}" != quick ] || quick=-q
 echo "sockerless bench, $(date -u +%Y-%m-%d), $(nproc) processors, Linux $(uname -r), load $(cut -d' ' -f1-2 /proc/loadavg)"
 # shellcheck disable=SC2046,SC2086
-"$B/bin/bench" $quick -d "$docker" -b "$(command -v busybox)" -t "$dir" -D "$PWD/$B/bin/sockerlessd \
-	-H unix://\$1/docker.sock --data-root \$1/data --sandbox $PWD/build/bin/sockerless-sandbox \
-	--guest $PWD/build/guest/rootfs --log-level error" $(cat "$dir/peers")
+"$B/bin/bench" $quick -d "$docker" -b "$(command -v busybox)" -t "$dir" -D "$PWD/$B/bin/sockerlessd --log-level error \
+	--sandbox $PWD/build/bin/sockerless-sandbox --guest $PWD/build/guest/rootfs" $(cat "$dir/peers")
