@@ -14,12 +14,12 @@ static const char *const ping_headers[] = {
 	"Cache-Control", "no-cache, no-store, must-revalidate", "Pragma", "no-cache", "Builder-Version", "1", "Swarm", "inactive",
 	NULL,
 };
-static const struct fixed_reply ping = { 200, "text/plain; charset=utf-8", "OK", ping_headers };
-static const struct fixed_reply ping_head = { 200, "text/plain; charset=utf-8", "", ping_headers }; /* moby's says 0 bytes */
+static const struct constant_reply ping = { 200, "text/plain; charset=utf-8", "OK", ping_headers };
+static const struct constant_reply ping_head = { 200, "text/plain; charset=utf-8", "", ping_headers }; /* moby's says 0 bytes */
 
 void SystemPing(struct request *req)
 {
-	reply_fixed(req, strcmp(request_method(req), "HEAD") == 0 ? &ping_head : &ping);
+	reply_constant(req, strcmp(request_method(req), "HEAD") == 0 ? &ping_head : &ping);
 }
 
 void SystemVersion(struct request *req)
