@@ -10,13 +10,16 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
+static const char *const ping_headers[] = {
+	"Cache-Control", "no-cache, no-store, must-revalidate", "Pragma", "no-cache", "Builder-Version", "1", "Swarm", "inactive",
+	NULL,
+};
+static const struct constant_reply ping = { 200, "text/plain; charset=utf-8", "OK", ping_headers };
+static const struct constant_reply ping_head = { 200, "text/plain; charset=utf-8", "", ping_headers }; /* moby's says 0 bytes */
+
 void SystemPing(struct request *req)
 {
-	reply_header(req, "Cache-Control", "no-cache, no-store, must-revalidate");
-	reply_header(req, "Pragma", "no-cache");
-	reply_header(req, "Builder-Version", "1");
-	reply_header(req, "Swarm", "inactive");
-	reply_text(req, 200, "text/plain; charset=utf-8", strcmp(request_method(req), "HEAD") == 0 ? "" : "OK");
+	reply_constant(req, strcmp(request_method(req), "HEAD") == 0 ? &ping_head : &ping);
 }
 
 void SystemVersion(struct request *req)

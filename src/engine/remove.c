@@ -1,5 +1,6 @@
 /* docker rm: the end of a container, its files, its anonymous volumes. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include "engine/volumes.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
+#include "util/cleanup.h"
 
 /* A removal that came while the container was starting. */
 struct retry {
@@ -46,15 +48,40 @@ struct removal {
 	bool remove_volumes;
 };
 
-static void remove_files(uv_work_t *work)
+/* A removed container's files under their new name; swept at the next start if this one ends first. */
+struct disposal {
+	uv_work_t work;
+	char *parent, *name;
+};
+
+static void dispose(uv_work_t *work)
 {
-	struct removal *rm = container_of(work, struct removal, work);
-	int fd = open(rm->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct disposal *d = container_of(work, struct disposal, work);
+	int fd = open(d->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	rootfs_remove_tree(fd, rm->container->id);
+	rootfs_remove_tree(fd, d->name);
 	close(fd);
+}
+
+static void on_disposed(uv_work_t *work, int status)
+{
+	struct disposal *d = container_of(work, struct disposal, work);
+
+	(void)status;
+	free(d->parent);
+	free(d->name);
+	free(d);
+}
+
+/* Under a name that no container has, the files are out of the way at once: nobody waits for their deletion. */
+static void set_files_aside(uv_work_t *work)
+{
+	struct removal *rm = container_of(work, struct removal, work);
+	CLEANUP(freep) char *from = xasprintf("%s/%s", rm->parent, rm->container->id), *to = xasprintf("%s.gone", from);
+
+	(void)!rename(from, to); /* there are none of a container that never started */
 }
 
 static void on_files_removed(uv_work_t *work, int status)
@@ -62,6 +89,7 @@ static void on_files_removed(uv_work_t *work, int status)
 	struct removal *rm = container_of(work, struct removal, work);
 	struct container *c = rm->container;
 	struct engine *e = rm->engine;
+	struct disposal *d = xnew(struct disposal);
 
 	(void)status;
 	engine_container_event(e, c, "destroy", NULL);
@@ -75,8 +103,10 @@ static void on_files_removed(uv_work_t *work, int status)
 	crun_free(c);
 	if (rm->done)
 		rm->done(rm->arg, NULL);
+	d->parent = rm->parent;
+	d->name = xasprintf("%s.gone", c->id);
+	uv_queue_work(e->loop, &d->work, dispose, on_disposed);
 	container_unref(c);
-	free(rm->parent);
 	free(rm);
 }
 
@@ -85,7 +115,7 @@ static void remove_now(void *arg, const struct error *err)
 	struct removal *rm = arg;
 
 	(void)err;
-	uv_queue_work(rm->engine->loop, &rm->work, remove_files, on_files_removed);
+	uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
 }
 
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done,

@@ -18,14 +18,18 @@ enum { FILE_MAX_BYTES = 1 << 20, COLUMNS = 7, GROUPS_MAX = 64 };
 static char *read_all(struct rootfs *fs, const char *path)
 {
 	struct rootfs_file f;
-	char *text = xcalloc(1, FILE_MAX_BYTES + 1);
-	size_t len = 0;
+	size_t len = 0, room = 4096; /* usually enough: a start reads two such files */
+	char *text = xmalloc(room + 1);
 	ssize_t n;
 
+	text[0] = '\0';
 	if (rootfs_open(fs, NULL, NULL, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, &f) < 0)
 		return text;
-	while (f.fd >= 0 && len < FILE_MAX_BYTES && (n = read(f.fd, text + len, FILE_MAX_BYTES - len)) > 0)
+	while (f.fd >= 0 && len < FILE_MAX_BYTES && (n = read(f.fd, text + len, room - len)) > 0) {
 		len += (size_t)n;
+		if (len == room && room < FILE_MAX_BYTES)
+			text = xrealloc(text, (room *= 4) + 1);
+	}
 	rootfs_file_done(&f);
 	text[len] = '\0';
 	return text;

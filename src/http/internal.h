@@ -23,6 +23,7 @@ struct http_server {
 	void (*done)(void *arg);
 	void *done_arg;
 	struct http_counters counters;
+	struct { const struct constant_reply *key; struct MHD_Response *response; } constant[4]; /* made so far */
 };
 
 /* One connection inside microhttpd; its socket context. */
@@ -58,6 +59,7 @@ struct request {
 	void *gone_arg;
 	/* the reply */
 	struct MHD_Response *response;
+	bool is_response_shared;  /* the server's own: reply_constant */
 	int status;
 	struct { char *name, *value; } headers[16];
 	size_t nheaders;
@@ -82,6 +84,7 @@ void request_set_gone(struct request *req);
 /* Queues what has been answered, if the gate lets it. */
 enum MHD_Result reply_queue(struct request *req);
 void reply_message(struct request *req, int status, const char *message);
+void replies_free_constant(struct http_server *s);
 
 /* stream.c */
 struct reply_stream;

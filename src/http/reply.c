@@ -130,6 +130,50 @@ void reply_text(struct request *req, int status, const char *content_type, const
 	answer_bytes(req, status, content_type, xstrdup(body), strlen(body));
 }
 
+/* A dozen headers, each with its allocations, are half of what a small answer costs. */
+static struct MHD_Response *constant_response(struct request *req, const struct constant_reply *what)
+{
+	struct http_server *s = req->server;
+	struct MHD_Response *r;
+	size_t i = 0;
+
+	while (i < sizeof(s->constant) / sizeof(s->constant[0]) && s->constant[i].key && s->constant[i].key != what)
+		i++;
+	if (i == sizeof(s->constant) / sizeof(s->constant[0]))
+		return NULL;
+	if (s->constant[i].key)
+		return s->constant[i].response;
+	r = MHD_create_response_from_buffer(strlen(what->body), (void *)what->body, MHD_RESPMEM_PERSISTENT);
+	MHD_add_response_header(r, "Content-Type", what->content_type);
+	req->response = r;
+	add_headers(req);
+	for (const char *const *h = what->headers; *h; h += 2)
+		MHD_add_response_header(r, h[0], h[1]);
+	s->constant[i].key = what;
+	s->constant[i].response = r;
+	return r;
+}
+
+void reply_constant(struct request *req, const struct constant_reply *what)
+{
+	req->response = constant_response(req, what);
+	if (!req->response)
+		abort(); /* more kinds than the server has room for: a bug of ours */
+	req->is_response_shared = true;
+	req->is_answered = req->may_send = true;
+	req->status = what->status;
+	if (req->is_complete)
+		request_maybe_free(req);
+	else
+		request_resume(req);
+}
+
+void replies_free_constant(struct http_server *s)
+{
+	for (size_t i = 0; i < sizeof(s->constant) / sizeof(s->constant[0]) && s->constant[i].key; i++)
+		MHD_destroy_response(s->constant[i].response);
+}
+
 void reply_message(struct request *req, int status, const char *message)
 {
 	json_t *body = json_object();

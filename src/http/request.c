@@ -70,7 +70,7 @@ void request_maybe_free(struct request *req)
 		free(req->headers[i].name);
 		free(req->headers[i].value);
 	}
-	if (req->response)
+	if (req->response && !req->is_response_shared)
 		MHD_destroy_response(req->response);
 	route_match_done(&req->match);
 	json_decref(req->json);

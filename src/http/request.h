@@ -73,6 +73,15 @@ void reply_json(struct request *req, int status, json_t *take_body); /* compact 
 void reply_empty(struct request *req, int status);                   /* 204, 304, 200 with no body */
 void reply_bytes(struct request *req, int status, const char *content_type, const void *body, size_t len); /* copied */
 void reply_text(struct request *req, int status, const char *content_type, const char *body);
+
+/* An answer that is always the same and tells nothing of the store's: the server makes it once, and it does not
+ * wait for what is still being saved. `headers`: name, value, name, value, NULL. All of it is static. */
+struct constant_reply {
+	int status;
+	const char *content_type, *body;
+	const char *const *headers;
+};
+void reply_constant(struct request *req, const struct constant_reply *what);
 void reply_error(struct request *req, const struct error *err);      /* {"message": …} with the class's status */
 /* 200 (or `status`) with an unbounded chunked body; headers are flushed at once. */
 struct stream *reply_stream(struct request *req, int status, const char *content_type);

@@ -423,6 +423,8 @@ void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 
 void http_server_free(struct http_server *s)
 {
+	if (s)
+		replies_free_constant(s);
 	free(s);
 }
 

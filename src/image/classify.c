@@ -35,7 +35,8 @@ static bool classify(int dir_fd, uint64_t *bytes, int depth)
 		return false;
 	}
 	while ((e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		/* Most of the built-in root is links, and every start of the daemon comes by here. */
+		if (e->d_type == DT_LNK || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
 		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (S_ISREG(st.st_mode)) {

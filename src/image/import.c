@@ -56,7 +56,7 @@ static int expand(struct image_import *imp)
 	unsigned long long total = 0;
 	la_ssize_t n = -1;
 
-	archive_read_support_filter_all(a);
+	tar_accept_compressions(a);
 	archive_read_support_format_raw(a);
 	if (archive_read_open_fd(a, spool_fd(imp->spool), 65536) == ARCHIVE_OK && archive_read_next_header(a, &e) == ARCHIVE_OK) {
 		while ((n = archive_read_data(a, imp->buffer, sizeof(imp->buffer))) > 0) {

@@ -131,9 +131,11 @@ static int open_lower(struct rootfs_dir *dir, const char *name, int upper)
 		return -1;
 	if (upper >= 0 && is_opaque(upper))
 		return -1;
-	make_whiteout_name(whiteout, name);
-	if (dir->upper >= 0 && faccessat(dir->upper, whiteout, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return -1;
+	if (upper >= 0) { /* else the look-up that found the lower one has seen that there is none */
+		make_whiteout_name(whiteout, name);
+		if (faccessat(dir->upper, whiteout, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return -1;
+	}
 	return fd_floored(openat(dir->lower, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 

@@ -10,6 +10,12 @@
 #include "rootfs/rootfs.h"
 #include "util/error.h"
 
+struct archive;
+
+/* The compressions that Docker takes: gzip, bzip2, xz, zstd. Not all that
+ * libarchive knows: some of those start programs. */
+void tar_accept_compressions(struct archive *a);
+
 /* Byte source and sink: return the count, 0 at the end (source), or -errno. */
 typedef ssize_t (*tar_read_fn)(void *arg, const void **ret_data);
 typedef ssize_t (*tar_write_fn)(void *arg, const void *data, size_t len);

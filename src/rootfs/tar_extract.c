@@ -165,6 +165,14 @@ static int extract_all(struct rootfs *fs, struct archive *a, const char *base, c
 	return 0;
 }
 
+void tar_accept_compressions(struct archive *a)
+{
+	archive_read_support_filter_gzip(a);
+	archive_read_support_filter_bzip2(a);
+	archive_read_support_filter_xz(a);
+	archive_read_support_filter_zstd(a);
+}
+
 int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_options *opt, tar_read_fn read, void *arg,
 		struct error *err)
 {
@@ -177,7 +185,7 @@ int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_op
 		return error_set(err, -ENOMEM, "out of memory");
 	before = locale_enter_utf8(); /* names in archives are UTF-8 */
 	archive_read_support_format_tar(a);
-	archive_read_support_filter_all(a);
+	tar_accept_compressions(a);
 	if (archive_read_open(a, &rd, NULL, on_read, NULL) != ARCHIVE_OK)
 		r = error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", archive_error_string(a));
 	else

@@ -50,8 +50,17 @@ struct proctable {
 	_Atomic uint32_t is_paused;    /* supervisor writes: stops and SIGCHLDs now are ours */
 	_Atomic uint32_t pause_epoch;
 	_Atomic uint64_t started_ns;   /* of the container, wall clock (uptime) */
+	_Atomic uint32_t used;         /* slots above were never claimed: nobody needs to look (or touch the memory) */
 	char hostname[65], domainname[65];
 	struct proc_slot slots[PROCTABLE_SLOTS];
 };
+
+/* How many slots are worth a look; never more than there are, whatever stands in the table. */
+static inline size_t proctable_used(const struct proctable *t)
+{
+	uint32_t n = t->used;
+
+	return n < PROCTABLE_SLOTS ? n : PROCTABLE_SLOTS;
+}
 
 #endif

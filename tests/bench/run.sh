@@ -1,29 +1,21 @@
 #!/bin/sh
-# Wall times of the usual operations, next to the CLI's own start (docker
-# --version): machines differ, the ratio tells.
+# `make bench`: starts a daemon, and the peers that are installed, and runs the
+# bench on them. BENCH=quick for smaller numbers, ONLY="cli bytes …" for some of
+# the sections (daemon ping calls cli loops bytes many store), NO_PEERS=1.
 set -eu
 cd "$(dirname "$0")/../.."
-. tests/support/daemon.sh
-trap clean_up EXIT
-start_daemon
-runs=${RUNS:-30}
-api() { curl -s --unix-socket "$dir/docker.sock" "$@" >/dev/null; }
-now() { date +%s%N; }
-measure() {
-	name=$1
-	shift
-	start=$(now)
-	for _ in $(seq "$runs"); do "$@" >/dev/null 2>&1; done
-	us=$((($(now) - start) / runs / 1000))
-	[ -n "${base:-}" ] || base=$us
-	printf '%-34s %6d.%03d ms   %5d %% of the CLI alone\n' "$name" $((us / 1000)) $((us % 1000)) $((us * 100 / base))
-}
-measure "docker --version (the CLI alone)" "$docker" --version
-measure "curl _ping" api http://d/_ping
-measure "docker run --rm busybox true" "$docker" run --rm busybox true
-measure "docker create" "$docker" create busybox true
-"$docker" run -d --name bench busybox sleep 600 >/dev/null
-measure "docker exec true" "$docker" exec bench true
-measure "docker ps" "$docker" ps
-grep -h VmRSS "/proc/$daemon_pid/status" | awk '{ printf "daemon memory %25d KiB\n", $2 }'
-"$docker" rm -f bench >/dev/null
+. tests/bench/peers.sh
+: "${B:=build}"
+dir=$(mktemp -d "${TMPDIR:-/tmp}/sockerless-bench-XXXXXX")
+docker=$(tests/support/docker-cli.sh build/docker-cli)
+peer_pids=
+trap 'peers_stop; rm -rf "$dir"' EXIT
+export DOCKER_CONFIG="$dir/config"
+mkdir -p "$DOCKER_CONFIG"
+peers_start >"$dir/peers"
+quick=
+[ "${BENCH:-}" != quick ] || quick=-q
+echo "sockerless bench, $(date -u +%Y-%m-%d), $(nproc) processors, Linux $(uname -r), load $(cut -d' ' -f1-2 /proc/loadavg)"
+# shellcheck disable=SC2046,SC2086
+"$B/bin/bench" $quick -d "$docker" -b "$(command -v busybox)" -t "$dir" -D "$PWD/$B/bin/sockerlessd --log-level error \
+	--sandbox $PWD/build/bin/sockerless-sandbox --guest $PWD/build/guest/rootfs" $(cat "$dir/peers")

@@ -50,7 +50,7 @@ static int signal_many(struct container *c, struct proc_slot *from, const struct
 		return -EINVAL;
 	/* The sender last: a signal to its own group must not cut the work short. */
 	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < PROCTABLE_SLOTS; i++) {
+		for (size_t i = 0; i < proctable_used(c->table); i++) {
 			struct proc_slot *s = &c->table->slots[i];
 			int r;
 

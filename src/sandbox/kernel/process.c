@@ -103,7 +103,7 @@ static pid_t host_group(int32_t pgid)
 
 	if (leader && leader->host_pid)
 		return leader->host_pid;
-	for (size_t i = 0; i < PROCTABLE_SLOTS; i++)
+	for (size_t i = 0; i < proctable_used(t); i++)
 		if (t->slots[i].state != PROC_FREE && t->slots[i].pgid == pgid && t->slots[i].host_pid) {
 			pid_t g = getpgid(t->slots[i].host_pid);
 
@@ -229,7 +229,7 @@ int32_t process_guest_group(pid_t host)
 
 	if (leader)
 		return leader->vpid;
-	for (size_t i = 0; i < PROCTABLE_SLOTS; i++)
+	for (size_t i = 0; i < proctable_used(t); i++)
 		if (t->slots[i].state != PROC_FREE && t->slots[i].host_pid && getpgid(t->slots[i].host_pid) == host)
 			return t->slots[i].pgid;
 	return 0;

@@ -397,7 +397,7 @@ static int procfs_list(void *ctx, uint64_t dir,
 	for (size_t i = 1; i < count; i++)
 		if (entries[i].type && emit(arg, entries[i].name, encode(n.vpid, 0, (unsigned)i), IFTODT(entries[i].type)))
 			return 0;
-	for (size_t i = 0; n.vpid == 0 && i < PROCTABLE_SLOTS; i++) {
+	for (size_t i = 0; n.vpid == 0 && i < proctable_used(table()); i++) {
 		const struct proc_slot *s = &table()->slots[i];
 
 		if (s->state == PROC_FREE || s->vpid <= 0)

@@ -11,7 +11,7 @@ static struct proctable *table(void)
 
 struct proc_slot *proctable_find(int32_t vpid)
 {
-	for (size_t i = 0; vpid > 0 && i < PROCTABLE_SLOTS; i++)
+	for (size_t i = 0, n = proctable_used(table()); vpid > 0 && i < n; i++)
 		if (table()->slots[i].state != PROC_FREE && table()->slots[i].vpid == vpid)
 			return &table()->slots[i];
 	return NULL;
@@ -19,7 +19,7 @@ struct proc_slot *proctable_find(int32_t vpid)
 
 struct proc_slot *proctable_find_host(int32_t host_pid)
 {
-	for (size_t i = 0; host_pid > 0 && i < PROCTABLE_SLOTS; i++)
+	for (size_t i = 0, n = proctable_used(table()); host_pid > 0 && i < n; i++)
 		if (table()->slots[i].state != PROC_FREE && table()->slots[i].host_pid == host_pid)
 			return &table()->slots[i];
 	return NULL;
@@ -43,18 +43,28 @@ static uint64_t wall_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* Slot `i` is in use from now on: before it has a vpid, so that nobody misses it. */
+static void mark_used(uint32_t i)
+{
+	uint32_t n = table()->used;
+
+	while (n <= i && !atomic_compare_exchange_weak(&table()->used, &n, i + 1))
+		;
+}
+
 struct proc_slot *proctable_claim(void)
 {
 	uint32_t max = table()->pids_max;
 
 	if (max && table()->count >= max)
 		return NULL;
-	for (size_t i = 0; i < PROCTABLE_SLOTS; i++) {
+	for (uint32_t i = 0; i < PROCTABLE_SLOTS; i++) {
 		struct proc_slot *s = &table()->slots[i];
 		uint32_t is_free = PROC_FREE;
 
 		if (!atomic_compare_exchange_strong(&s->state, &is_free, PROC_STARTING))
 			continue;
+		mark_used(i);
 		s->vpid = 0;
 		s->host_pid = 0;
 		s->handled = s->ignored = 0;

@@ -1,0 +1,29 @@
+/* What the bench counts: samples of times, processor time and memory of a
+ * process with all that descends from it. Blocking; for one thread. */
+#ifndef BENCH_FIGURES_H
+#define BENCH_FIGURES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Times of one operation, in nanoseconds. */
+struct samples { uint64_t *ns; size_t n, room; };
+
+void samples_add(struct samples *s, uint64_t ns);
+void samples_done(struct samples *s);
+/* The value below which `percent` of the samples lie; 0 of none. Sorts. */
+uint64_t samples_at(struct samples *s, unsigned percent);
+
+/* Monotonic. */
+uint64_t now_ns(void);
+/* Processor time of all threads of `pid`, to the scheduler's precision. */
+uint64_t cpu_ns(pid_t pid);
+/* Proportional memory of `pid` and its descendants, in KiB; their number in *ret_processes, if not NULL. */
+long tree_pss_kib(pid_t pid, int *ret_processes);
+/* Resident memory of `pid` in KiB: now, and the highest since the last reset. */
+long rss_kib(pid_t pid);
+long rss_peak_kib(pid_t pid);
+void rss_peak_reset(pid_t pid);
+
+#endif
