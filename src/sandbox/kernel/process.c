@@ -122,7 +122,7 @@ static int host_wait_target(int32_t pid, pid_t *ret)
 		return 0;
 	}
 	if (pid < -1) {
-		*ret = -host_group(-pid);
+		*ret = pid == INT32_MIN ? 1 : -host_group(-pid);
 		return *ret == 1 ? -ECHILD : 0;
 	}
 	slot = proctable_find(pid);

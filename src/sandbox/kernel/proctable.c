@@ -25,14 +25,17 @@ struct proc_slot *proctable_find_host(int32_t host_pid)
 	return NULL;
 }
 
+/* 0: none to be had. Bounded, because the supervisor asks as well and whoever
+ * writes into the table may want it to go on for ever. */
 static int32_t fresh_vpid(void)
 {
-	for (;;) {
+	for (int i = 0; i < 2 * PROCTABLE_PID_MAX; i++) {
 		int32_t vpid = (int32_t)(atomic_fetch_add(&table()->next_vpid, 1) % PROCTABLE_PID_MAX);
 
 		if (vpid > 0 && !proctable_find(vpid))
 			return vpid;
 	}
+	return 0;
 }
 
 static uint64_t wall_ns(void)
@@ -62,7 +65,10 @@ struct proc_slot *proctable_claim(void)
 		s->start_ns = wall_ns();
 		s->vpid = fresh_vpid();
 		table()->count++;
-		return s;
+		if (s->vpid)
+			return s;
+		proctable_release(s);
+		return NULL;
 	}
 	return NULL;
 }
