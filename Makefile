@@ -55,7 +55,8 @@ $(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a
 	$(CC) -static -O2 -g $^ -o $@ -lm
 
 # The test build with a hole in the first wall: tests/sandbox/walls.sh.
-DRILLED_OBJ := $(patsubst %,build/drilled/%.o,src/sandbox/kernel/worker src/sandbox/kernel/wall tests/sandbox/attacks)
+DRILLED_OBJ := $(patsubst %,build/drilled/%.o,src/sandbox/kernel/worker src/sandbox/kernel/wall tests/sandbox/attacks \
+	tests/sandbox/fuzz_syscalls)
 build/drilled/sockerless-sandbox: $(filter-out %/worker.o %/wall.o,$(SBX_OBJ)) $(DRILLED_OBJ) $(GUEST)/libguest.a
 	$(CC) -static -O2 -g $^ -o $@ -lm
 

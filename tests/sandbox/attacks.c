@@ -24,6 +24,7 @@
 
 static pid_t victim;
 static const char *outside; /* the directory */
+static uint64_t first_seed = 1;
 static int broken;
 
 static void broke(const char *what, const char *how)
@@ -351,6 +352,12 @@ static void attack_terminal(void)
 	HELD(ioctl(0, TIOCGPTPEER, O_RDWR));
 }
 
+/* The first wall: nothing is broken through here, it must only stand. */
+static void attack_syscalls(void)
+{
+	broken += fuzz_main(first_seed);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -370,6 +377,7 @@ static const struct {
 	{ "kernel", attack_kernel },
 	{ "other-abis", attack_other_abis },
 	{ "terminal", attack_terminal },
+	{ "syscalls", attack_syscalls },
 };
 
 bool attack_is_meant(const char *const *argv)
@@ -381,6 +389,8 @@ void attack_main(const char *const *argv)
 {
 	victim = (pid_t)atoi(argv[2]);
 	outside = argv[3];
+	if (argv[4])
+		first_seed = strtoull(argv[4], NULL, 10);
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
 		if (strcmp(attacks[i].name, argv[1]) != 0)
 			continue;
