@@ -177,6 +177,7 @@ static void run_stretch(void)
 	int32_t me = self.vpid;
 
 	dup2(self.container->null_fd, 1);
+	dup2(self.container->null_fd, 2);
 	make_area();
 	copy_out(area, tenth, sizeof(tenth));
 	call(38, 0, area, 0); /* setitimer: whatever blocks ends */
