@@ -541,7 +541,8 @@ int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup
 	c->table->pids_max = setup->pids_max;
 	c->table->memory_max = setup->memory_bytes;
 	all[0] = c->table_fd;
-	memcpy(all + 1, fds, nfds * sizeof(int));
+	if (nfds)
+		memcpy(all + 1, fds, nfds * sizeof(int));
 	buf_init(&b, WIRE_MAX_BYTES);
 	wire_put_setup(&b, setup);
 	q = request_new(c, REQUEST_SETUP, ctx);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/kernel/supervisor.h"
@@ -15,7 +16,7 @@ enum { DEPTH_MAX = 65536, PIDS_MAX = 1 << 20 };
 
 int descent_look(pid_t pid, struct descent_facts *ret)
 {
-	unsigned long user = 0, system = 0, tick = 1000000000u / (unsigned long)sysconf(_SC_CLK_TCK);
+	unsigned long user = 0, system = 0, cuser = 0, csystem = 0, tick = 1000000000u / (unsigned long)sysconf(_SC_CLK_TCK);
 	char path[48], text[512], *p;
 	struct descent_facts f = { 0 };
 	long rss = 0;
@@ -32,11 +33,12 @@ int descent_look(pid_t pid, struct descent_facts *ret)
 		return -ESRCH;
 	text[n] = '\0';
 	p = strrchr(text, ')'); /* the name may hold anything */
-	if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-			 &f.state, &f.parent, &user, &system, &rss) != 5)
+	if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %*d %*d %*u %*u %ld",
+			 &f.state, &f.parent, &user, &system, &cuser, &csystem, &rss) != 7)
 		return -ESRCH;
 	f.user_ns = user * tick;
 	f.system_ns = system * tick;
+	f.waited_ns = (cuser + csystem) * tick;
 	f.rss_bytes = rss > 0 ? (uint64_t)rss * 4096 : 0;
 	*ret = f;
 	return 0;
@@ -130,4 +132,20 @@ void descent_each(pid_t pid, bool children_first, void (*each)(void *arg, pid_t 
 	for (size_t i = 0; i < l.n; i++)
 		each(arg, l.v[children_first ? l.n - 1 - i : i]);
 	free(l.v);
+}
+
+static void kill_one(void *arg, pid_t pid)
+{
+	(void)arg;
+	descent_signal(pid, getpid(), SIGKILL);
+}
+
+/* What a dying process forked comes to us, the subreaper, as well. */
+void descent_kill_all(void)
+{
+	for (;;) {
+		descent_each(getpid(), false, kill_one, NULL);
+		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
+			return;
+	}
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -58,22 +59,6 @@ static void tell_done(uint64_t tag, int error)
 
 /* ---- the end ---- */
 
-static void kill_one(void *arg, pid_t pid)
-{
-	(void)arg;
-	descent_signal(pid, getpid(), SIGKILL);
-}
-
-/* Until nothing is left: what a dying process forked comes to us as well. */
-static void kill_everything(void)
-{
-	for (;;) {
-		descent_each(getpid(), false, kill_one, NULL);
-		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
-			return;
-	}
-}
-
 static void tell_exited(struct spawned *p, int status)
 {
 	struct buf b;
@@ -86,7 +71,7 @@ static void tell_exited(struct spawned *p, int status)
 
 static _Noreturn void end_container(struct spawned *main_process, int status)
 {
-	kill_everything();
+	descent_kill_all();
 	list_for_each(it, &sv.spawned) {
 		struct spawned *p = container_of(it, struct spawned, link);
 
@@ -288,7 +273,7 @@ static void on_child(pid_t pid, int status)
 		tell_exited(p, status);
 	list_remove(&p->link);
 	if (p->is_main) { /* never started: nothing else can be here */
-		kill_everything();
+		descent_kill_all();
 		exit(0);
 	}
 	free(p);
@@ -419,7 +404,7 @@ static void add_figures(void *arg, pid_t pid)
 
 	if (descent_look(pid, &f) < 0)
 		return;
-	sum->user_ns += f.user_ns;
+	sum->user_ns += f.user_ns + f.waited_ns;
 	sum->system_ns += f.system_ns;
 	sum->rss_bytes += f.rss_bytes;
 	sum->parent++; /* counts */
@@ -428,9 +413,13 @@ static void add_figures(void *arg, pid_t pid)
 static void on_stats(struct wire_message *m)
 {
 	struct descent_facts sum = { 0 };
+	struct rusage ended;
 	struct buf b;
 
 	descent_each(getpid(), false, add_figures, &sum);
+	getrusage(RUSAGE_CHILDREN, &ended); /* those that we reaped, and what they had waited for */
+	sum.user_ns += (uint64_t)ended.ru_utime.tv_sec * 1000000000u + (uint64_t)ended.ru_utime.tv_usec * 1000u;
+	sum.system_ns += (uint64_t)ended.ru_stime.tv_sec * 1000000000u + (uint64_t)ended.ru_stime.tv_usec * 1000u;
 	if (sum.rss_bytes > sv.peak_bytes)
 		sv.peak_bytes = sum.rss_bytes;
 	buf_init(&b, WIRE_MAX_BYTES);
@@ -480,7 +469,7 @@ static void on_daemon(void)
 	if (r == -EINTR || r == -EAGAIN)
 		return;
 	if (r <= 0) { /* the daemon is gone, or this is not our protocol */
-		kill_everything();
+		descent_kill_all();
 		exit(0);
 	}
 	if (!dispatch(&m))

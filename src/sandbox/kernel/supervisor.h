@@ -14,11 +14,14 @@ struct descent_facts {
 	pid_t parent;
 	char state; /* as in /proc/PID/stat: R S D T Z … */
 	uint64_t user_ns, system_ns, rss_bytes;
+	uint64_t waited_ns; /* of children that it has waited for */
 };
 int descent_look(pid_t pid, struct descent_facts *ret); /* 0 or -ESRCH */
 bool descent_is_below(pid_t pid, pid_t ancestor);
 /* Signals `pid` if it is below `ancestor`, and no other process that may get its number. 0 or -errno. */
 int descent_signal(pid_t pid, pid_t ancestor, int signo);
+/* Kills what is below us and reaps it, until nothing is left. */
+void descent_kill_all(void);
 /* Calls back for every process below `pid`, parents before children, or children first. */
 void descent_each(pid_t pid, bool children_first, void (*each)(void *arg, pid_t pid), void *arg);
 
