@@ -84,7 +84,7 @@ $(B)/%.o: %.c
 	$(COMPILE) -c $< -o $@
 
 # Shared by the unit tests: fakes that several of them use.
-TEST_LIB := $(B)/tests/support/recording-driver.o
+TEST_LIB := $(B)/tests/support/recording-driver.o $(B)/tests/support/rootfs-fixture.o
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread

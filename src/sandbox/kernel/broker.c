@@ -65,14 +65,12 @@ static int signal_many(struct container *c, struct proc_slot *from, const struct
 }
 
 /* What /proc of the container says of another process: only the kernel knows. */
-static void answer_times(struct container *c, const struct broker_request *req, struct broker_reply *reply)
+static void answer_times(const struct broker_request *req, struct broker_reply *reply)
 {
+	const struct proc_slot *slot = proctable_find(req->pid);
+	pid_t pid = slot ? slot->host_pid : 0;
 	struct descent_facts f;
-	pid_t pid = 0;
 
-	for (size_t i = 0; i < PROCTABLE_SLOTS && !pid; i++)
-		if (c->table->slots[i].state != PROC_FREE && c->table->slots[i].vpid == req->pid)
-			pid = c->table->slots[i].host_pid;
 	reply->result = -ESRCH;
 	if (pid <= 1 || !descent_is_below(pid, getpid()) || descent_look(pid, &f) < 0)
 		return;
@@ -126,7 +124,7 @@ void broker_serve(struct container *c, int sock)
 		if (req.op == BROKER_KILL)
 			reply.result = signal_many(c, from, &req);
 		else if (req.op == BROKER_TIMES)
-			answer_times(c, &req, &reply);
+			answer_times(&req, &reply);
 	}
 	(void)!send(reply_fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(reply_fd);

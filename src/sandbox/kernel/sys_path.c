@@ -313,6 +313,11 @@ SYS(utimensat)
 			return -EBADF;
 		if (f->kind != KFILE_DIR && !f->name)
 			return 0;
+		if (f->kind == KFILE_FILE && !f->is_lower) {
+			r = rootfs_futimens(f->dir, process_cred(), (int)a[0], a[2] ? ts : NULL);
+			if (r != -EOPNOTSUPP)
+				return r;
+		}
 		return rootfs_utimens(FS, process_cred(), f->dir, f->kind == KFILE_DIR ? "." : f->name, a[2] ? ts : NULL,
 				      AT_SYMLINK_NOFOLLOW);
 	}
