@@ -75,8 +75,9 @@ SYS(vfork)
 
 void process_exit(int code)
 {
-	const struct proc_slot *parent = proctable_find(self.slot->ppid);
+	const struct proc_slot *parent = proctable_find(proctable_parent(self.slot));
 
+	self.slot->state = PROC_ZOMBIE;
 	/* A parent that ignores SIGCHLD never waits: nobody else would free the slot. */
 	if (parent && (parent->ignored >> (SIGCHLD - 1) & 1))
 		proctable_release(self.slot);
@@ -126,7 +127,7 @@ static int host_wait_target(int32_t pid, pid_t *ret)
 		return *ret == 1 ? -ECHILD : 0;
 	}
 	slot = proctable_find(pid);
-	if (!slot || slot->ppid != self.vpid || !slot->host_pid)
+	if (!slot || proctable_parent(slot) != self.vpid || !slot->host_pid)
 		return -ECHILD;
 	*ret = slot->host_pid;
 	return 0;

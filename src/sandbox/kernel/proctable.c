@@ -82,6 +82,14 @@ void proctable_release(struct proc_slot *slot)
 	table()->count--;
 }
 
+bool proctable_has_terminal(uint32_t number)
+{
+	for (size_t i = 0; i < PROCTABLE_SLOTS; i++)
+		if (table()->slots[i].state != PROC_FREE && table()->slots[i].tty == number + 1)
+			return true;
+	return false;
+}
+
 int32_t proctable_parent(const struct proc_slot *slot)
 {
 	if (slot->ppid <= 1)

@@ -27,6 +27,8 @@ struct spawned {
 	uint64_t tag;
 	pid_t pid;
 	int report_fd;       /* -1: told */
+	bool has_tty;
+	uint32_t tty_number; /* as /dev/pts/N of the container */
 	bool is_main, has_started;
 	struct proc_slot *slot;
 };
@@ -176,14 +178,33 @@ static void on_report(struct spawned *p)
 	tell_started(p, rep.error, rep.error ? rep.message : "");
 }
 
-static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, struct proc_slot *slot,
+/* The lowest that no terminal of a process of ours has. */
+static uint32_t free_tty_number(void)
+{
+	uint32_t number = 0;
+	bool is_taken;
+
+	do {
+		is_taken = false;
+		list_for_each(it, &sv.spawned) {
+			const struct spawned *p = container_of(it, struct spawned, link);
+
+			is_taken = is_taken || (p->has_tty && p->tty_number == number);
+		}
+		number += is_taken;
+	} while (is_taken);
+	return number;
+}
+
+static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, const struct spawned *p,
 				 int report_fd)
 {
 	struct worker_start start = {
 		.container = &sv.container,
 		.spawn = s,
-		.vpid = (uint32_t)slot->vpid,
-		.slot = slot,
+		.vpid = (uint32_t)p->slot->vpid,
+		.slot = p->slot,
+		.tty_number = p->tty_number,
 		.report_fd = fd_to_floor(report_fd),
 	};
 	sigset_t none;
@@ -212,9 +233,12 @@ static int start_process(struct wire_message *m, const struct wire_spawn *s, str
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return -errno;
 	p->report_fd = fd_to_floor(report[0]);
+	if (s->tty)
+		p->tty_number = free_tty_number();
+	p->has_tty = s->tty;
 	p->pid = fork();
 	if (p->pid == 0)
-		run_worker(s, m, p->slot, report[1]);
+		run_worker(s, m, p, report[1]);
 	close(report[1]);
 	if (p->pid < 0)
 		return -errno;

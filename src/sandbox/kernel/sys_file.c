@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -248,7 +249,7 @@ int file_stat(int fd, struct rootfs_stat *ret)
 	if (f->kind == KFILE_DIR)
 		return rootfs_dir_stat(self.container->fs, f->dir, ret);
 	if (f->kind == KFILE_PTY)
-		return device_terminal_stat(ret);
+		return device_terminal_stat(minor(f->rdev), ret);
 	if (f->kind == KFILE_PATH)
 		return rootfs_stat(self.container->fs, NULL, f->dir, f->name, AT_SYMLINK_NOFOLLOW, ret);
 	r = rootfs_fstat(self.container->fs, f->dir, f->name, fd, ret);

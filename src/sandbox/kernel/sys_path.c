@@ -60,8 +60,10 @@ static int install_opened(struct rootfs_file *f, int flags)
 	k.dir = f->dir;
 	k.is_lower = f->is_lower;
 	k.name = f->name[0] ? strdup(f->name) : NULL;
-	if (k.kind == KFILE_FILE && isatty(fd))
+	if (k.kind == KFILE_FILE && isatty(fd)) { /* by /proc/self/fd */
 		k.kind = KFILE_PTY;
+		k.rdev = f->st.rdev;
+	}
 	return fdtable_install(fd, &k);
 }
 
@@ -73,8 +75,10 @@ static int open_device(struct rootfs_file *f, int flags)
 	rootfs_file_done(f);
 	if (fd < 0)
 		return fd;
-	if (isatty(fd))
+	if (isatty(fd)) {
 		k.kind = KFILE_PTY;
+		k.rdev = device_terminal_rdev(self.tty_number);
+	}
 	return fdtable_install(fd, &k);
 }
 
