@@ -70,7 +70,8 @@ $(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a
 	$(CC) -static -O2 -g $^ -o $@ -lm
 
 # The test build with a hole in the first wall: tests/sandbox/walls.sh.
-DRILLED_OBJ := $(patsubst %,build/drilled/%.o,src/sandbox/kernel/worker src/sandbox/kernel/wall tests/sandbox/attacks)
+DRILLED_OBJ := $(patsubst %,build/drilled/%.o,src/sandbox/kernel/worker src/sandbox/kernel/wall tests/sandbox/attacks \
+	tests/sandbox/fuzz_syscalls)
 build/drilled/sockerless-sandbox: $(filter-out %/worker.o %/wall.o,$(SBX_OBJ)) $(DRILLED_OBJ) $(GUEST)/libguest.a
 	$(CC) -static -O2 -g $^ -o $@ -lm
 
@@ -107,7 +108,7 @@ $(B)/flags: always
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' >$@
 
 # Shared by the unit tests: fakes that several of them use.
-TEST_LIB := $(B)/tests/support/recording-driver.o
+TEST_LIB := $(B)/tests/support/recording-driver.o $(B)/tests/support/rootfs-fixture.o
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread

@@ -106,9 +106,11 @@ static int add_bind(struct plan_job *j, const struct container_mount *in)
 		m = add_mount(j->plan, ROOTFS_MOUNT_DIR, in->destination);
 		m->fd = open_dir(in->source);
 	} else {
-		CLEANUP(freep) char *dir = xstrdup(in->source);
-		char *slash = strrchr(dir, '/');
+		CLEANUP(freep) char *dir = realpath(in->source, NULL); /* the source may be a link, as /etc/localtime is */
+		char *slash = dir ? strrchr(dir, '/') : NULL;
 
+		if (!slash)
+			return error_set(&j->err, -errno, "bind %s: %s", in->source, strerror(errno));
 		m = add_mount(j->plan, ROOTFS_MOUNT_FILE, in->destination);
 		m->fd_name = xstrdup(slash + 1);
 		slash[slash == dir] = '\0';

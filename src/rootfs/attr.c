@@ -21,21 +21,35 @@ int rootfs_dir_stat(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_sta
 		return fd < 0 ? -ENOENT : -errno;
 	stat_from_host(&host, dir->mount, ret);
 	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	owner_apply(fd, ret);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return -errno;
+	if (owner_apply_fd(fd, ret) == -EOPNOTSUPP && dir_has_marks(dir)) {
+		const char *name;
+		int key;
+
+		owner_key(dir, &key, &name);
+		sidecar_read(key, name, ret);
+	}
+	close(fd);
 	return 0;
 }
 
-int rootfs_fstat(struct rootfs *fs, int fd, struct rootfs_stat *ret)
+int rootfs_fstat(struct rootfs *fs, struct rootfs_dir *dir, const char *name, int fd, struct rootfs_stat *ret)
 {
 	struct stat host;
+	char stored[256];
+	struct entry e;
 
 	(void)fs;
 	if (fstat(fd, &host) < 0)
 		return -errno;
-	stat_from_host(&host, 0, ret);
-	owner_apply(S_ISREG(host.st_mode) ? fd : -1, ret);
+	stat_from_host(&host, dir ? dir->mount : 0, ret);
+	if (owner_apply_fd(fd, ret) != -EOPNOTSUPP && S_ISREG(host.st_mode))
+		return 0;
+	/* A record goes by name: only while the name still means this file. */
+	if (dir && name && dir_has_marks(dir) && name_store(dir, name, stored) == 0 && entry_lookup(dir, stored, &e) == 0 &&
+	    (e.place == ENTRY_UPPER || e.place == ENTRY_LOWER) && e.host.st_ino == host.st_ino && e.host.st_dev == host.st_dev)
+		sidecar_read(entry_layer(dir, &e), stored, ret);
 	return 0;
 }
 
@@ -93,130 +107,253 @@ int rootfs_access(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 	return r;
 }
 
-/* The place as an entry of its parent, copied up: what changes need. */
-static int walk_for_change(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-			   int flags, bool with_content, struct place *p)
+/* What a change of attributes is about: an entry of a layer, or what is mounted. */
+struct target {
+	struct place place;
+	int dir_fd;               /* after make_changeable */
+	const char *name;
+	uint32_t type;
+	bool has_marks;
+};
+
+static bool is_bound_file(const struct place *p)
 {
+	return p->entry.place == ENTRY_MOUNT && p->dir->fs->mounts[p->entry.mount].kind == ROOTFS_MOUNT_FILE;
+}
+
+/* The place as an entry of its parent; "." for a mount's own root. */
+static int as_entry(struct place *p)
+{
+	struct rootfs_dir *dir = p->dir;
+	int r = 0;
+
+	if (p->name[0] == '\0' && dir->parent && dir->parent->mount == dir->mount) {
+		memcpy(p->name, dir_name(dir), strlen(dir_name(dir)) + 1);
+		p->dir = rootfs_dir_ref(dir->parent);
+		rootfs_dir_unref(dir);
+		return entry_lookup(p->dir, p->name, &p->entry);
+	}
+	if (p->name[0] && (p->entry.place != ENTRY_MOUNT || is_bound_file(p)))
+		return 0;
+	if (p->name[0]) {
+		r = entry_open_dir(p->dir, p->name, &p->entry, &dir);
+		if (r < 0)
+			return r;
+		rootfs_dir_unref(p->dir);
+		p->dir = dir;
+	}
+	memcpy(p->name, ".", 2);
+	p->entry = (struct entry){ .place = ENTRY_UPPER, .type = S_IFDIR };
+	return r;
+}
+
+static int walk_for_change(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			   int flags, struct target *t, struct rootfs_stat *ret_stat)
+{
+	struct place *p = &t->place;
 	int r = walk_existing(fs, cred, at, path, flags & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, p);
 
 	if (r < 0)
 		return r;
-	if (p->name[0] == '\0') {
-		struct rootfs_dir *dir = p->dir;
-
-		if (!dir->parent || dir->parent->mount != dir->mount) {
-			r = dir_make_upper(dir); /* a mount's own root: "." names it */
-			memcpy(p->name, ".", 2);
-			p->entry = (struct entry){ .place = ENTRY_UPPER, .type = S_IFDIR };
-		} else {
-			memcpy(p->name, dir_name(dir), strlen(dir_name(dir)) + 1);
-			p->dir = rootfs_dir_ref(dir->parent);
-			rootfs_dir_unref(dir);
-			r = entry_lookup(p->dir, p->name, &p->entry);
-		}
-	} else if (p->entry.place == ENTRY_MOUNT) {
-		struct rootfs_dir *dir;
-
-		r = entry_open_dir(p->dir, p->name, &p->entry, &dir);
-		if (r == 0) {
-			rootfs_dir_unref(p->dir);
-			p->dir = dir;
-			r = dir_make_upper(dir);
-			memcpy(p->name, ".", 2);
-			p->entry = (struct entry){ .place = ENTRY_UPPER, .type = S_IFDIR };
-		}
-	}
+	r = as_entry(p);
 	if (r == 0)
-		r = copy_up(p->dir, p->name, &p->entry, with_content);
+		r = strcmp(p->name, ".") == 0 ? rootfs_dir_stat(fs, p->dir, ret_stat) :
+						entry_stat(p->dir, p->name, &p->entry, ret_stat);
 	if (r < 0)
 		place_done(p);
 	return r;
 }
 
-static int stat_for_change(struct place *p, struct rootfs_stat *st)
+/* Copied up only once the change is known to be allowed. */
+static int make_changeable(struct target *t)
 {
-	if (strcmp(p->name, ".") == 0)
-		return rootfs_dir_stat(p->dir->fs, p->dir, st);
-	return entry_stat(p->dir, p->name, &p->entry, st);
+	struct place *p = &t->place;
+	int r;
+
+	if (is_bound_file(p)) {
+		const struct rootfs_mount *m = &p->dir->fs->mounts[p->entry.mount];
+
+		*t = (struct target){ .place = *p, .dir_fd = m->fd, .name = m->ctx, .type = S_IFREG };
+		return m->is_readonly ? -EROFS : 0;
+	}
+	r = strcmp(p->name, ".") == 0 ? dir_make_upper(p->dir) : copy_up(p->dir, p->name, &p->entry, true);
+	t->dir_fd = dir_upper(p->dir);
+	t->name = p->name;
+	t->type = p->entry.type;
+	t->has_marks = dir_has_marks(p->dir);
+	return r < 0 ? r : 0;
+}
+
+static int store(struct target *t, const struct rootfs_stat *st)
+{
+	int r = make_changeable(t);
+
+	return r < 0 ? r : owner_store(t->dir_fd, t->name, t->type, t->has_marks, st);
+}
+
+static int change_mode(const struct rootfs_cred *cred, struct rootfs_stat *st, uint32_t mode)
+{
+	if (!cred_is_root(cred) && cred->uid != st->uid)
+		return -EPERM;
+	/* As Linux: nobody makes a file set-group-id to a group that is not their own. */
+	if (!cred_is_root(cred) && S_ISREG(st->mode) && !cred_has_group(cred, st->gid))
+		mode &= ~(uint32_t)S_ISGID;
+	st->mode = (st->mode & S_IFMT) | (mode & 07777);
+	return 0;
+}
+
+static int change_owner(const struct rootfs_cred *cred, struct rootfs_stat *st, uint32_t uid, uint32_t gid)
+{
+	if (!cred_is_root(cred) && (cred->uid != st->uid || (uid != UINT32_MAX && uid != st->uid) ||
+				    (gid != UINT32_MAX && gid != st->gid && !cred_has_group(cred, gid))))
+		return -EPERM;
+	if (uid != UINT32_MAX)
+		st->uid = uid;
+	if (gid != UINT32_MAX)
+		st->gid = gid;
+	/* As Linux: a change of owner takes set-user-ID away. */
+	if (S_ISREG(st->mode))
+		st->mode &= ~(uint32_t)(S_ISUID | ((st->mode & S_IXGRP) ? S_ISGID : 0));
+	return 0;
 }
 
 int rootfs_chmod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		 uint32_t mode, int flags)
 {
 	struct rootfs_stat st;
-	struct place p;
-	int r = walk_for_change(fs, cred, at, path, flags, true, &p);
+	struct target t;
+	int r = walk_for_change(fs, cred, at, path, flags, &t, &st);
 
 	if (r < 0)
 		return r;
-	r = stat_for_change(&p, &st);
-	if (r == 0 && !cred_is_root(cred) && cred->uid != st.uid)
-		r = -EPERM;
-	if (r == 0 && S_ISLNK(st.mode))
-		r = -EOPNOTSUPP;
-	if (r == 0) {
-		st.mode = (st.mode & S_IFMT) | (mode & 07777);
-		r = owner_store(p.dir->upper, p.name, p.entry.type, &st);
-	}
-	place_done(&p);
+	r = S_ISLNK(st.mode) ? -EOPNOTSUPP : change_mode(cred, &st, mode);
+	if (r == 0)
+		r = store(&t, &st);
+	place_done(&t.place);
 	return r;
 }
 
 int rootfs_chown(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		 uint32_t uid, uint32_t gid, int flags)
 {
-	struct rootfs_stat st;
-	struct place p;
-	int r = walk_for_change(fs, cred, at, path, flags, true, &p);
+	struct rootfs_stat st, was;
+	struct target t;
+	int r = walk_for_change(fs, cred, at, path, flags, &t, &st);
 
 	if (r < 0)
 		return r;
-	r = stat_for_change(&p, &st);
-	if (r == 0 && !cred_is_root(cred) &&
-	    (cred->uid != st.uid || (uid != UINT32_MAX && uid != st.uid) || (gid != UINT32_MAX && gid != cred->gid)))
-		r = -EPERM;
-	if (r == 0) {
-		if (uid != UINT32_MAX)
-			st.uid = uid;
-		if (gid != UINT32_MAX)
-			st.gid = gid;
-		/* As Linux: a change of owner takes set-user-ID away. */
-		if (S_ISREG(st.mode))
-			st.mode &= ~(uint32_t)(S_ISUID | ((st.mode & S_IXGRP) ? S_ISGID : 0));
-		r = owner_store(p.dir->upper, p.name, p.entry.type, &st);
-	}
-	place_done(&p);
+	was = st;
+	r = change_owner(cred, &st, uid, gid);
+	if (r == 0 && (st.uid != was.uid || st.gid != was.gid || st.mode != was.mode))
+		r = store(&t, &st);
+	else if (r == 0)
+		r = check_writable(t.place.dir);
+	place_done(&t.place);
 	return r;
 }
 
-/* By descriptor: the second wall allows no path here, because Landlock would not look at it. */
-static int set_times(int dir_fd, const char *name, uint32_t type, const struct timespec ts[2])
+static struct timespec chosen_time(const struct timespec *ts, struct timespec old)
 {
-	int r, fd = open_for_attributes(dir_fd, name, type);
+	struct timespec now;
 
-	if (fd < 0)
-		return 0; /* symlinks and FIFOs keep their own: docs/rootfs.md */
-	r = futimens(fd, ts) < 0 ? -errno : 0;
-	close(fd);
-	return r;
+	if (ts && ts->tv_nsec == UTIME_OMIT)
+		return old;
+	if (ts && ts->tv_nsec != UTIME_NOW)
+		return *ts;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now;
+}
+
+/* By descriptor: the second wall allows no path here, because Landlock would
+ * not look at it. What cannot be opened has its times in its record; on a bind
+ * only the daemon, before the wall, can set them. */
+static int set_times(struct target *t, struct rootfs_stat *st, const struct timespec ts[2])
+{
+	int r = make_changeable(t), fd;
+
+	if (r < 0)
+		return r;
+	fd = open_for_attributes(t->dir_fd, t->name, t->type);
+	if (fd >= 0) {
+		r = futimens(fd, ts) < 0 ? -errno : 0;
+		close(fd);
+		return r;
+	}
+	if (!t->has_marks)
+		return utimensat(t->dir_fd, t->name, ts, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	st->atime = chosen_time(ts ? &ts[0] : NULL, st->atime);
+	st->mtime = chosen_time(ts ? &ts[1] : NULL, st->mtime);
+	return sidecar_write(t->dir_fd, t->name, st, true);
+}
+
+static int check_times(const struct rootfs_cred *cred, const struct rootfs_stat *st, const struct timespec ts[2])
+{
+	if (cred_is_root(cred) || cred->uid == st->uid)
+		return 0;
+	return ts ? -EPERM : check_access(cred, st, W_OK);
 }
 
 int rootfs_utimens(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		   const struct timespec ts[2], int flags)
 {
 	struct rootfs_stat st;
-	struct place p;
-	int r = walk_for_change(fs, cred, at, path, flags, true, &p);
+	struct target t;
+	int r = walk_for_change(fs, cred, at, path, flags, &t, &st);
 
 	if (r < 0)
 		return r;
-	r = stat_for_change(&p, &st);
-	if (r == 0 && !cred_is_root(cred) && cred->uid != st.uid)
-		r = ts ? -EPERM : check_access(cred, &st, W_OK);
+	r = check_times(cred, &st, ts);
 	if (r == 0)
-		r = set_times(p.dir->upper, p.name, p.entry.type, ts);
-	place_done(&p);
+		r = set_times(&t, &st, ts);
+	place_done(&t.place);
 	return r;
+}
+
+/* ---- of open files ---- */
+
+static int stat_open(struct rootfs_dir *dir, int fd, struct rootfs_stat *st)
+{
+	struct stat host;
+	int r = check_writable(dir);
+
+	if (r < 0)
+		return r;
+	if (fstat(fd, &host) < 0)
+		return -errno;
+	if (!S_ISREG(host.st_mode))
+		return -EOPNOTSUPP;
+	stat_from_host(&host, dir->mount, st);
+	return owner_apply_fd(fd, st) == -EOPNOTSUPP ? -EOPNOTSUPP : 0;
+}
+
+int rootfs_fchmod(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, uint32_t mode)
+{
+	struct rootfs_stat st;
+	int r = stat_open(dir, fd, &st);
+
+	if (r == 0)
+		r = change_mode(cred, &st, mode);
+	return r < 0 ? r : owner_store_fd(fd, S_IFREG, &st);
+}
+
+int rootfs_fchown(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, uint32_t uid, uint32_t gid)
+{
+	struct rootfs_stat st;
+	int r = stat_open(dir, fd, &st);
+
+	if (r == 0)
+		r = change_owner(cred, &st, uid, gid);
+	return r < 0 ? r : owner_store_fd(fd, S_IFREG, &st);
+}
+
+int rootfs_futimens(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, const struct timespec ts[2])
+{
+	struct rootfs_stat st;
+	int r = stat_open(dir, fd, &st);
+
+	if (r == 0)
+		r = check_times(cred, &st, ts);
+	return r < 0 ? r : futimens(fd, ts) < 0 ? -errno : 0;
 }
 
 int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,

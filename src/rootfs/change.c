@@ -40,7 +40,7 @@ int rootfs_mkdir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 	if (mkdirat(p.dir->upper, p.name, (bits & 0777) | S_IRWXU) < 0)
 		r = -errno;
 	else
-		r = finish_new(p.dir, p.name, cred, bits | S_IFDIR);
+		r = finish_new(p.dir, p.name, cred, bits | S_IFDIR, 0);
 	place_done(&p);
 	return r;
 }
@@ -53,11 +53,11 @@ int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 	bool was_whited;
 	int fd, r;
 
-	(void)rdev;
 	if (type == 0)
 		type = S_IFREG;
-	if (type != S_IFREG && type != S_IFIFO)
-		return -EPERM; /* devices are devfs's alone */
+	/* A guest gets no devices but those of /dev; an archive may bring some, and they stay what they are. */
+	if (type != S_IFREG && type != S_IFIFO && (cred || (type != S_IFCHR && type != S_IFBLK)))
+		return -EPERM;
 	r = walk_new(fs, cred, at, path, &p, &was_whited);
 	if (r < 0)
 		return r;
@@ -69,7 +69,7 @@ int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 		r = fd < 0 ? -errno : close(fd);
 	}
 	if (r == 0)
-		r = finish_new(p.dir, p.name, cred, bits | type);
+		r = finish_new(p.dir, p.name, cred, bits | type, rdev);
 	place_done(&p);
 	return r;
 }
@@ -89,7 +89,7 @@ int rootfs_symlink(struct rootfs *fs, const struct rootfs_cred *cred, const char
 	if (symlinkat(target, p.dir->upper, p.name) < 0)
 		r = -errno;
 	else
-		r = finish_new(p.dir, p.name, cred, S_IFLNK | 0777);
+		r = finish_new(p.dir, p.name, cred, S_IFLNK | 0777, 0);
 	place_done(&p);
 	return r;
 }
@@ -114,6 +114,10 @@ int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 		r = -EXDEV;
 	else if (linkat(a.dir->upper, a.name, b.dir->upper, b.name, 0) < 0)
 		r = -errno;
+	if (r == 0 && dir_has_marks(a.dir) && dir_has_marks(b.dir)) {
+		sidecar_remove(b.dir->upper, b.name);
+		sidecar_link(a.dir->upper, a.name, b.dir->upper, b.name);
+	}
 	if (r == 0 && was_whited) {
 		char whiteout[300];
 
@@ -185,7 +189,11 @@ static int remove_entry(struct place *p)
 		return r;
 	if (is_dir)
 		clear_marks(p->dir->upper, p->name);
-	return unlinkat(p->dir->upper, p->name, is_dir ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
+	if (unlinkat(p->dir->upper, p->name, is_dir ? AT_REMOVEDIR : 0) < 0)
+		return -errno;
+	if (sidecar_may_have(p->dir, p->entry.type))
+		sidecar_remove(p->dir->upper, p->name);
+	return 0;
 }
 
 int rootfs_unlink(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags)
@@ -293,6 +301,9 @@ static int move(struct place *from, struct place *to)
 	}
 	if (renameat(from->dir->upper, from->name, to->dir->upper, to->name) < 0)
 		return -errno;
+	if (sidecar_may_have(from->dir, from->entry.type) ||
+	    (to->entry.place == ENTRY_UPPER && sidecar_may_have(to->dir, to->entry.type)))
+		sidecar_move(from->dir->upper, from->name, to->dir->upper, to->name);
 	if (was_whited) {
 		make_whiteout_name(whiteout, to->name);
 		unlinkat(to->dir->upper, whiteout, 0);
@@ -302,8 +313,11 @@ static int move(struct place *from, struct place *to)
 
 static bool is_below(const struct rootfs_dir *dir, const struct place *from)
 {
-	char path[4400];
-	size_t n = (size_t)snprintf(path, sizeof(path), "%s/%s", strcmp(from->dir->path, "/") ? from->dir->path : "", from->name);
+	char path[4400], name[256];
+	size_t n;
+
+	name_show(from->dir, from->name, name);
+	n = (size_t)snprintf(path, sizeof(path), "%s/%s", strcmp(from->dir->path, "/") ? from->dir->path : "", name);
 
 	return strncmp(dir->path, path, n) == 0 && (dir->path[n] == '/' || dir->path[n] == '\0');
 }
@@ -338,6 +352,8 @@ int rootfs_rename(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 		r = check_dir_access(cred, b.dir, W_OK | X_OK);
 	if (r == 0)
 		r = check_sticky(cred, &a);
+	if (r == 0 && b.entry.place != ENTRY_NONE)
+		r = check_sticky(cred, &b);
 	if (r == 0)
 		r = check_target(&a, &b, flags);
 	if (r == 0)

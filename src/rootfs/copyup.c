@@ -25,7 +25,7 @@ int check_writable(const struct rootfs_dir *dir)
 
 static void temporary_name(char out[300], const char *name)
 {
-	snprintf(out, 300, WHITEOUT_PREFIX ".wh.new.%d.%.200s", (int)getpid(), name);
+	snprintf(out, 300, TEMPORARY_PREFIX "%d.%.200s", (int)gettid(), name);
 }
 
 static int copy_bytes(int from, int to)
@@ -65,6 +65,27 @@ static void copy_attributes(int from, int to, const struct stat *st)
 		(void)!fsetxattr(to, OWNER_XATTR, text, (size_t)n, 0);
 	(void)!fchmod(to, (st->st_mode & 0777) | S_IRUSR | S_IWUSR);
 	(void)!futimens(to, times);
+}
+
+/* What the xattr could not carry over: records of the lower layer, and xattrs of it where the upper
+ * has none. `was` is how the guest saw the file before. */
+static int carry_record(struct rootfs_dir *dir, const char *name, const struct rootfs_stat *was)
+{
+	struct rootfs_stat is = { 0 };
+	struct entry e = { 0 };
+	bool is_same;
+
+	if (fstatat(dir->upper, name, &e.host, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	e.place = ENTRY_UPPER;
+	e.type = e.host.st_mode & S_IFMT;
+	if (entry_stat(dir, name, &e, &is) < 0)
+		return 0;
+	is_same = is.uid == was->uid && is.gid == was->gid && is.mode == was->mode && is.rdev == was->rdev;
+	if (e.type == S_IFREG || e.type == S_IFDIR)
+		return is_same ? 0 : owner_store(dir->upper, name, e.type, true, was);
+	/* A link or FIFO: its times as well. */
+	return sidecar_write(dir->upper, name, was, true);
 }
 
 static int copy_regular(struct rootfs_dir *dir, const char *name, const struct entry *e, bool with_content)
@@ -131,6 +152,7 @@ static int copy_link(struct rootfs_dir *dir, const char *name)
 
 int copy_up(struct rootfs_dir *dir, const char *name, struct entry *e, bool with_content)
 {
+	struct rootfs_stat was;
 	int r = check_writable(dir);
 
 	if (r < 0 || e->place == ENTRY_UPPER)
@@ -138,6 +160,8 @@ int copy_up(struct rootfs_dir *dir, const char *name, struct entry *e, bool with
 	if (e->place != ENTRY_LOWER)
 		return e->place == ENTRY_NONE ? -ENOENT : -EBUSY;
 	r = dir_make_upper(dir);
+	if (r >= 0)
+		r = entry_stat(dir, name, e, &was);
 	if (r < 0)
 		return r;
 	switch (e->type) {
@@ -156,6 +180,8 @@ int copy_up(struct rootfs_dir *dir, const char *name, struct entry *e, bool with
 	default:
 		r = -EPERM;
 	}
+	if (r == 0)
+		r = carry_record(dir, name, &was);
 	return r < 0 ? r : entry_lookup(dir, name, e);
 }
 
@@ -164,8 +190,6 @@ int prepare_name(struct rootfs_dir *dir, const char *name, bool *ret_was_whited)
 	char whiteout[300];
 	int r;
 
-	if (dir_is_union(dir) && strncmp(name, WHITEOUT_PREFIX, 4) == 0)
-		return -EINVAL;
 	r = dir_make_upper(dir);
 	if (r < 0)
 		return r;
@@ -204,22 +228,41 @@ int make_whiteout(struct rootfs_dir *dir, const char *name)
 	return make_mark(dir->upper, whiteout);
 }
 
+static int record_new(struct rootfs_dir *dir, const char *name, const struct rootfs_stat *owner)
+{
+	bool is_device = S_ISCHR(owner->mode) || S_ISBLK(owner->mode); /* a placeholder file in the layer */
+	struct rootfs_stat st = *owner;
+	int r;
+
+	if (S_ISLNK(st.mode) || S_ISFIFO(st.mode)) {
+		clock_gettime(CLOCK_REALTIME, &st.mtime);
+		st.atime = st.mtime;
+	}
+	r = owner_store(dir->upper, name, is_device ? S_IFREG : st.mode & S_IFMT, dir_has_marks(dir), &st);
+	/* On a bind what cannot be recorded shows as root's. */
+	return r == -EPERM && !dir_has_marks(dir) ? 0 : r;
+}
+
 /* The whiteout goes last: until then the name is either gone or complete. */
-int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cred *cred, uint32_t mode)
+int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cred *cred, uint32_t mode, uint64_t rdev)
 {
 	char whiteout[300];
 	struct rootfs_stat owner = {
 		.uid = cred ? cred->uid : 0,
 		.gid = cred ? cred->gid : 0,
 		.mode = mode,
+		.rdev = rdev,
 	};
 	uint32_t type = mode & S_IFMT;
 	int r, fd;
 
 	/* Only what differs from the default needs a record. */
 	r = 0;
-	if (owner.uid || owner.gid || (mode & 07000) || (mode & 0600) != 0600 || (type == S_IFDIR && !(mode & 0100)))
-		r = owner_store(dir->upper, name, type, &owner);
+	if (owner.uid || owner.gid || (mode & 07000) || (mode & 0600) != 0600 || (type == S_IFDIR && !(mode & 0100)) ||
+	    type == S_IFCHR || type == S_IFBLK)
+		r = record_new(dir, name, &owner);
+	else if (sidecar_may_have(dir, type))
+		sidecar_remove(dir->upper, name); /* of an earlier one that ended without its record */
 	if (r < 0 || !dir_is_union(dir) || dir->lower < 0)
 		return r;
 	make_whiteout_name(whiteout, name);

@@ -2,13 +2,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "rootfs/internal.h"
 
-enum { DEPTH_MAX = 512, CHANGE_MODIFIED = 0, CHANGE_ADDED, CHANGE_DELETED };
+enum { DEPTH_MAX = 512, REMOVE_DEPTH_MAX = 100, CHANGE_MODIFIED = 0, CHANGE_ADDED, CHANGE_DELETED };
 
 static DIR *open_dir_at(int dir_fd, const char *name)
 {
@@ -37,21 +38,22 @@ static int diff_dir(struct differ *df, int upper, int lower, size_t len, int dep
 
 static int diff_entry(struct differ *df, int upper, int lower, const char *name, size_t len, int depth)
 {
+	char shown[256];
 	struct stat st, old;
-	bool is_whiteout = strncmp(name, WHITEOUT_PREFIX, 4) == 0;
-	const char *shown = is_whiteout ? name + 4 : name;
+	enum name_kind kind = name_read(name, shown);
+	const char *stored = kind == NAME_WHITEOUT ? name + strlen(WHITEOUT_PREFIX) : name;
 	size_t n = len + 1 + strlen(shown);
 	bool was_there;
 	int r;
 
-	if (strncmp(name, WHITEOUT_PREFIX ".wh.", 8) == 0)
-		return 0; /* marks of a directory, not of a name */
+	if (kind == NAME_MARK)
+		return 0; /* of a directory or beside a file */
 	if (n >= sizeof(df->path))
 		return -ENAMETOOLONG;
 	df->path[len] = '/';
 	memcpy(df->path + len + 1, shown, strlen(shown) + 1);
-	was_there = lower >= 0 && fstatat(lower, shown, &old, AT_SYMLINK_NOFOLLOW) == 0;
-	if (is_whiteout)
+	was_there = lower >= 0 && fstatat(lower, stored, &old, AT_SYMLINK_NOFOLLOW) == 0;
+	if (kind == NAME_WHITEOUT)
 		return df->emit(df->arg, df->path, CHANGE_DELETED);
 	if (fstatat(upper, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
@@ -73,10 +75,13 @@ static int diff_entry(struct differ *df, int upper, int lower, const char *name,
 
 static int diff_dir(struct differ *df, int upper, int lower, size_t len, int depth)
 {
-	DIR *d = depth < DEPTH_MAX ? open_dir_at(upper, ".") : NULL;
 	struct dirent *e;
 	int r = 0;
+	DIR *d;
 
+	if (depth >= DEPTH_MAX)
+		return -ELOOP;
+	d = open_dir_at(upper, ".");
 	if (!d)
 		return -errno;
 	while (r == 0 && (e = readdir(d)))
@@ -99,16 +104,20 @@ int rootfs_changes(struct rootfs *fs, int (*emit)(void *arg, const char *path, i
 
 static int add_tree(int dir_fd, uint64_t *bytes, int depth)
 {
-	DIR *d = depth < DEPTH_MAX ? open_dir_at(dir_fd, ".") : NULL;
 	struct dirent *e;
+	char shown[256];
 	struct stat st;
+	DIR *d;
 
+	if (depth >= DEPTH_MAX)
+		return -ELOOP;
+	d = open_dir_at(dir_fd, ".");
 	if (!d)
 		return -errno;
 	while ((e = readdir(d))) {
 		if (is_dot(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (S_ISREG(st.st_mode))
+		if (S_ISREG(st.st_mode) && name_read(e->d_name, shown) == NAME_ENTRY)
 			*bytes += (uint64_t)st.st_size;
 		if (S_ISDIR(st.st_mode)) {
 			int fd = openat(dirfd(d), e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -138,8 +147,20 @@ int rootfs_usage(struct rootfs *fs, uint64_t *ret_upper_bytes, uint64_t *ret_tot
 
 /* ---- removal ---- */
 
-static int remove_tree(int dir_fd, const char *name, int depth)
+/* What lies too deep to hold all its parents open is moved up, and removed from there. */
+struct remover {
+	int top_fd;
+	unsigned moved;
+};
+
+static void moved_name(char out[48], unsigned n)
 {
+	snprintf(out, 48, TEMPORARY_PREFIX "deep.%d.%u", (int)gettid(), n);
+}
+
+static int remove_tree(struct remover *rm, int dir_fd, const char *name, int depth)
+{
+	char moved[48];
 	struct dirent *e;
 	DIR *d;
 
@@ -147,21 +168,31 @@ static int remove_tree(int dir_fd, const char *name, int depth)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	if (depth >= DEPTH_MAX)
-		return -ELOOP;
+	if (depth >= REMOVE_DEPTH_MAX) {
+		moved_name(moved, rm->moved++);
+		return renameat(dir_fd, name, rm->top_fd, moved) < 0 ? -errno : 0;
+	}
 	d = open_dir_at(dir_fd, name);
 	if (!d)
 		return -errno;
 	while ((e = readdir(d)))
 		if (!is_dot(e->d_name))
-			remove_tree(dirfd(d), e->d_name, depth + 1);
+			remove_tree(rm, dirfd(d), e->d_name, depth + 1);
 	closedir(d);
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 int rootfs_remove_tree(int dir_fd, const char *name)
 {
-	return remove_tree(dir_fd, name, 0);
+	struct remover rm = { .top_fd = dir_fd };
+	int r = remove_tree(&rm, dir_fd, name, 0);
+	char moved[48];
+
+	for (unsigned i = 0; r == 0 && i < rm.moved; i++) {
+		moved_name(moved, i);
+		r = remove_tree(&rm, dir_fd, moved, 0);
+	}
+	return r;
 }
 
 /* ---- mount points ---- */

@@ -10,11 +10,15 @@
 
 #define WHITEOUT_PREFIX ".wh."
 #define OPAQUE_MARK ".wh..wh..opq"
+#define ESCAPE_PREFIX ".wh..wh.esc."  /* of the guest's own names that begin with .wh. */
+#define OWNER_PREFIX ".wh..wh.own."   /* records beside a file: sidecar.c */
+#define TEMPORARY_PREFIX ".wh..wh.new."
 #define OWNER_XATTR "user.containers.override_stat"
 
 struct rootfs {
 	struct rootfs_mount *mounts;
 	size_t nmounts;
+	bool *keeps_xattrs;        /* by mount: looked at once */
 	struct rootfs_dir *root;
 };
 
@@ -27,7 +31,24 @@ struct rootfs_dir {
 	int lower;                 /* -1: none */
 	uint64_t node;             /* in a virtual mount */
 	char *path;                /* the guest's, as walked */
+	char *name;                /* in the layers of the parent */
 };
+
+/* ---- names.c ---- */
+enum name_kind { NAME_ENTRY, NAME_WHITEOUT, NAME_MARK };
+bool dir_has_marks(const struct rootfs_dir *dir); /* escaped names and records; union mounts and our own directories */
+int name_store(const struct rootfs_dir *dir, const char *guest, char out[256]); /* 0 or -ENAMETOOLONG */
+void name_show(const struct rootfs_dir *dir, const char *stored, char out[256]);
+enum name_kind name_read(const char *stored, char guest[256]);
+
+/* ---- sidecar.c ---- */
+int sidecar_read(int dir_fd, const char *name, struct rootfs_stat *st); /* -ENOENT: no record */
+int sidecar_write(int dir_fd, const char *name, const struct rootfs_stat *st, bool with_times);
+void sidecar_remove(int dir_fd, const char *name);
+void sidecar_move(int from_fd, const char *from, int to_fd, const char *to);
+/* Regular files and directories have one only where there are no xattrs: no look-up for each of them. */
+bool sidecar_may_have(const struct rootfs_dir *dir, uint32_t type);
+void sidecar_link(int from_fd, const char *from, int to_fd, const char *to);
 
 /* ---- view.c ---- */
 struct rootfs_dir *dir_new(struct rootfs_dir *parent, const char *name, unsigned mount, int take_upper, int take_lower);
@@ -76,15 +97,24 @@ int walk_existing(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 int place_stat(struct place *p, struct rootfs_stat *ret);
 
 /* ---- owner.c ---- */
-/* Applies what the xattr of `fd` says (readable fd; -1: only the defaults). */
-void owner_apply(int fd, struct rootfs_stat *st);
+/* The record's text, and what it says. -EINVAL: it says nothing. */
+int owner_parse(const char *text, struct rootfs_stat *st);
+int owner_print(char *text, size_t size, const struct rootfs_stat *st);
+/* Applies what is recorded of `name` in a layer's directory: its xattr, or (with marks) its record. */
+void owner_apply(int dir_fd, const char *name, uint32_t type, bool has_marks, struct rootfs_stat *st);
+/* The same for an open file: -ENODATA, -EOPNOTSUPP: nothing there, the defaults are applied. */
+int owner_apply_fd(int fd, struct rootfs_stat *st);
 void stat_from_host(const struct stat *host, unsigned mount, struct rootfs_stat *ret);
 /* Opens for fgetxattr and the like; -1 where that cannot be. */
 int open_for_attributes(int dir_fd, const char *name, uint32_t type);
-int owner_store(int dir_fd, const char *name, uint32_t type, const struct rootfs_stat *st);
+int owner_store(int dir_fd, const char *name, uint32_t type, bool has_marks, const struct rootfs_stat *st);
+int owner_store_fd(int fd, uint32_t type, const struct rootfs_stat *st); /* -EOPNOTSUPP */
+/* Where a directory's own record is: its entry in its parent. */
+void owner_key(struct rootfs_dir *dir, int *ret_fd, const char **ret_name);
 int check_access(const struct rootfs_cred *cred, const struct rootfs_stat *st, int bits); /* R_OK|W_OK|X_OK */
 int check_dir_access(const struct rootfs_cred *cred, struct rootfs_dir *dir, int bits);
 bool cred_is_root(const struct rootfs_cred *cred);
+bool cred_has_group(const struct rootfs_cred *cred, uint32_t gid);
 
 /* ---- copyup.c ---- */
 /* Makes sure that the entry is in the upper layer; refreshes *e. -EROFS. */
@@ -95,6 +125,6 @@ int check_writable(const struct rootfs_dir *dir);
 int prepare_name(struct rootfs_dir *dir, const char *name, bool *ret_was_whited);
 int make_whiteout(struct rootfs_dir *dir, const char *name);
 /* Owner, mode and marks of what has just been made. */
-int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cred *cred, uint32_t mode);
+int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cred *cred, uint32_t mode, uint64_t rdev);
 
 #endif

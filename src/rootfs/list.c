@@ -59,11 +59,12 @@ static bool has(const struct item *sorted, size_t n, const char *name)
 }
 
 /* Names of one layer, but those that are known or whited out above it. */
-static int read_layer(struct rootfs_listing *l, int dir_fd, bool is_union, size_t known, const struct item *whiteouts,
+static int read_layer(struct rootfs_listing *l, int dir_fd, const struct rootfs_dir *dir, size_t known, const struct item *whiteouts,
 		      size_t nwhiteouts, struct rootfs_listing *ret_whiteouts)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool has_marks = dir_has_marks(dir);
 	struct dirent *e;
 
 	if (!d) {
@@ -72,16 +73,21 @@ static int read_layer(struct rootfs_listing *l, int dir_fd, bool is_union, size_
 		return -errno;
 	}
 	while ((e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		enum name_kind kind = NAME_ENTRY;
+		char shown[256];
+		const char *name = e->d_name;
+
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;
-		if (is_union && strncmp(e->d_name, WHITEOUT_PREFIX, 4) == 0) {
-			if (ret_whiteouts)
-				add(ret_whiteouts, e->d_name + 4, 0, 0);
-			continue;
+		if (has_marks && name[0] == '.') {
+			kind = name_read(name, shown);
+			name = shown;
 		}
-		if (has(l->items, known, e->d_name) || has(whiteouts, nwhiteouts, e->d_name))
+		if (kind == NAME_WHITEOUT && ret_whiteouts)
+			add(ret_whiteouts, name, 0, 0);
+		if (kind != NAME_ENTRY || has(l->items, known, name) || has(whiteouts, nwhiteouts, name))
 			continue;
-		add(l, e->d_name, e->d_ino, e->d_type);
+		add(l, name, e->d_ino, e->d_type);
 	}
 	closedir(d);
 	return 0;
@@ -98,14 +104,13 @@ static int read_union(struct rootfs_listing *l, struct rootfs_dir *dir)
 {
 	struct rootfs_listing whiteouts = { 0 };
 	int r = 0, upper = dir_upper(dir);
-	bool is_union = dir_is_union(dir);
 
 	if (upper >= 0)
-		r = read_layer(l, upper, is_union, 0, NULL, 0, &whiteouts);
+		r = read_layer(l, upper, dir, 0, NULL, 0, &whiteouts);
 	if (r == 0 && dir->lower >= 0) {
 		sort(l->items, l->count);
 		sort(whiteouts.items, whiteouts.count);
-		r = read_layer(l, dir->lower, is_union, l->count, whiteouts.items, whiteouts.count, NULL);
+		r = read_layer(l, dir->lower, dir, l->count, whiteouts.items, whiteouts.count, NULL);
 	}
 	listing_clear(&whiteouts);
 	return r;

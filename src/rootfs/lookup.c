@@ -16,14 +16,16 @@ static bool is_mount_point(const struct rootfs_dir *dir, const char *name, unsig
 {
 	const struct rootfs *fs = dir->fs;
 	size_t n = strlen(dir->path);
+	char shown[256];
 
+	name_show(dir, name, shown);
 	if (n == 1)
 		n = 0; /* "/" */
 	/* The last one mounted on a place covers those before it. */
 	for (size_t i = fs->nmounts; i-- > 1;) {
 		const char *target = fs->mounts[i].target;
 
-		if (strncmp(target, dir->path, n) == 0 && target[n] == '/' && strcmp(target + n + 1, name) == 0) {
+		if (strncmp(target, dir->path, n) == 0 && target[n] == '/' && strcmp(target + n + 1, shown) == 0) {
 			*ret_mount = (unsigned)i;
 			return true;
 		}
@@ -53,9 +55,6 @@ static int lookup_layers(struct rootfs_dir *dir, const char *name, struct entry 
 	char whiteout[300];
 	int upper = dir_upper(dir);
 
-	/* Our markers are not names; the guest cannot make any such (prepare_name). */
-	if (dir_is_union(dir) && strncmp(name, WHITEOUT_PREFIX, 4) == 0)
-		return 0;
 	if (upper >= 0) {
 		if (fstatat(upper, name, &ret->host, AT_SYMLINK_NOFOLLOW) == 0) {
 			ret->place = ENTRY_UPPER;
@@ -175,18 +174,14 @@ static int stat_mount(struct rootfs_dir *dir, const struct entry *e, struct root
 	if (m->kind == ROOTFS_MOUNT_FILE ? fstatat(fd, m->ctx, &host, AT_SYMLINK_NOFOLLOW) < 0 : fstat(fd, &host) < 0)
 		return -errno;
 	stat_from_host(&host, e->mount, ret);
-	fd = m->kind == ROOTFS_MOUNT_FILE ? open_for_attributes(fd, m->ctx, host.st_mode & S_IFMT) :
-					    openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	owner_apply(fd, ret);
-	if (fd >= 0)
-		close(fd);
+	owner_apply(fd, m->kind == ROOTFS_MOUNT_FILE ? m->ctx : ".", host.st_mode & S_IFMT,
+		    m->kind != ROOTFS_MOUNT_FILE && !m->is_bind, ret);
 	return 0;
 }
 
 int entry_stat(struct rootfs_dir *dir, const char *name, const struct entry *e, struct rootfs_stat *ret)
 {
 	const struct rootfs_mount *m = dir_mount(dir);
-	int fd;
 
 	switch (e->place) {
 	case ENTRY_NONE:
@@ -197,10 +192,7 @@ int entry_stat(struct rootfs_dir *dir, const char *name, const struct entry *e, 
 		return m->ops->stat(m->ctx, e->node, ret);
 	default:
 		stat_from_host(&e->host, dir->mount, ret);
-		fd = open_for_attributes(entry_layer(dir, e), name, e->type);
-		owner_apply(fd, ret);
-		if (fd >= 0)
-			close(fd);
+		owner_apply(entry_layer(dir, e), name, e->type, dir_has_marks(dir), ret);
 		return 0;
 	}
 }

@@ -42,7 +42,7 @@ static int create(struct place *p, const struct rootfs_cred *cred, int flags, ui
 		    (bits & 0777) | S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;
-	r = finish_new(p->dir, p->name, cred, bits | S_IFREG);
+	r = finish_new(p->dir, p->name, cred, bits | S_IFREG, 0);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -71,6 +71,7 @@ static int open_mounted_file(struct place *p, int flags, struct rootfs_file *f)
 
 	if (wants_write(flags) && m->is_readonly)
 		return -EROFS;
+	f->is_lower = m->is_readonly; /* its attributes go by name, where that is known */
 	f->fd = openat(m->fd, m->ctx, (flags & ~(O_CREAT | O_EXCL)) | O_NOFOLLOW | O_NOCTTY);
 	return f->fd < 0 ? -errno : 0;
 }
@@ -138,7 +139,7 @@ int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 	else
 		r = open_existing(&p, cred, flags, &f);
 	if (r == 0 && f.fd >= 0 && f.st.mode == 0)
-		r = rootfs_fstat(fs, f.fd, &f.st);
+		r = rootfs_fstat(fs, p.dir, NULL, f.fd, &f.st);
 	if (r < 0) {
 		if (f.fd >= 0)
 			close(f.fd);
@@ -146,7 +147,7 @@ int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 		return r;
 	}
 	f.dir = p.dir;
-	memcpy(f.name, p.name, sizeof(f.name));
+	name_show(p.dir, p.name, f.name);
 	*ret = f;
 	return 0;
 }

@@ -32,6 +32,16 @@ void stat_from_host(const struct stat *host, unsigned mount, struct rootfs_stat 
 	};
 }
 
+int owner_print(char *text, size_t size, const struct rootfs_stat *st)
+{
+	int n = snprintf(text, size, "%u:%u:%04o", st->uid, st->gid, st->mode & 07777);
+
+	if (S_ISCHR(st->mode) || S_ISBLK(st->mode))
+		n += snprintf(text + n, size - (size_t)n, ":%s-%u-%u", S_ISCHR(st->mode) ? "char" : "block", major(st->rdev),
+			      minor(st->rdev));
+	return n;
+}
+
 static void parse_type(const char *text, struct rootfs_stat *st)
 {
 	unsigned major = 0, minor = 0;
@@ -53,28 +63,42 @@ static void parse_type(const char *text, struct rootfs_stat *st)
 	st->mode = (st->mode & 07777) | type;
 }
 
-void owner_apply(int fd, struct rootfs_stat *st)
+int owner_parse(const char *text, struct rootfs_stat *st)
 {
-	char text[64];
 	unsigned uid, gid, mode;
 	int at = 0;
-	ssize_t n = fd >= 0 ? fgetxattr(fd, OWNER_XATTR, text, sizeof(text) - 1) : -1;
 
-	if (n > 0) {
-		text[n] = '\0';
-		if (sscanf(text, "%u:%u:%o%n", &uid, &gid, &mode, &at) == 3) {
-			st->uid = uid;
-			st->gid = gid;
-			st->mode = (st->mode & S_IFMT) | (mode & 07777);
-			if (text[at] == ':')
-				parse_type(text + at + 1, st);
-			return;
-		}
-	}
+	if (sscanf(text, "%u:%u:%o%n", &uid, &gid, &mode, &at) != 3)
+		return -EINVAL;
+	st->uid = uid;
+	st->gid = gid;
+	st->mode = (st->mode & S_IFMT) | (mode & 07777);
+	if (text[at] == ':')
+		parse_type(text + at + 1, st);
+	return 0;
+}
+
+static void apply_defaults(struct rootfs_stat *st)
+{
 	if (st->uid == geteuid())
 		st->uid = 0;
 	if (st->gid == getegid())
 		st->gid = 0;
+}
+
+int owner_apply_fd(int fd, struct rootfs_stat *st)
+{
+	char text[64];
+	ssize_t n = fgetxattr(fd, OWNER_XATTR, text, sizeof(text) - 1);
+	int r = n < 0 ? -errno : n == 0 ? -ENODATA : 0;
+
+	if (r == 0) {
+		text[n] = '\0';
+		r = owner_parse(text, st);
+	}
+	if (r < 0)
+		apply_defaults(st);
+	return r;
 }
 
 int open_for_attributes(int dir_fd, const char *name, uint32_t type)
@@ -84,20 +108,53 @@ int open_for_attributes(int dir_fd, const char *name, uint32_t type)
 	return fd_floored(openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY));
 }
 
-int owner_store(int dir_fd, const char *name, uint32_t type, const struct rootfs_stat *st)
+void owner_apply(int dir_fd, const char *name, uint32_t type, bool has_marks, struct rootfs_stat *st)
+{
+	int fd = open_for_attributes(dir_fd, name, type), r = fd < 0 ? -EOPNOTSUPP : owner_apply_fd(fd, st);
+
+	if (fd >= 0)
+		close(fd);
+	else
+		apply_defaults(st);
+	if (r == -EOPNOTSUPP && has_marks)
+		sidecar_read(dir_fd, name, st);
+}
+
+void owner_key(struct rootfs_dir *dir, int *ret_fd, const char **ret_name)
+{
+	bool is_upper = dir_upper(dir) >= 0;
+
+	*ret_fd = is_upper ? dir->upper : dir->lower;
+	*ret_name = ".";
+	if (!dir->parent || dir->parent->mount != dir->mount)
+		return;
+	*ret_fd = is_upper ? dir_upper(dir->parent) : dir->parent->lower;
+	*ret_name = dir->name;
+}
+
+int owner_store_fd(int fd, uint32_t type, const struct rootfs_stat *st)
 {
 	char text[64];
-	int r = 0, fd = open_for_attributes(dir_fd, name, type);
+	int n = owner_print(text, sizeof(text), st);
 
-	if (fd < 0)
-		return 0; /* symlinks and FIFOs keep no owner: docs/rootfs.md */
-	snprintf(text, sizeof(text), "%u:%u:%04o", st->uid, st->gid, st->mode & 07777);
-	if (fsetxattr(fd, OWNER_XATTR, text, strlen(text), 0) < 0 && errno != EOPNOTSUPP)
-		r = -errno;
+	if (fsetxattr(fd, OWNER_XATTR, text, (size_t)n, 0) < 0)
+		return -errno;
 	/* Our own access must not end where the guest's does. */
-	if (r == 0 && fchmod(fd, (st->mode & 0777) | S_IRUSR | S_IWUSR | (type == S_IFDIR ? S_IXUSR : 0)) < 0)
-		r = -errno;
-	close(fd);
+	return fchmod(fd, (st->mode & 0777) | S_IRUSR | S_IWUSR | (type == S_IFDIR ? S_IXUSR : 0)) < 0 ? -errno : 0;
+}
+
+/* Without xattrs and without marks, on a bind of such a file system, an owner
+ * can only be refused, as the kernel does there. */
+int owner_store(int dir_fd, const char *name, uint32_t type, bool has_marks, const struct rootfs_stat *st)
+{
+	int fd = open_for_attributes(dir_fd, name, type), r = fd < 0 ? -EOPNOTSUPP : owner_store_fd(fd, type, st);
+
+	if (r == -EOPNOTSUPP && has_marks)
+		r = sidecar_write(dir_fd, name, st, type != S_IFREG && type != S_IFDIR);
+	else if (r == -EOPNOTSUPP)
+		r = -EPERM;
+	if (fd >= 0)
+		close(fd);
 	return r;
 }
 
@@ -106,7 +163,7 @@ bool cred_is_root(const struct rootfs_cred *cred)
 	return !cred || cred->uid == 0;
 }
 
-static bool is_in_group(const struct rootfs_cred *cred, uint32_t gid)
+bool cred_has_group(const struct rootfs_cred *cred, uint32_t gid)
 {
 	if (cred->gid == gid)
 		return true;
@@ -128,7 +185,7 @@ int check_access(const struct rootfs_cred *cred, const struct rootfs_stat *st, i
 	}
 	if (cred->uid == st->uid)
 		mode >>= 6;
-	else if (is_in_group(cred, st->gid))
+	else if (cred_has_group(cred, st->gid))
 		mode >>= 3;
 	return ((uint32_t)bits & ~mode & 7) ? -EACCES : 0;
 }

@@ -77,8 +77,9 @@ struct rootfs_mount {
 	const char *target; /* absolute in the guest, clean, "/" for the first */
 	int lower_fd, upper_fd, fd; /* borrowed until rootfs_free; -1 when unused */
 	bool is_readonly;
-	/* Bind mounts of host directories: owners, modes and devices set by the
-	 * guest change only our view (a sidecar), see docs/rootfs.md. */
+	/* Bind mounts of host directories: what the guest sets of owners and modes is
+	 * kept in an xattr of the host's file and is seen only by us; no record of ours is
+	 * made beside it. See docs/rootfs.md. */
 	bool is_bind;
 	uint64_t size_limit_bytes; /* 0: none */
 	const struct rootfs_virtual_ops *ops;
@@ -125,8 +126,14 @@ void rootfs_file_done(struct rootfs_file *f); /* closes fd, drops dir */
 
 int rootfs_stat(struct rootfs *fs, const struct rootfs_cred *cred,
 		struct rootfs_dir *at, const char *path, int flags, struct rootfs_stat *ret);
-/* The same for a host fd that came from rootfs_open of this view. */
-int rootfs_fstat(struct rootfs *fs, int fd, struct rootfs_stat *ret);
+/* The same for a host fd that came from rootfs_open of this view; `dir` and `name` as it told
+ * them (NULL: a file of nowhere, as a pipe is). They may be stale: the fd decides. */
+int rootfs_fstat(struct rootfs *fs, struct rootfs_dir *dir, const char *name, int fd, struct rootfs_stat *ret);
+/* chmod, chown and utimens of an open file of the upper layer (is_lower false), whatever has become
+ * of its name. -EOPNOTSUPP: this file system keeps that by name only. */
+int rootfs_fchmod(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, uint32_t mode);
+int rootfs_fchown(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, uint32_t uid, uint32_t gid);
+int rootfs_futimens(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, const struct timespec ts[2]);
 int rootfs_dir_stat(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_stat *ret);
 ssize_t rootfs_readlink(struct rootfs *fs, const struct rootfs_cred *cred,
 			struct rootfs_dir *at, const char *path, char *buf, size_t size);

@@ -112,9 +112,12 @@ static int put_entry(struct rootfs *fs, struct archive *a, struct archive_entry 
 	case S_IFREG:
 		return put_file(fs, a, path, mode, left);
 	case S_IFIFO:
-		return rootfs_mknod(fs, NULL, NULL, path, mode, 0);
+	case S_IFCHR:
+	case S_IFBLK:
+		rootfs_unlink(fs, NULL, NULL, path, 0);
+		return rootfs_mknod(fs, NULL, NULL, path, mode, (uint64_t)archive_entry_rdev(e));
 	default:
-		return 0; /* devices are devfs's */
+		return 0; /* tar has no sockets */
 	}
 }
 

@@ -42,7 +42,7 @@ static int put_content(struct writer *w, const char *path)
 	struct rootfs_file f;
 	char buf[65536];
 	ssize_t n;
-	int r = rootfs_open(w->fs, NULL, NULL, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0, &f);
+	int r = rootfs_open(w->fs, NULL, NULL, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0, &f);
 
 	if (r < 0)
 		return r;
@@ -82,6 +82,8 @@ static int put_entry(struct writer *w, const char *path, const char *name, const
 	archive_entry_set_gid(e, st->gid);
 	archive_entry_set_mtime(e, st->mtime.tv_sec, st->mtime.tv_nsec);
 	archive_entry_set_size(e, has_content ? st->size : 0);
+	if (S_ISCHR(st->mode) || S_ISBLK(st->mode))
+		archive_entry_set_rdev(e, (dev_t)st->rdev);
 	if (link)
 		archive_entry_set_hardlink(e, link);
 	if (S_ISLNK(st->mode)) {
@@ -142,8 +144,12 @@ static int put_tree(struct writer *w, const char *path, const char *name, int de
 	char slashed[8192];
 	int r = rootfs_stat(w->fs, NULL, NULL, path, AT_SYMLINK_NOFOLLOW, &st);
 
-	if (r < 0 || depth > DEPTH_MAX)
-		return depth == 0 ? r : 0; /* what has gone meanwhile is not there */
+	if (r == -ENOENT && depth > 0)
+		return 0; /* what has gone meanwhile is not there */
+	if (r == 0 && depth > DEPTH_MAX)
+		r = -ELOOP;
+	if (r < 0)
+		return r;
 	if (depth == 0)
 		w->root_dev = st.dev;
 	snprintf(slashed, sizeof(slashed), "%s%s", name, S_ISDIR(st.mode) ? "/" : "");

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "rootfs/internal.h"
@@ -47,9 +48,19 @@ struct rootfs_dir *dir_new(struct rootfs_dir *parent, const char *name, unsigned
 {
 	struct rootfs_dir *d = calloc(1, sizeof(*d));
 
-	if (d)
-		d->path = parent ? join_path(parent->path, name) : strdup("/");
-	if (!d || !d->path) {
+	char shown[256];
+
+	if (parent)
+		name_show(parent, name, shown);
+	if (d) {
+		d->path = parent ? join_path(parent->path, shown) : strdup("/");
+		d->name = strdup(name);
+	}
+	if (!d || !d->path || !d->name) {
+		if (d) {
+			free(d->path);
+			free(d->name);
+		}
 		free(d);
 		if (take_upper >= 0)
 			close(take_upper);
@@ -84,6 +95,7 @@ void rootfs_dir_unref(struct rootfs_dir *dir)
 		if (dir->lower >= 0)
 			close(dir->lower);
 		free(dir->path);
+		free(dir->name);
 		free(dir);
 		dir = parent;
 	}
@@ -94,6 +106,21 @@ static int dup_or_none(int fd)
 	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, fd_floor_min);
 }
 
+static bool keeps_xattrs(const struct rootfs_mount *m)
+{
+	int fd = m->kind == ROOTFS_MOUNT_UNION ? (m->upper_fd >= 0 ? m->upper_fd : m->lower_fd) : m->fd;
+	bool answer = true;
+
+	if (m->kind == ROOTFS_MOUNT_VIRTUAL || m->kind == ROOTFS_MOUNT_FILE || m->is_bind || fd < 0)
+		return true;
+	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	answer = fgetxattr(fd, OWNER_XATTR, NULL, 0) >= 0 || errno != EOPNOTSUPP;
+	close(fd);
+	return answer;
+}
+
 int rootfs_new(const struct rootfs_mount *mounts, size_t n, struct rootfs **ret)
 {
 	struct rootfs *fs = calloc(1, sizeof(*fs));
@@ -101,7 +128,8 @@ int rootfs_new(const struct rootfs_mount *mounts, size_t n, struct rootfs **ret)
 	if (!fs || n == 0)
 		goto fail;
 	fs->mounts = calloc(n, sizeof(*mounts));
-	if (!fs->mounts)
+	fs->keeps_xattrs = calloc(n, sizeof(*fs->keeps_xattrs));
+	if (!fs->mounts || !fs->keeps_xattrs)
 		goto fail;
 	memcpy(fs->mounts, mounts, n * sizeof(*mounts));
 	fs->nmounts = n;
@@ -109,6 +137,7 @@ int rootfs_new(const struct rootfs_mount *mounts, size_t n, struct rootfs **ret)
 		fs->mounts[i].target = strdup(mounts[i].target);
 		if (!fs->mounts[i].target)
 			goto fail;
+		fs->keeps_xattrs[i] = keeps_xattrs(&mounts[i]);
 	}
 	fs->root = dir_new(NULL, "", 0, dup_or_none(mounts[0].kind == ROOTFS_MOUNT_DIR ? mounts[0].fd : mounts[0].upper_fd),
 			   dup_or_none(mounts[0].lower_fd));
@@ -130,6 +159,7 @@ void rootfs_free(struct rootfs *fs)
 	for (size_t i = 0; i < fs->nmounts; i++)
 		free((char *)fs->mounts[i].target);
 	free(fs->mounts);
+	free(fs->keeps_xattrs);
 	free(fs);
 }
 
@@ -165,7 +195,7 @@ const struct rootfs_mount *dir_mount(const struct rootfs_dir *dir)
 
 const char *dir_name(const struct rootfs_dir *dir)
 {
-	return strrchr(dir->path, '/') + 1;
+	return dir->name;
 }
 
 bool dir_is_union(const struct rootfs_dir *dir)

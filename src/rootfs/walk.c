@@ -115,10 +115,10 @@ static void finish(struct walker *w, const char *name, const struct entry *e, st
 /* One component. 1: that was the last one, *ret is filled. */
 static int step(struct walker *w, int flags, struct place *ret)
 {
-	char name[256];
+	char name[256], guest[256];
 	struct entry e;
 	bool is_last;
-	int r = next_name(w, name);
+	int r = next_name(w, guest);
 
 	if (r < 0)
 		return r;
@@ -129,14 +129,17 @@ static int step(struct walker *w, int flags, struct place *ret)
 	r = check_dir_access(w->cred, w->cur, X_OK);
 	if (r < 0)
 		return r;
-	if (strcmp(name, ".") == 0)
+	if (strcmp(guest, ".") == 0)
 		return 0;
-	if (strcmp(name, "..") == 0) {
+	if (strcmp(guest, "..") == 0) {
 		if (w->cur->parent)
 			move_to(w, rootfs_dir_ref(w->cur->parent));
 		return 0;
 	}
 	is_last = at_last(w);
+	r = name_store(w->cur, guest, name);
+	if (r < 0)
+		return r;
 	r = entry_lookup(w->cur, name, &e);
 	if (r < 0)
 		return r;

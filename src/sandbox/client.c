@@ -184,11 +184,19 @@ static void request_free(struct request *q)
 	free(q);
 }
 
+/* An errno as the wire carries it; what is none, or was cut off, is the protocol's error. */
+static int get_error(struct wire_reader *r)
+{
+	uint32_t v = wire_get_u32(r);
+
+	return r->failed || v > 4095 ? -EPROTO : -(int)v;
+}
+
 static void answer_ready(struct request *q, struct wire_reader *r)
 {
 	struct sandbox_ready ready;
 
-	ready.error = -(int)wire_get_u32(r);
+	ready.error = get_error(r);
 	ready.message = wire_get_str(r);
 	ready.supervisor_pid = (int32_t)wire_get_u32(r);
 	ready.landlock_abi = wire_get_u32(r);
@@ -205,10 +213,14 @@ static void answer_started(struct request *q, struct wire_reader *r)
 {
 	struct sandbox_started st;
 
-	st.error = -(int)wire_get_u32(r);
+	if (q->has_started) /* told once */
+		return;
+	st.error = get_error(r);
 	st.message = wire_get_str(r);
 	st.vpid = wire_get_u32(r);
 	st.host_pid = (int32_t)wire_get_u32(r);
+	if (r->failed)
+		st.error = -EPROTO;
 	if (!st.message)
 		st.message = "";
 	q->has_started = st.error == 0;
@@ -222,6 +234,10 @@ static void answer_exited(struct request *q, struct wire_reader *r)
 	int status = (int)wire_get_u32(r);
 	uint32_t flags = wire_get_u32(r);
 
+	if (!q->has_started)
+		return;
+	if (r->failed)
+		status = SIGKILL, flags = 0;
 	list_remove(&q->link);
 	q->cb.events->on_exited(q->ctx, status, flags);
 	free(q);
@@ -236,7 +252,8 @@ static void answer_top(struct request *q, struct wire_reader *r)
 		q->cb.top(q->ctx, -EPROTO, NULL, 0);
 	} else {
 		rows = xcalloc(n ? n : 1, sizeof(*rows));
-		memcpy(rows, r->data + r->pos, n * sizeof(*rows));
+		if (n)
+			memcpy(rows, r->data + r->pos, n * sizeof(*rows));
 		for (uint32_t i = 0; i < n; i++) {
 			rows[i].comm[sizeof(rows[i].comm) - 1] = '\0';
 			rows[i].cmdline[sizeof(rows[i].cmdline) - 1] = '\0';
@@ -279,7 +296,7 @@ static void answer(struct sandbox_container *c, const struct wire_message *m)
 		answer_figures(q, &r);
 	} else if (m->type == WIRE_DONE && q->kind == REQUEST_DONE) {
 		if (q->cb.done)
-			q->cb.done(q->ctx, -(int)wire_get_u32(&r));
+			q->cb.done(q->ctx, get_error(&r));
 		request_free(q);
 	}
 }
@@ -444,8 +461,11 @@ static struct request *request_new(struct sandbox_container *c, enum request_kin
 
 static int make_table(struct sandbox_container *c)
 {
-	c->table_fd = memfd_create("proctable", MFD_CLOEXEC);
+	c->table_fd = memfd_create("proctable", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (c->table_fd < 0 || ftruncate(c->table_fd, sizeof(*c->table)) < 0)
+		return -errno;
+	/* Whoever could cut it short would kill all that have it mapped, us included. */
+	if (fcntl(c->table_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	c->table = mmap(NULL, sizeof(*c->table), PROT_READ | PROT_WRITE, MAP_SHARED, c->table_fd, 0);
 	if (c->table == MAP_FAILED)
@@ -521,7 +541,8 @@ int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup
 	c->table->pids_max = setup->pids_max;
 	c->table->memory_max = setup->memory_bytes;
 	all[0] = c->table_fd;
-	memcpy(all + 1, fds, nfds * sizeof(int));
+	if (nfds)
+		memcpy(all + 1, fds, nfds * sizeof(int));
 	buf_init(&b, WIRE_MAX_BYTES);
 	wire_put_setup(&b, setup);
 	q = request_new(c, REQUEST_SETUP, ctx);

@@ -2,7 +2,7 @@
  * supervisor per running container, starts processes in it, and tells how
  * they end. Knows nothing of images, Docker or the store.
  *
- * Thread: loop, for everything but sandbox_sweep. Blocks: never; what the
+ * Thread: loop. Blocks: never; what the
  * sockets do not take at once is queued. Callbacks run on the loop, never
  * from inside the call that names them; where a call returns an error its
  * callback never runs. Every accepted request is answered exactly once, with
@@ -80,7 +80,7 @@ struct sandbox_ready {
 	int error;           /* 0, or -errno */
 	const char *message; /* why, when error is set; else "" */
 	int32_t supervisor_pid;
-	uint64_t supervisor_start; /* field 22 of /proc/PID/stat: record both for sandbox_sweep */
+	uint64_t supervisor_start; /* field 22 of /proc/PID/stat */
 	uint32_t landlock_abi;     /* in force; 0: this kernel has none */
 };
 
@@ -143,20 +143,5 @@ struct sandbox_figures {
 int sandbox_container_stats(struct sandbox_container *c,
 			    void (*done)(void *ctx, int error, const struct sandbox_figures *figures),
 			    void *ctx);
-
-/* ---- what a dead predecessor left ---- */
-
-struct sandbox_orphan {
-	int32_t pid;    /* of the supervisor */
-	uint64_t start; /* its start time, as in sandbox_ready */
-	char id[65];    /* of the container */
-};
-
-/* Kills the process trees of supervisors whose daemon died, and processes that
- * outlived their supervisor (known by the container's id in their command
- * line). Start times guard against reused pids. Usually there are none left:
- * they end by themselves at EOF. Any thread. Blocks: up to 2 s, for their
- * end. Returns how many processes were killed. */
-size_t sandbox_sweep(const struct sandbox_orphan *orphans, size_t n);
 
 #endif

@@ -3,6 +3,7 @@
 #include "sandbox/wire.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -479,7 +480,8 @@ static int read_memfd(struct wire_message *m, size_t size)
 		return -EPROTO;
 	fd = m->fds[--m->nfds];
 	m->data = NULL;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size)
+	/* Only memory has seals: nothing whose reading could wait for somebody. */
+	if (fcntl(fd, F_GET_SEALS) >= 0 && fstat(fd, &st) == 0 && (uint64_t)st.st_size == size)
 		m->data = malloc(size);
 	for (m->len = 0; m->data && m->len < size;) {
 		ssize_t n = pread(fd, m->data + m->len, size - m->len, (off_t)m->len);
@@ -494,7 +496,7 @@ static int read_memfd(struct wire_message *m, size_t size)
 
 static int take_fields(struct wire_message *m, const struct header *h, const void *data, size_t len)
 {
-	if (h->magic != HEADER_MAGIC || h->version != WIRE_VERSION)
+	if (h->magic != HEADER_MAGIC || h->version != WIRE_VERSION || (h->flags & ~HEADER_IN_MEMFD))
 		return -EPROTO;
 	m->type = h->type;
 	m->tag = h->tag;

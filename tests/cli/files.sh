@@ -23,6 +23,33 @@ check_has "ps --size" 0 "(virtual" d ps -as --filter name=changed --format '{{.S
 check "inspect --size" 0 "true" sh -c "[ \$('$docker' inspect -s -f '{{.SizeRw}}' changed) -lt 1000 ] && echo true"
 d rm changed >/dev/null
 
+# ---- names like our marks, owners of links and FIFOs, devices: through run, export, import, cp ----
+d run --name odd busybox sh -c 'cd /tmp && echo one >.wh.file && mkdir .wh..wh..opq && echo two >.wh..wh..opq/x &&
+	ln -s file link && chown -h 5:6 link && mkfifo -m 600 fifo && chown 7:8 fifo && rm -f /etc/.wh.passwd'
+check "diff shows them as they are" 0 "C /tmp
+A /tmp/.wh..wh..opq
+A /tmp/.wh..wh..opq/x
+A /tmp/.wh.file
+A /tmp/fifo
+A /tmp/link" d diff odd
+check "export tells owners of links and FIFOs" 0 "prw------- 7/8 tmp/fifo
+lrwxrwxrwx 5/6 tmp/link" sh -c "'$docker' export odd | tar --numeric-owner -tvf - tmp/fifo tmp/link | awk '{print \$1, \$2, \$6}' | sort -k3"
+"$docker" export odd >"$dir/odd.tar"
+check_has "import of an export" 0 "sha256:" d import "$dir/odd.tar" odd:again
+check "it is all there again" 0 "one two 5:6 7:8 .wh..wh..opq .wh.file fifo link" d run --rm odd:again sh -c \
+	'cd /tmp && echo $(cat .wh.file .wh..wh..opq/x) $(stat -c %u:%g link fifo) $(ls -A)'
+check "removed from an image" 0 ".wh..wh..opq fifo link" d run --rm odd:again sh -c 'cd /tmp && rm .wh.file && echo $(ls -A)'
+check "cp of such a name" 0 "one" sh -c "'$docker' cp -q odd:/tmp/.wh.file '$dir/out.wh' && cat '$dir/out.wh'"
+check "cp in of such a name" 0 "one" sh -c "'$docker' cp -q '$dir/out.wh' odd:/tmp/.wh.in && '$docker' cp -q odd:/tmp/.wh.in - | tar xOf -"
+d rm odd >/dev/null
+python3 -c 'import sys, tarfile
+t = tarfile.open(sys.argv[1], "w"); e = tarfile.TarInfo("null"); e.type = tarfile.CHRTYPE; e.mode = 0o620; e.devmajor, e.devminor = 1, 3
+t.addfile(e)' "$dir/device.tar"
+check_has "a device in an import" 0 "sha256:" d import "$dir/device.tar" device
+d create --name device device x >/dev/null
+check "is told again" 0 "crw--w---- 1,3" sh -c "'$docker' export device | tar tvf - null | awk '{print \$1, \$3}'"
+d rm device >/dev/null
+
 # ---- docker cp ----
 d create --name copy busybox sh -c 'cat /tmp/in; echo out >/tmp/out; mkdir -p /tmp/d/e; echo x >/tmp/d/e/f; ln -s e /tmp/d/l; sleep 100' >/dev/null
 echo copied >"$dir/in"

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 
 static pid_t victim;
 static const char *outside; /* the directory */
+static uint64_t first_seed = 1;
 static int broken;
 
 static void broke(const char *what, const char *how)
@@ -142,6 +144,49 @@ static void attack_process_table(void)
 	held("a forged process table", reply.result);
 }
 
+/* Who cuts the table short kills with SIGBUS whoever has it mapped. */
+static void attack_table_memory(void)
+{
+	struct broker_request req = { .op = BROKER_KILL, .pid = 0 };
+	struct broker_reply reply = { .result = 0 };
+
+	for (int fd = 3; fd < 4096; fd++)
+		if (fcntl(fd, F_GETFD) >= 0 && fd != self.container->broker_fd)
+			(void)!ftruncate(fd, 0);
+	self.container->table->slots[PROCTABLE_SLOTS - 1].cmdline_len = UINT32_MAX;
+	if (broker_call(&req, &reply, NULL, 0) < 0 || reply.result != 0)
+		broke("the supervisor", "does not stand any more");
+}
+
+/* More descriptors than a request has: the supervisor must not keep any. */
+static void attack_broker_descriptors(void)
+{
+	struct broker_request req = { .op = 77 };
+	struct iovec iov = { &req, sizeof(req) };
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	int reply[2], extra[2], fds[2];
+	struct pollfd ends = { .events = POLLIN };
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, reply) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, extra) < 0)
+		return broke("socketpair", "cannot be tried");
+	fds[0] = reply[1];
+	fds[1] = extra[1];
+	control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fds)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
+	if (sendmsg(self.container->broker_fd, &msg, MSG_NOSIGNAL) < 0)
+		return broke("sendmsg", "cannot be tried");
+	close(reply[1]);
+	close(extra[1]);
+	ends.fd = extra[0];
+	if (poll(&ends, 1, 3000) != 1)
+		broke("a descriptor", "is kept by the supervisor");
+}
+
 /* ---- the network, other programs' sockets ---- */
 
 static void attack_sockets(void)
@@ -196,6 +241,24 @@ static void attack_files(void)
 	HELD(syscall(SYS_open_by_handle_at, upper, NULL, 0));
 	HELD(syscall(SYS_inotify_init1, 0));
 	HELD(syscall(SYS_fanotify_init, 0, 0));
+}
+
+/* The file that is bound is the container's, its neighbours are not. */
+static void attack_bound_file(void)
+{
+	int dir = -1, fd;
+
+	for (size_t i = 0; i < rootfs_mount_count(self.container->fs); i++)
+		if (rootfs_mount_at(self.container->fs, i)->kind == ROOTFS_MOUNT_FILE)
+			dir = rootfs_mount_at(self.container->fs, i)->fd;
+	fd = openat(dir, "file", O_RDWR);
+	if (fd < 0)
+		broke("the bound file", strerror(errno));
+	HELD(openat(dir, "neighbour", O_RDONLY));
+	HELD(openat(dir, "fresh", O_WRONLY | O_CREAT, 0600));
+	HELD(openat(dir, ".", O_RDONLY | O_DIRECTORY));
+	HELD(unlinkat(dir, "file", 0));
+	HELD(renameat(dir, "neighbour", dir, "file"));
 }
 
 /* Whatever descriptor there is: none may lead out. */
@@ -289,6 +352,12 @@ static void attack_terminal(void)
 	HELD(ioctl(0, TIOCGPTPEER, O_RDWR));
 }
 
+/* The first wall: nothing is broken through here, it must only stand. */
+static void attack_syscalls(void)
+{
+	broken += fuzz_main(first_seed);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -298,13 +367,17 @@ static const struct {
 	{ "processes", attack_processes },
 	{ "programs", attack_programs },
 	{ "process-table", attack_process_table },
+	{ "table-memory", attack_table_memory },
+	{ "broker-descriptors", attack_broker_descriptors },
 	{ "sockets", attack_sockets },
 	{ "files", attack_files },
+	{ "bound-file", attack_bound_file },
 	{ "descriptors", attack_descriptors },
 	{ "privileges", attack_privileges },
 	{ "kernel", attack_kernel },
 	{ "other-abis", attack_other_abis },
 	{ "terminal", attack_terminal },
+	{ "syscalls", attack_syscalls },
 };
 
 bool attack_is_meant(const char *const *argv)
@@ -316,6 +389,8 @@ void attack_main(const char *const *argv)
 {
 	victim = (pid_t)atoi(argv[2]);
 	outside = argv[3];
+	if (argv[4])
+		first_seed = strtoull(argv[4], NULL, 10);
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
 		if (strcmp(attacks[i].name, argv[1]) != 0)
 			continue;

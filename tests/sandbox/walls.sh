@@ -19,16 +19,17 @@ stop_victim() {
 
 set_scene() {
 	stop_victim
-	rm -rf "$dir" && mkdir -p "$dir/lower" "$dir/upper"
+	rm -rf "$dir" && mkdir -p "$dir/lower" "$dir/upper" "$dir/bound"
 	echo secret >"$dir/secret"
-	echo file | tee "$dir/lower/file" >"$dir/upper/file"
+	echo file | tee "$dir/lower/file" "$dir/bound/file" "$dir/bound/neighbour" >"$dir/upper/file"
 	sleep 100 &
 	victim=$!
 }
 
 scene_is_whole() {
 	kill -0 "$victim" && [ "$(cat "$dir/secret")" = secret ] && [ "$(cat "$dir/lower/file")" = file ] &&
-		[ "$(ls "$dir" | tr '\n' ' ')" = "lower secret upper " ] && [ "$(stat -c %a "$dir/secret")" = 600 ]
+		[ "$(cat "$dir/bound/neighbour")" = file ] && [ "$(ls "$dir/bound" | tr '\n' ' ')" = "file neighbour " ] &&
+		[ "$(ls "$dir" | tr '\n' ' ')" = "bound lower secret upper " ] && [ "$(stat -c %a "$dir/secret")" = 600 ]
 }
 
 # verdict NAME IS WANTED OUTPUT
@@ -42,16 +43,19 @@ verdict() {
 }
 
 umask 077
-for attack in signals descriptor-signals processes programs process-table sockets files descriptors privileges kernel \
-	other-abis terminal; do
+for attack in signals descriptor-signals processes programs process-table table-memory broker-descriptors \
+	sockets files bound-file descriptors privileges kernel \
+	other-abis terminal syscalls; do
 	for walls in "-a 0" "-a 1" -n; do
+		[ "$attack" != syscalls ] || [ "$walls" = "-a 0" ] || continue # the first wall's own: once, behind the second
 		set_scene
 		# shellcheck disable=SC2086 # the options are two words
-		out=$(timeout 20 build/bin/sandbox-run $walls "$sandbox" "$dir/lower" "$dir/upper" \
+		out=$(timeout 60 build/bin/sandbox-run $walls -f "$dir/bound" "$sandbox" "$dir/lower" "$dir/upper" \
 			attack $attack $victim "$dir" 2>&1 </dev/null)
 		is=$?
 		case $walls,$attack in
-		-n,process-table | -n,terminal) # held by the supervisor, and by there being no terminal
+		# held by the supervisor or the daemon, and by there being no terminal
+		-n,process-table | -n,table-memory | -n,broker-descriptors | -n,terminal)
 			continue ;;
 		-n,*) verdict "$attack without the wall" $is 1 "$out" ;;
 		*)

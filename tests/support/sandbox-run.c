@@ -1,7 +1,8 @@
 /* Runs one command in a sandbox without a daemon: what the sandbox's own tests use.
  *
- *   sandbox-run [-tn] [-a LANDLOCK_ABI] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
+ *   sandbox-run [-tn] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
  *
+ * -f binds the file DIR/file onto /bound. -n drops the second wall in the drilled build.
  * Standard streams are the command's own; exits with its exit code. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,21 +55,24 @@ int main(int argc, char **argv)
 		{ .kind = 0, .target = "/", .has_lower = true, .has_upper = true },
 		{ .kind = 3, .target = "/proc", .which = "proc" },
 		{ .kind = 3, .target = "/dev", .which = "dev" },
+		{ .kind = 2, .target = "/bound", .fd_name = "file", .has_fd = true, .is_bind = true },
 	};
 	struct wire_setup setup = { .id = "test", .hostname = "sandbox", .mounts = mounts, .nmounts = 3 };
 	struct wire_spawn spawn = { .is_main = true, .env = env, .cwd = "/" };
 	struct sandbox_options options = { 0 };
 	struct error err = { 0 };
 	uint64_t tag;
-	int fds[3] = { 0, 1, 2 }, c;
+	int fds[3] = { 0, 1, 2 }, dirs[3], c;
 
-	while ((c = getopt(argc, argv, "+tna:u:w:")) != -1) {
+	while ((c = getopt(argc, argv, "+tna:f:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
 		else if (c == 'n')
 			setup.drop_walls = true; /* obeyed by the drilled build only */
 		else if (c == 'a')
 			setup.landlock_abi_max = (uint32_t)atoi(optarg);
+		else if (c == 'f' && (dirs[2] = open(optarg, O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0)
+			setup.nmounts = 4;
 		else if (c == 'u')
 			spawn.uid = spawn.gid = (uint32_t)atoi(optarg);
 		else if (c == 'w')
@@ -79,13 +83,12 @@ int main(int argc, char **argv)
 	if (argc - optind < 4)
 		return 2;
 	options.program = argv[optind];
-	int dirs[2] = { open(argv[optind + 1], O_PATH | O_DIRECTORY | O_CLOEXEC),
-			open(argv[optind + 2], O_PATH | O_DIRECTORY | O_CLOEXEC) };
-
+	dirs[0] = open(argv[optind + 1], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dirs[1] = open(argv[optind + 2], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	spawn.argv = (const char *const *)argv + optind + 3;
 	if (sandbox_start(uv_default_loop(), &options, &sandbox, &err) < 0 ||
 	    sandbox_container_new(sandbox, "test", NULL, NULL, &container, &err) < 0 ||
-	    sandbox_container_setup(container, &setup, dirs, 2, on_ready, NULL, &err) < 0 ||
+	    sandbox_container_setup(container, &setup, dirs, setup.nmounts == 4 ? 3 : 2, on_ready, NULL, &err) < 0 ||
 	    sandbox_container_spawn(container, &spawn, fds, spawn.tty ? 1 : 3, &events, NULL, &tag, &err) < 0) {
 		fprintf(stderr, "sandbox-run: %s\n", err.message);
 		return 125;

@@ -20,15 +20,13 @@ static int signal_one(struct proc_slot *from, struct proc_slot *to, int signo)
 {
 	pid_t pid = to->host_pid;
 
-	if (to->state == PROC_FREE || pid <= 1 || !descent_is_below(pid, getpid()))
+	if (to->state == PROC_FREE || pid <= 1)
 		return -ESRCH;
 	if (!may_signal(from, to, signo))
-		return -EPERM;
-	if (signo == 0)
-		return 0;
-	if (to->vpid == 1 && (signo == SIGKILL || signo == SIGSTOP || !(to->handled >> (signo - 1) & 1)))
-		return 0;
-	return kill(pid, signo) < 0 ? -errno : 0;
+		return descent_is_below(pid, getpid()) ? -EPERM : -ESRCH;
+	if (signo && to->vpid == 1 && (signo == SIGKILL || signo == SIGSTOP || !(to->handled >> (signo - 1) & 1)))
+		signo = 0;
+	return descent_signal(pid, getpid(), signo);
 }
 
 static bool is_meant(const struct proc_slot *from, const struct proc_slot *to, int32_t pid)
@@ -48,6 +46,8 @@ static int signal_many(struct container *c, struct proc_slot *from, const struct
 
 	if (req->signo < 0 || req->signo > 64)
 		return -EINVAL;
+	if (req->pid == INT32_MIN) /* has no negative */
+		return -ESRCH;
 	/* The sender last: a signal to its own group must not cut the work short. */
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < proctable_used(c->table); i++) {
@@ -62,6 +62,40 @@ static int signal_many(struct container *c, struct proc_slot *from, const struct
 		}
 	}
 	return result;
+}
+
+/* What /proc of the container says of another process: only the kernel knows. */
+static void answer_times(const struct broker_request *req, struct broker_reply *reply)
+{
+	const struct proc_slot *slot = proctable_find(req->pid);
+	pid_t pid = slot ? slot->host_pid : 0;
+	struct descent_facts f;
+
+	reply->result = -ESRCH;
+	if (pid <= 1 || !descent_is_below(pid, getpid()) || descent_look(pid, &f) < 0)
+		return;
+	*reply = (struct broker_reply){ .value = { f.user_ns, f.system_ns, f.rss_bytes, (uint64_t)(unsigned char)f.state } };
+}
+
+/* Takes what came with a message: who asks, and where the answer goes. The
+ * sender chooses how many descriptors come; all but the one are closed. */
+static void take_control(struct msghdr *msg, struct ucred *who, int *reply_fd)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
+		if (h->cmsg_type == SCM_CREDENTIALS && h->cmsg_len == CMSG_LEN(sizeof(*who)))
+			memcpy(who, CMSG_DATA(h), sizeof(*who));
+		if (h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
+			if (*reply_fd < 0)
+				*reply_fd = fd;
+			else
+				close(fd);
+		}
+	}
 }
 
 void broker_serve(struct container *c, int sock)
@@ -79,17 +113,19 @@ void broker_serve(struct container *c, int sock)
 	int reply_fd = -1;
 	ssize_t n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	for (struct cmsghdr *h = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL; h; h = CMSG_NXTHDR(&msg, h)) {
-		if (h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(&reply_fd, CMSG_DATA(h), sizeof(int));
-		else if (h->cmsg_type == SCM_CREDENTIALS)
-			memcpy(&who, CMSG_DATA(h), sizeof(who));
-	}
+	if (n < 0)
+		return;
+	take_control(&msg, &who, &reply_fd);
 	if (reply_fd < 0)
 		return;
 	from = proctable_find_host(who.pid);
-	if (n == (ssize_t)sizeof(req) && from && descent_is_below(who.pid, getpid()))
-		reply.result = req.op == BROKER_KILL ? signal_many(c, from, &req) : -ENOSYS;
+	if (n == (ssize_t)sizeof(req) && from && descent_is_below(who.pid, getpid())) {
+		reply.result = -ENOSYS;
+		if (req.op == BROKER_KILL)
+			reply.result = signal_many(c, from, &req);
+		else if (req.op == BROKER_TIMES)
+			answer_times(&req, &reply);
+	}
 	(void)!send(reply_fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(reply_fd);
 }

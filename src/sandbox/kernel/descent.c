@@ -1,77 +1,151 @@
-/* Who descends from whom, as the host's kernel says. */
+/* Who descends from whom, and what processes have used, as the host's kernel
+ * says. The container's own table is never asked. */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/kernel/supervisor.h"
 
-enum { DEPTH_MAX = 4096, CHILDREN_MAX = 65536 };
+enum { DEPTH_MAX = 65536, PIDS_MAX = 1 << 20 };
 
-static pid_t parent_of(pid_t pid)
+int descent_look(pid_t pid, struct descent_facts *ret)
 {
+	unsigned long user = 0, system = 0, cuser = 0, csystem = 0, tick = 1000000000u / (unsigned long)sysconf(_SC_CLK_TCK);
 	char path[48], text[512], *p;
+	struct descent_facts f = { 0 };
+	long rss = 0;
 	ssize_t n;
-	int fd, parent = -1;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -1;
+		return -ESRCH;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (n <= 0)
-		return -1;
+		return -ESRCH;
 	text[n] = '\0';
 	p = strrchr(text, ')'); /* the name may hold anything */
-	if (!p || sscanf(p + 1, " %*c %d", &parent) != 1)
-		return -1;
-	return parent;
+	if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %*d %*d %*u %*u %ld",
+			 &f.state, &f.parent, &user, &system, &cuser, &csystem, &rss) != 7)
+		return -ESRCH;
+	f.user_ns = user * tick;
+	f.system_ns = system * tick;
+	f.waited_ns = (cuser + csystem) * tick;
+	f.rss_bytes = rss > 0 ? (uint64_t)rss * 4096 : 0;
+	*ret = f;
+	return 0;
 }
 
 bool descent_is_below(pid_t pid, pid_t ancestor)
 {
+	struct descent_facts f;
+
 	for (int i = 0; i < DEPTH_MAX && pid > 1; i++) {
-		pid = parent_of(pid);
+		if (descent_look(pid, &f) < 0)
+			return false;
+		pid = f.parent;
 		if (pid == ancestor)
 			return true;
 	}
 	return false;
 }
 
-static char *read_children(pid_t pid)
+/* The descriptor stays with the process that was looked at: a pid that changes
+ * hands between the look and the signal hits nobody. */
+int descent_signal(pid_t pid, pid_t ancestor, int signo)
 {
-	char path[64], *text = malloc(CHILDREN_MAX);
-	ssize_t n, len = 0;
+	int r, fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0 && errno == ENOSYS) /* kernels before 5.3 */
+		return !descent_is_below(pid, ancestor) ? -ESRCH : kill(pid, signo) < 0 ? -errno : 0;
+	if (fd < 0)
+		return -ESRCH;
+	r = descent_is_below(pid, ancestor) ? 0 : -ESRCH;
+	if (r == 0 && syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+struct pids {
+	pid_t *v;
+	size_t n, size;
+};
+
+static void push(struct pids *l, pid_t pid)
+{
+	if (l->n == l->size) {
+		size_t size = l->size ? l->size * 2 : 64;
+		pid_t *v = size <= PIDS_MAX ? realloc(l->v, size * sizeof(*v)) : NULL;
+
+		if (!v)
+			return;
+		l->v = v;
+		l->size = size;
+	}
+	l->v[l->n++] = pid;
+}
+
+static void push_children(struct pids *l, pid_t pid)
+{
+	char path[64], text[4096];
+	pid_t number = 0;
+	ssize_t n;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	while (text && fd >= 0 && len < CHILDREN_MAX - 1 && (n = read(fd, text + len, (size_t)(CHILDREN_MAX - 1 - len))) > 0)
-		len += n;
+	while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0) {
+		for (ssize_t i = 0; i < n; i++) {
+			if (text[i] >= '0' && text[i] <= '9') {
+				number = number * 10 + (text[i] - '0');
+				continue;
+			}
+			if (number)
+				push(l, number);
+			number = 0;
+		}
+	}
+	if (number)
+		push(l, number);
 	if (fd >= 0)
 		close(fd);
-	if (text)
-		text[len] = '\0';
-	return text;
 }
 
+/* Level by level, so parents stand before their children; no recursion, since
+ * how deep it goes is for the container to choose. */
 void descent_each(pid_t pid, bool children_first, void (*each)(void *arg, pid_t pid), void *arg)
 {
-	char *text = read_children(pid), *p = text, *end;
+	struct pids l = { 0 };
 
-	while (p && *p) {
-		pid_t child = (pid_t)strtol(p, &end, 10);
+	push_children(&l, pid);
+	for (size_t i = 0; i < l.n; i++)
+		push_children(&l, l.v[i]);
+	for (size_t i = 0; i < l.n; i++)
+		each(arg, l.v[children_first ? l.n - 1 - i : i]);
+	free(l.v);
+}
 
-		if (end == p)
-			break;
-		p = end;
-		if (!children_first)
-			each(arg, child);
-		descent_each(child, children_first, each, arg);
-		if (children_first)
-			each(arg, child);
+static void kill_one(void *arg, pid_t pid)
+{
+	(void)arg;
+	descent_signal(pid, getpid(), SIGKILL);
+}
+
+/* What a dying process forked comes to us, the subreaper, as well. */
+void descent_kill_all(void)
+{
+	for (;;) {
+		descent_each(getpid(), false, kill_one, NULL);
+		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
+			return;
 	}
-	free(text);
 }

@@ -77,10 +77,10 @@ int exec_prepare(const char *path, char *const argv[], char *const env[], struct
 	ret->env = copy_vector(env, NULL);
 	/* A native file whose applet runs in its place: the applet goes by the file's name. */
 	if (p.applet_by_name && ret->argv && ret->argv[0]) {
-		const char *base = strrchr(p.interpreter, '/');
+		const char *slash = strrchr(p.interpreter, '/'), *base = slash ? slash + 1 : p.interpreter;
 
 		free(ret->argv[0]);
-		ret->argv[0] = strdup(strcmp(base + 1, "bash") ? base + 1 : "ash");
+		ret->argv[0] = strdup(strcmp(base, "bash") ? base : "ash");
 	}
 	program_done(&p);
 	if (ret->argv && ret->env) {

@@ -210,6 +210,10 @@ void fdtable_init(const int stdio[3])
 		dup2(high[i] >= 0 ? high[i] : self.container->null_fd, i);
 		if (high[i] >= 0)
 			close(high[i]);
-		files[i] = (struct kfile){ .kind = isatty(i) ? KFILE_PTY : KFILE_HOST, .flags = O_RDWR };
+		files[i] = (struct kfile){ .kind = KFILE_HOST, .flags = O_RDWR };
+		if (isatty(i)) {
+			files[i].kind = KFILE_PTY;
+			files[i].rdev = device_terminal_rdev(self.tty_number);
+		}
 	}
 }

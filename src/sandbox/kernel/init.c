@@ -1,5 +1,5 @@
 /* docker run --init: pid 1 is ours and the command is pid 2. It hands signals
- * on and ends as the command does. Orphans are the supervisor's to reap. */
+ * on, reaps orphans and ends as the command does. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +35,8 @@ static void become_command(void)
 
 static _Noreturn void stand_by(int32_t command)
 {
+	const struct proc_slot *slot = proctable_find(command);
+	pid_t pid, command_pid = slot ? slot->host_pid : -1;
 	sigset_t all;
 	int signo, status;
 
@@ -50,9 +52,11 @@ static _Noreturn void stand_by(int32_t command)
 			broker_call(&req, &reply, NULL, 0);
 			continue;
 		}
-		while (waitpid(-1, &status, WNOHANG) > 0) /* the command is the only child */
-			if (WIFEXITED(status) || WIFSIGNALED(status))
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+			if (pid == command_pid)
 				_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			proctable_release(proctable_find_host(pid));
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ struct worker_start {
 	uint32_t vpid;            /* slot already claimed by the supervisor */
 	struct proc_slot *slot;
 	int stdio[3];             /* or the slave three times */
+	uint32_t tty_number;      /* of its /dev/pts/N */
 	int report_fd;            /* worker writes {int32 errno; char message[240]} once: errno 0 just
 	                             before the guest's first instruction; closed by success */
 };
@@ -64,6 +65,7 @@ struct process {
 	char comm[16];
 	uint64_t rlimit[16][2];   /* soft, hard: guest's view */
 	int tty_fd;               /* host fd (above the floor) of the controlling terminal, -1 */
+	uint32_t tty_number;      /* its name is /dev/pts/N */
 	const struct guest_module *module;
 	void *instance;
 };
@@ -79,6 +81,7 @@ void proctable_release(struct proc_slot *slot);  /* takes NULL */
 pid_t process_host_group(int32_t pgid);          /* -1: none */
 int32_t process_guest_group(pid_t host);         /* 0: none of ours */
 int32_t proctable_parent(const struct proc_slot *slot); /* ppid with dead parents read as 1 */
+bool proctable_has_terminal(uint32_t number);
 
 /* ---- guest memory (memory.c) ---- */
 
@@ -131,7 +134,7 @@ struct kfile {                /* per guest fd; plain data, copied by fork */
 	char *name;               /* FILE: last component */
 	struct rootfs_listing *listing;
 	uint64_t cookie;
-	uint64_t rdev;            /* devices */
+	uint64_t rdev;            /* devices; of a PTY its /dev/pts/N */
 	bool is_lower;
 };
 struct kfile *fdtable_get(int fd);                   /* NULL: -EBADF */
@@ -146,8 +149,9 @@ int file_stat(int fd, struct rootfs_stat *ret);
 int stat_path(int at_fd, uint64_t path_addr, int flags, uint64_t out);
 /* A character device of the container's /dev by its number: a host fd. */
 int device_open(uint64_t rdev, int flags);
-/* What fstat says of any descriptor of the terminal: the same as of /dev/pts/0. */
-int device_terminal_stat(struct rootfs_stat *ret);
+/* What fstat says of a descriptor of terminal N: the same as of /dev/pts/N. */
+int device_terminal_stat(uint32_t number, struct rootfs_stat *ret);
+uint64_t device_terminal_rdev(uint32_t number);
 
 /* ---- exec (exec.c) and program look-up (sandbox/program.h) ---- */
 

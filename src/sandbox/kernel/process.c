@@ -75,8 +75,9 @@ SYS(vfork)
 
 void process_exit(int code)
 {
-	const struct proc_slot *parent = proctable_find(self.slot->ppid);
+	const struct proc_slot *parent = proctable_find(proctable_parent(self.slot));
 
+	self.slot->state = PROC_ZOMBIE;
 	/* A parent that ignores SIGCHLD never waits: nobody else would free the slot. */
 	if (parent && (parent->ignored >> (SIGCHLD - 1) & 1))
 		proctable_release(self.slot);
@@ -122,11 +123,11 @@ static int host_wait_target(int32_t pid, pid_t *ret)
 		return 0;
 	}
 	if (pid < -1) {
-		*ret = -host_group(-pid);
+		*ret = pid == INT32_MIN ? 1 : -host_group(-pid);
 		return *ret == 1 ? -ECHILD : 0;
 	}
 	slot = proctable_find(pid);
-	if (!slot || slot->ppid != self.vpid || !slot->host_pid)
+	if (!slot || proctable_parent(slot) != self.vpid || !slot->host_pid)
 		return -ECHILD;
 	*ret = slot->host_pid;
 	return 0;

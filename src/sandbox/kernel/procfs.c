@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,7 +179,7 @@ static void write_pid_stat(const struct proc_slot *s, struct buf *out)
 		getrusage(RUSAGE_SELF, &ru);
 	buf_printf(out, "%d (%.15s) %c %d %d %d %d -1 4194304 0 0 0 0 %ld %ld 0 0 20 0 1 0 %lu %lu %u"
 			" 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0\n",
-		   s->vpid, s->comm, state_of(s), proctable_parent(s), s->pgid, s->sid, s->tty ? 34816 : 0,
+		   s->vpid, s->comm, state_of(s), proctable_parent(s), s->pgid, s->sid, s->tty ? 34816 + s->tty - 1 : 0,
 		   ru.ru_utime.tv_sec * 100 + ru.ru_utime.tv_usec / 10000,
 		   ru.ru_stime.tv_sec * 100 + ru.ru_stime.tv_usec / 10000, start, (uint64_t)s->memory_pages * 65536,
 		   s->memory_pages * 16);
@@ -420,7 +421,7 @@ static int describe_fd(int fd, char *buf, size_t size)
 	if (f->dir && rootfs_dir_path(f->dir, path, sizeof(path)) >= 0)
 		return snprintf(buf, size, "%s%s%s", path, f->name && strcmp(path, "/") ? "/" : "", f->name ? f->name : "");
 	if (f->kind == KFILE_PTY)
-		return snprintf(buf, size, "/dev/pts/0");
+		return snprintf(buf, size, "/dev/pts/%u", minor(f->rdev));
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (f->kind == KFILE_VIRTUAL)

@@ -25,14 +25,17 @@ struct proc_slot *proctable_find_host(int32_t host_pid)
 	return NULL;
 }
 
+/* 0: none to be had. Bounded, because the supervisor asks as well and whoever
+ * writes into the table may want it to go on for ever. */
 static int32_t fresh_vpid(void)
 {
-	for (;;) {
+	for (int i = 0; i < 2 * PROCTABLE_PID_MAX; i++) {
 		int32_t vpid = (int32_t)(atomic_fetch_add(&table()->next_vpid, 1) % PROCTABLE_PID_MAX);
 
 		if (vpid > 0 && !proctable_find(vpid))
 			return vpid;
 	}
+	return 0;
 }
 
 static uint64_t wall_ns(void)
@@ -72,7 +75,10 @@ struct proc_slot *proctable_claim(void)
 		s->start_ns = wall_ns();
 		s->vpid = fresh_vpid();
 		table()->count++;
-		return s;
+		if (s->vpid)
+			return s;
+		proctable_release(s);
+		return NULL;
 	}
 	return NULL;
 }
@@ -84,6 +90,14 @@ void proctable_release(struct proc_slot *slot)
 	slot->host_pid = 0;
 	slot->state = PROC_FREE;
 	table()->count--;
+}
+
+bool proctable_has_terminal(uint32_t number)
+{
+	for (size_t i = 0; i < PROCTABLE_SLOTS; i++)
+		if (table()->slots[i].state != PROC_FREE && table()->slots[i].tty == number + 1)
+			return true;
+	return false;
 }
 
 int32_t proctable_parent(const struct proc_slot *slot)

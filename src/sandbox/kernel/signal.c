@@ -210,10 +210,12 @@ SYS(rt_sigaction)
 
 /* ---- delivery ---- */
 
+/* Faults on guest memory must always reach the runtime. */
 static uint64_t set_mask(int how, uint64_t mask)
 {
 	uint64_t old = 0;
 
+	mask &= how == SIG_UNBLOCK ? UINT64_MAX : ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1));
 	host_call(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, 8, 0, 0);
 	return old;
 }
@@ -347,7 +349,7 @@ SYS(rt_sigprocmask)
 	if (a[1] && a[0] > 2)
 		return -EINVAL;
 	if (a[1])
-		old = set_mask((int)a[0], mask & ~(1ull << (SIGSEGV - 1)) & ~(1ull << (SIGBUS - 1)));
+		old = set_mask((int)a[0], mask);
 	else
 		old = set_mask(SIG_BLOCK, 0);
 	rearm();
@@ -428,14 +430,14 @@ SYS(tkill)
 {
 	const uint64_t args[6] = { a[0], a[1] };
 
-	return sys_kill(args);
+	return (int32_t)a[0] > 0 ? sys_kill(args) : -EINVAL; /* no groups here */
 }
 
 SYS(tgkill)
 {
 	const uint64_t args[6] = { a[1], a[2] };
 
-	return sys_kill(args);
+	return (int32_t)a[0] > 0 && (int32_t)a[1] > 0 ? sys_kill(args) : -EINVAL;
 }
 
 SYS(alarm)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,6 +27,8 @@ struct spawned {
 	uint64_t tag;
 	pid_t pid;
 	int report_fd;       /* -1: told */
+	bool has_tty;
+	uint32_t tty_number; /* as /dev/pts/N of the container */
 	bool is_main, has_started;
 	struct proc_slot *slot;
 };
@@ -35,6 +38,7 @@ static struct {
 	struct wire_message setup_message; /* setup's strings point into it */
 	struct wire_setup setup;
 	bool is_set_up;
+	uint64_t peak_bytes; /* of what was measured */
 	int sock, broker_sock, signal_fd;
 	struct list spawned;
 } sv;
@@ -57,22 +61,6 @@ static void tell_done(uint64_t tag, int error)
 
 /* ---- the end ---- */
 
-static void kill_one(void *arg, pid_t pid)
-{
-	(void)arg;
-	kill(pid, SIGKILL);
-}
-
-/* Until nothing is left: what a dying process forked comes to us as well. */
-static void kill_everything(void)
-{
-	for (;;) {
-		descent_each(getpid(), false, kill_one, NULL);
-		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
-			return;
-	}
-}
-
 static void tell_exited(struct spawned *p, int status)
 {
 	struct buf b;
@@ -85,7 +73,7 @@ static void tell_exited(struct spawned *p, int status)
 
 static _Noreturn void end_container(struct spawned *main_process, int status)
 {
-	kill_everything();
+	descent_kill_all();
 	list_for_each(it, &sv.spawned) {
 		struct spawned *p = container_of(it, struct spawned, link);
 
@@ -130,6 +118,8 @@ static int set_up(struct wire_message *m)
 	c->table = mmap(NULL, sizeof(*c->table), PROT_READ | PROT_WRITE, MAP_SHARED, m->fds[0], 0);
 	if (c->table == MAP_FAILED)
 		return -errno;
+	close(m->fds[0]); /* mapped is enough, for us and for every worker */
+	m->fds[0] = -1;
 	c->setup = &sv.setup;
 	c->null_fd = open_device("/dev/null", O_RDWR);
 	c->zero_fd = open_device("/dev/zero", O_RDWR);
@@ -188,14 +178,33 @@ static void on_report(struct spawned *p)
 	tell_started(p, rep.error, rep.error ? rep.message : "");
 }
 
-static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, struct proc_slot *slot,
+/* The lowest that no terminal of a process of ours has. */
+static uint32_t free_tty_number(void)
+{
+	uint32_t number = 0;
+	bool is_taken;
+
+	do {
+		is_taken = false;
+		list_for_each(it, &sv.spawned) {
+			const struct spawned *p = container_of(it, struct spawned, link);
+
+			is_taken = is_taken || (p->has_tty && p->tty_number == number);
+		}
+		number += is_taken;
+	} while (is_taken);
+	return number;
+}
+
+static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, const struct spawned *p,
 				 int report_fd)
 {
 	struct worker_start start = {
 		.container = &sv.container,
 		.spawn = s,
-		.vpid = (uint32_t)slot->vpid,
-		.slot = slot,
+		.vpid = (uint32_t)p->slot->vpid,
+		.slot = p->slot,
+		.tty_number = p->tty_number,
 		.report_fd = fd_to_floor(report_fd),
 	};
 	sigset_t none;
@@ -224,9 +233,12 @@ static int start_process(struct wire_message *m, const struct wire_spawn *s, str
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return -errno;
 	p->report_fd = fd_to_floor(report[0]);
+	if (s->tty)
+		p->tty_number = free_tty_number();
+	p->has_tty = s->tty;
 	p->pid = fork();
 	if (p->pid == 0)
-		run_worker(s, m, p->slot, report[1]);
+		run_worker(s, m, p, report[1]);
 	close(report[1]);
 	if (p->pid < 0)
 		return -errno;
@@ -285,7 +297,7 @@ static void on_child(pid_t pid, int status)
 		tell_exited(p, status);
 	list_remove(&p->link);
 	if (p->is_main) { /* never started: nothing else can be here */
-		kill_everything();
+		descent_kill_all();
 		exit(0);
 	}
 	free(p);
@@ -308,7 +320,7 @@ struct sender { int signo; };
 
 static void signal_below(void *arg, pid_t pid)
 {
-	kill(pid, ((struct sender *)arg)->signo);
+	descent_signal(pid, getpid(), ((struct sender *)arg)->signo);
 }
 
 static void on_signal(struct wire_message *m)
@@ -352,31 +364,19 @@ static void on_pause(struct wire_message *m, bool is_pause)
 
 /* ---- looking ---- */
 
-static uint64_t cpu_ns_of(pid_t pid)
+/* A slot is written by processes that may be hostile, also while it is read:
+ * what is checked is a copy. Answers false where the kernel knows no such process of ours. */
+static bool describe(const struct proc_slot *s, struct wire_process *out)
 {
-	char path[48], text[512], *p;
-	unsigned long user = 0, system = 0;
-	int fd;
-	ssize_t n;
+	const volatile uint32_t *len = &s->cmdline_len;
+	pid_t pid = s->host_pid;
+	struct descent_facts f;
+	size_t n = *len;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	p = strrchr(text, ')');
-	if (p)
-		(void)!sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-	return (user + system) * (1000000000u / (unsigned long)sysconf(_SC_CLK_TCK));
-}
-
-static void describe(const struct proc_slot *s, struct wire_process *out)
-{
-	size_t n = s->cmdline_len < sizeof(out->cmdline) ? s->cmdline_len : sizeof(out->cmdline) - 1;
-
+	if (n >= sizeof(out->cmdline))
+		n = sizeof(out->cmdline) - 1;
+	if (pid <= 1 || !descent_is_below(pid, getpid()) || descent_look(pid, &f) < 0)
+		return false;
 	*out = (struct wire_process){
 		.vpid = (uint32_t)s->vpid,
 		.ppid = s->ppid <= 0 ? 0 : (uint32_t)s->ppid,
@@ -384,12 +384,12 @@ static void describe(const struct proc_slot *s, struct wire_process *out)
 		.sid = (uint32_t)s->sid,
 		.uid = s->euid,
 		.gid = s->egid,
-		.host_pid = (uint32_t)s->host_pid,
+		.host_pid = (uint32_t)pid,
 		.start_ns = s->start_ns,
-		.cpu_ns = cpu_ns_of(s->host_pid),
-		.rss_bytes = (uint64_t)s->memory_pages * 65536,
+		.cpu_ns = f.user_ns + f.system_ns,
+		.rss_bytes = f.rss_bytes,
 		.vsz_bytes = (uint64_t)s->memory_pages * 65536,
-		.state = s->is_sleeping ? 'S' : 'R',
+		.state = (uint8_t)f.state,
 		.tty = s->tty,
 	};
 	memcpy(out->comm, s->comm, sizeof(out->comm) - 1);
@@ -397,6 +397,7 @@ static void describe(const struct proc_slot *s, struct wire_process *out)
 	for (size_t i = 0; i + 1 < n; i++)
 		if (out->cmdline[i] == '\0')
 			out->cmdline[i] = ' ';
+	return true;
 }
 
 static void on_top(struct wire_message *m)
@@ -409,9 +410,8 @@ static void on_top(struct wire_message *m)
 	buf_init(&b, WIRE_MAX_BYTES);
 	buf_init(&rows, WIRE_MAX_BYTES);
 	for (size_t i = 0; t && i < proctable_used(t); i++) {
-		if (t->slots[i].state == PROC_FREE || t->slots[i].host_pid <= 0)
+		if (t->slots[i].state == PROC_FREE || !describe(&t->slots[i], &one))
 			continue;
-		describe(&t->slots[i], &one);
 		buf_append(&rows, &one, sizeof(one));
 		n++;
 	}
@@ -422,26 +422,36 @@ static void on_top(struct wire_message *m)
 	tell(WIRE_PROCESSES, m->tag, &b);
 }
 
+static void add_figures(void *arg, pid_t pid)
+{
+	struct descent_facts *sum = arg, f;
+
+	if (descent_look(pid, &f) < 0)
+		return;
+	sum->user_ns += f.user_ns + f.waited_ns;
+	sum->system_ns += f.system_ns;
+	sum->rss_bytes += f.rss_bytes;
+	sum->parent++; /* counts */
+}
+
 static void on_stats(struct wire_message *m)
 {
-	struct proctable *t = sv.container.table;
-	uint64_t cpu = 0, memory = 0;
-	uint32_t n = 0;
+	struct descent_facts sum = { 0 };
+	struct rusage ended;
 	struct buf b;
 
-	for (size_t i = 0; t && i < proctable_used(t); i++) {
-		if (t->slots[i].state == PROC_FREE || t->slots[i].host_pid <= 0)
-			continue;
-		cpu += cpu_ns_of(t->slots[i].host_pid);
-		memory += (uint64_t)t->slots[i].memory_pages * 65536;
-		n++;
-	}
+	descent_each(getpid(), false, add_figures, &sum);
+	getrusage(RUSAGE_CHILDREN, &ended); /* those that we reaped, and what they had waited for */
+	sum.user_ns += (uint64_t)ended.ru_utime.tv_sec * 1000000000u + (uint64_t)ended.ru_utime.tv_usec * 1000u;
+	sum.system_ns += (uint64_t)ended.ru_stime.tv_sec * 1000000000u + (uint64_t)ended.ru_stime.tv_usec * 1000u;
+	if (sum.rss_bytes > sv.peak_bytes)
+		sv.peak_bytes = sum.rss_bytes;
 	buf_init(&b, WIRE_MAX_BYTES);
-	wire_put_u64(&b, cpu);
-	wire_put_u64(&b, 0);
-	wire_put_u64(&b, memory);
-	wire_put_u64(&b, memory);
-	wire_put_u32(&b, n);
+	wire_put_u64(&b, sum.user_ns);
+	wire_put_u64(&b, sum.system_ns);
+	wire_put_u64(&b, sum.rss_bytes);
+	wire_put_u64(&b, sv.peak_bytes);
+	wire_put_u32(&b, (uint32_t)sum.parent);
 	tell(WIRE_FIGURES, m->tag, &b);
 }
 
@@ -483,7 +493,7 @@ static void on_daemon(void)
 	if (r == -EINTR || r == -EAGAIN)
 		return;
 	if (r <= 0) { /* the daemon is gone, or this is not our protocol */
-		kill_everything();
+		descent_kill_all();
 		exit(0);
 	}
 	if (!dispatch(&m))

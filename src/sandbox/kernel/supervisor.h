@@ -10,8 +10,19 @@
 _Noreturn void supervisor_main(int sock, const char *id);
 
 /* descent.c: kernel facts about processes. */
+struct descent_facts {
+	pid_t parent;
+	char state; /* as in /proc/PID/stat: R S D T Z … */
+	uint64_t user_ns, system_ns, rss_bytes;
+	uint64_t waited_ns; /* of children that it has waited for */
+};
+int descent_look(pid_t pid, struct descent_facts *ret); /* 0 or -ESRCH */
 bool descent_is_below(pid_t pid, pid_t ancestor);
-/* Calls back for every process below `pid`, parents before children, or (upward) children first. */
+/* Signals `pid` if it is below `ancestor`, and no other process that may get its number. 0 or -errno. */
+int descent_signal(pid_t pid, pid_t ancestor, int signo);
+/* Kills what is below us and reaps it, until nothing is left. */
+void descent_kill_all(void);
+/* Calls back for every process below `pid`, parents before children, or children first. */
 void descent_each(pid_t pid, bool children_first, void (*each)(void *arg, pid_t pid), void *arg);
 
 /* broker.c: answers one request on the broker's socket. */

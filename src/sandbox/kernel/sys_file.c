@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -186,6 +187,12 @@ SYS(fchmod)
 
 	if (!f)
 		return -EBADF;
+	if (f->kind == KFILE_FILE && !f->is_lower) {
+		int r = rootfs_fchmod(f->dir, process_cred(), (int)a[0], (uint32_t)a[1]);
+
+		if (r != -EOPNOTSUPP)
+			return r;
+	}
 	if (by_name(f, &at, &name) < 0)
 		return 0; /* pipes and terminals: nobody sees it */
 	return rootfs_chmod(self.container->fs, process_cred(), at, name, (uint32_t)a[1], 0);
@@ -199,6 +206,12 @@ SYS(fchown)
 
 	if (!f)
 		return -EBADF;
+	if (f->kind == KFILE_FILE && !f->is_lower) {
+		int r = rootfs_fchown(f->dir, process_cred(), (int)a[0], (uint32_t)a[1], (uint32_t)a[2]);
+
+		if (r != -EOPNOTSUPP)
+			return r;
+	}
 	if (by_name(f, &at, &name) < 0)
 		return 0;
 	return rootfs_chown(self.container->fs, process_cred(), at, name, (uint32_t)a[1], (uint32_t)a[2], 0);
@@ -236,10 +249,10 @@ int file_stat(int fd, struct rootfs_stat *ret)
 	if (f->kind == KFILE_DIR)
 		return rootfs_dir_stat(self.container->fs, f->dir, ret);
 	if (f->kind == KFILE_PTY)
-		return device_terminal_stat(ret);
+		return device_terminal_stat(minor(f->rdev), ret);
 	if (f->kind == KFILE_PATH)
 		return rootfs_stat(self.container->fs, NULL, f->dir, f->name, AT_SYMLINK_NOFOLLOW, ret);
-	r = rootfs_fstat(self.container->fs, fd, ret);
+	r = rootfs_fstat(self.container->fs, f->dir, f->name, fd, ret);
 	if (r == 0 && f->kind == KFILE_VIRTUAL && f->rdev) {
 		ret->rdev = f->rdev;
 		ret->mode = S_IFCHR | 0666;

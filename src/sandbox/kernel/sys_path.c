@@ -60,8 +60,10 @@ static int install_opened(struct rootfs_file *f, int flags)
 	k.dir = f->dir;
 	k.is_lower = f->is_lower;
 	k.name = f->name[0] ? strdup(f->name) : NULL;
-	if (k.kind == KFILE_FILE && isatty(fd))
+	if (k.kind == KFILE_FILE && isatty(fd)) { /* by /proc/self/fd */
 		k.kind = KFILE_PTY;
+		k.rdev = f->st.rdev;
+	}
 	return fdtable_install(fd, &k);
 }
 
@@ -73,8 +75,10 @@ static int open_device(struct rootfs_file *f, int flags)
 	rootfs_file_done(f);
 	if (fd < 0)
 		return fd;
-	if (isatty(fd))
+	if (isatty(fd)) {
 		k.kind = KFILE_PTY;
+		k.rdev = device_terminal_rdev(self.tty_number);
+	}
 	return fdtable_install(fd, &k);
 }
 
@@ -313,6 +317,11 @@ SYS(utimensat)
 			return -EBADF;
 		if (f->kind != KFILE_DIR && !f->name)
 			return 0;
+		if (f->kind == KFILE_FILE && !f->is_lower) {
+			r = rootfs_futimens(f->dir, process_cred(), (int)a[0], a[2] ? ts : NULL);
+			if (r != -EOPNOTSUPP)
+				return r;
+		}
 		return rootfs_utimens(FS, process_cred(), f->dir, f->kind == KFILE_DIR ? "." : f->name, a[2] ? ts : NULL,
 				      AT_SYMLINK_NOFOLLOW);
 	}

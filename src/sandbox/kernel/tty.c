@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sandbox/kernel/kernel.h"
@@ -84,7 +85,7 @@ static int64_t get_session(int fd, uint64_t arg)
 	return copy_out(arg, &sid, sizeof(sid));
 }
 
-static int64_t set_controlling(int fd)
+static int64_t set_controlling(int fd, const struct kfile *f)
 {
 	long r = host_call(SYS_ioctl, fd, TIOCSCTTY, 0, 0, 0, 0);
 
@@ -92,7 +93,8 @@ static int64_t set_controlling(int fd)
 		if (self.tty_fd >= 0)
 			close(self.tty_fd);
 		self.tty_fd = fd_to_floor(dup(fd));
-		self.slot->tty = 1;
+		self.tty_number = minor(f->rdev);
+		self.slot->tty = self.tty_number + 1;
 	}
 	return r;
 }
@@ -119,7 +121,7 @@ SYS(ioctl)
 	case TIOCGSID:
 		return get_session(fd, a[2]);
 	case TIOCSCTTY:
-		return set_controlling(fd);
+		return set_controlling(fd, f);
 	}
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (calls[i].request == request)

@@ -167,6 +167,22 @@ static int allow_below(int ruleset, int fd, uint64_t access)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
+#define ACCESS_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
+
+/* A single file that is bound: it alone, not the directory by which it is
+ * found. Devices and sockets are nothing that a worker opens. */
+static int allow_file(int ruleset, const struct rootfs_mount *m, uint64_t access)
+{
+	int r = 0, fd = openat(m->fd, m->ctx, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode)))
+		r = allow_below(ruleset, fd, access & ACCESS_FILE);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 /* Only what the container's mounts are made of: the lower layers to read, the rest also to write. */
 static int confine_files(const struct container *c)
 {
@@ -192,7 +208,9 @@ static int confine_files(const struct container *c)
 		r = allow_below(ruleset, m->lower_fd, ACCESS_READ);
 		if (r == 0)
 			r = allow_below(ruleset, m->upper_fd, m->is_readonly ? ACCESS_READ : all);
-		if (r == 0 && m->kind != ROOTFS_MOUNT_VIRTUAL)
+		if (r == 0 && m->kind == ROOTFS_MOUNT_FILE)
+			r = allow_file(ruleset, m, m->is_readonly ? ACCESS_READ : all);
+		if (r == 0 && m->kind == ROOTFS_MOUNT_DIR)
 			r = allow_below(ruleset, m->fd, m->is_readonly ? ACCESS_READ : all);
 	}
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)

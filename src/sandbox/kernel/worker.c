@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -81,7 +82,8 @@ static void set_terminal(const struct worker_start *start)
 	if (ws.ws_row && ws.ws_col)
 		ioctl(start->stdio[0], TIOCSWINSZ, &ws);
 	self.tty_fd = fcntl(start->stdio[0], F_DUPFD_CLOEXEC, FD_GUEST_MAX);
-	self.slot->tty = 1;
+	self.tty_number = start->tty_number;
+	self.slot->tty = start->tty_number + 1;
 }
 
 static const char *path_of(const char *const *env)
@@ -154,6 +156,8 @@ void worker_main(const struct worker_start *start)
 	set_identity(start);
 	set_terminal(start);
 	fdtable_init(start->stdio);
+	if (start->spawn->is_main)
+		prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans are pid 1's to reap, as on Linux */
 	if (wall_enter(start->container) < 0)
 		fail(start, -EPERM, "the sandbox's second wall cannot be set up on this host");
 #ifdef SANDBOX_DRILLED
