@@ -49,7 +49,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench docs docs-check test test-unit test-api test-cli test-walls test-busybox check format \
+.PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-cli test-walls test-busybox check format \
 	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
@@ -122,6 +122,9 @@ test: test-unit test-embed test-api test-cli ## all tests of this variant
 
 test-api: all ## the Engine API, to the byte (tests/api)
 	@B=$(B) tests/api/run.py
+
+golden: all ## write the golden files anew; look at the diff
+	@GOLDEN=1 B=$(B) tests/api/run.py
 
 test-cli: all ## the real docker CLI against a real daemon
 	@B=$(B) tests/cli/run.sh

@@ -23,8 +23,18 @@ struct container *api_container(struct request *req);
 /* Answers 204 (or the error) when an engine operation has ended; arg is the request. */
 void api_reply_done(void *arg, const struct error *err);
 
+/* Measures each and adds SizeRw and SizeRootFs to the reply: an object, or an array in the order of
+ * the containers. Takes both, and the references. */
+void api_reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n);
+
+/* inspect.c */
+json_t *view_container_inspect(struct engine *e, struct container *c, int api_version);
+json_t *view_mounts(const struct container *c);
+json_t *view_networks(const struct container *c, int api_version); /* name → endpoint */
+const char *view_network_name(const struct container *c); /* "bridge" for the default */
+
 /* views.c */
-json_t *view_container_inspect(struct engine *e, struct container *c);
+json_t *view_ports(const struct container *c); /* the list's form */
 json_t *view_container_summary(struct engine *e, struct container *c, int api_version);
 json_t *view_image_summary(struct engine *e, const struct image *i);
 struct volume;

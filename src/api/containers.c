@@ -1,16 +1,11 @@
 /* Handlers of /containers that answer with one reply. */
 #include <limits.h>
-#include <regex.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/api.h"
 #include "api/filters.h"
-#include "image/images.h"
 #include "util/alloc.h"
-#include "util/cleanup.h"
 
 struct container *api_container(struct request *req)
 {
@@ -89,8 +84,7 @@ static void size_next(struct sizing *s)
 	free(s);
 }
 
-/* Takes both; the containers' references too. */
-static void reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n)
+void api_reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n)
 {
 	struct sizing *s = xmalloc(sizeof(*s));
 
@@ -106,151 +100,14 @@ void ContainerInspect(struct request *req)
 
 	if (!c)
 		return;
-	view = view_container_inspect(api_engine(req), c);
+	view = view_container_inspect(api_engine(req), c, request_api_version(req));
 	if (!request_query_bool(req, "size")) {
 		reply_json(req, 200, view);
 		return;
 	}
 	one = xmalloc(sizeof(struct container *));
 	one[0] = container_ref(c);
-	reply_sized(req, view, one, 1);
-}
-
-/* ---- list ---- */
-
-static const struct container *as_container(const void *object) { return object; }
-static bool match_id(const void *o, const char *v) { return strncmp(as_container(o)->id, v, strlen(v)) == 0; }
-static bool match_status(const void *o, const char *v) { return strcmp(container_status_name(as_container(o)->state.status), v) == 0; }
-static bool match_exited(const void *o, const char *v) { return as_container(o)->state.status == CONTAINER_EXITED && as_container(o)->state.exit_code == atoi(v); }
-
-/* The name filter is an expression over "/name". */
-static bool match_name(const void *o, const char *v)
-{
-	CLEANUP(freep) char *name = xasprintf("/%s", as_container(o)->name);
-	regex_t expression;
-	bool is_match;
-
-	if (regcomp(&expression, v, REG_EXTENDED | REG_NOSUB) != 0)
-		return false;
-	is_match = regexec(&expression, name, 0, NULL, 0) == 0 || regexec(&expression, name + 1, 0, NULL, 0) == 0;
-	regfree(&expression);
-	return is_match;
-}
-
-static bool match_volume(const void *o, const char *v)
-{
-	const struct container *c = o;
-
-	for (size_t i = 0; i < c->nmounts; i++)
-		if (strcmp(c->mounts[i].destination, v) == 0 || (c->mounts[i].name && strcmp(c->mounts[i].name, v) == 0))
-			return true;
-	return false;
-}
-
-static bool match_network(const void *o, const char *v)
-{
-	const char *mode = json_string_value(json_object_get(as_container(o)->host_config, "NetworkMode"));
-
-	if (!mode || !*mode || strcmp(mode, "default") == 0)
-		mode = "bridge";
-	return strcmp(mode, v) == 0;
-}
-
-static bool match_health(const void *o, const char *v) { (void)o; return strcmp(v, "none") == 0; }
-static bool match_task(const void *o, const char *v) { (void)o; return strcmp(v, "false") == 0 || strcmp(v, "0") == 0; }
-
-struct ancestor { struct engine *engine; const struct container *container; };
-
-/* By the image's id, whatever name it goes by now; by the name it was made from. */
-static bool match_ancestor(const void *o, const char *v)
-{
-	const struct ancestor *a = o;
-	struct image *i;
-
-	if (images_find(a->engine->images, v, &i, NULL) == 0)
-		return strcmp(i->id, a->container->image_id) == 0;
-	return strcmp(a->container->image_ref, v) == 0;
-}
-
-static const char *const list_filters[] = { "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
-					    "label", "name", "network", "publish", "since", "status", "volume", NULL };
-
-/* before, since: another container's creation. */
-static bool is_in_time(struct engine *e, json_t *filters, const struct container *c)
-{
-	const char *before = json_string_value(json_array_get(json_object_get(filters, "before"), 0));
-	const char *since = json_string_value(json_array_get(json_object_get(filters, "since"), 0));
-	struct container *other;
-
-	if (before && (containers_find(&e->containers, before, &other, NULL) < 0 || c->created_ns >= other->created_ns))
-		return false;
-	return !since || (containers_find(&e->containers, since, &other, NULL) == 0 && c->created_ns > other->created_ns);
-}
-
-static bool is_listed(struct engine *e, struct container *c, json_t *filters, bool all)
-{
-	struct ancestor a = { e, c };
-
-	if (!all && !container_is_live(c) && !filters_has(filters, "status") && !filters_has(filters, "exited"))
-		return false;
-	return filters_any(filters, "id", match_id, c) && filters_any(filters, "name", match_name, c) &&
-	       filters_any(filters, "status", match_status, c) && filters_any(filters, "exited", match_exited, c) &&
-	       filters_any(filters, "volume", match_volume, c) && filters_any(filters, "network", match_network, c) &&
-	       filters_any(filters, "health", match_health, c) && filters_any(filters, "is-task", match_task, c) &&
-	       filters_any(filters, "ancestor", match_ancestor, &a) && !filters_has(filters, "publish") &&
-	       !filters_has(filters, "expose") && filters_labels(filters, json_object_get(c->config, "Labels")) &&
-	       is_in_time(e, filters, c);
-}
-
-/* Docker knows these words and no others. */
-static bool check_status(json_t *filters, struct error *err)
-{
-	static const char *const states[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead" };
-	json_t *v;
-	size_t i, k;
-
-	json_array_foreach(json_object_get(filters, "status"), i, v) {
-		for (k = 0; k < ARRAY_SIZE(states) && strcmp(states[k], json_string_value(v)); k++)
-			;
-		if (k < ARRAY_SIZE(states))
-			continue;
-		error_set_class(err, ERROR_INVALID, "invalid filter 'status=%.100s'", json_string_value(v));
-		return false;
-	}
-	return true;
-}
-
-void ContainerList(struct request *req)
-{
-	struct engine *e = api_engine(req);
-	struct error err = { 0 };
-	json_t *filters = filters_parse(req, list_filters, &err), *list = json_array();
-	bool all = request_query_bool(req, "all"), is_sized = request_query_bool(req, "size");
-	struct container **found = xcalloc(e->containers.count + 1, sizeof(struct container *));
-	int64_t limit = -1;
-	size_t n = 0;
-
-	if (filters && check_status(filters, &err))
-		request_query_int(req, "limit", -1, &limit, &err);
-	for (struct list *it = e->containers.by_age.prev; !err.code && it != &e->containers.by_age; it = it->prev) {
-		struct container *c = container_of(it, struct container, by_age);
-
-		if (limit > 0 && (int64_t)json_array_size(list) >= limit)
-			break;
-		if (!is_listed(e, c, filters, all || limit > 0))
-			continue;
-		json_array_append_new(list, view_container_summary(e, c, request_api_version(req)));
-		if (is_sized)
-			found[n++] = container_ref(c);
-	}
-	json_decref(filters);
-	if (!err.code) {
-		reply_sized(req, list, found, n);
-		return;
-	}
-	free(found);
-	json_decref(list);
-	reply_error(req, &err);
+	api_reply_sized(req, view, one, 1);
 }
 
 /* ---- operations ---- */
@@ -439,44 +296,4 @@ void ContainerPrune(struct request *req)
 	}
 	json_decref(filters);
 	prune_next(p);
-}
-
-/* ---- top ---- */
-
-static void on_top(void *arg, const struct process_info *rows, size_t n, const struct error *err)
-{
-	struct request *req = arg;
-	json_t *processes = json_array();
-
-	if (err) {
-		json_decref(processes);
-		reply_error(req, err);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		const struct process_info *p = &rows[i];
-		time_t t = (time_t)(p->start_ns / 1000000000u);
-		unsigned long s = p->cpu_ns / 1000000000u;
-		char when[16], uid[16], pid[16], ppid[16], cpu[32];
-		struct tm tm;
-
-		strftime(when, sizeof(when), "%H:%M", localtime_r(&t, &tm));
-		snprintf(uid, sizeof(uid), "%u", p->uid);
-		snprintf(pid, sizeof(pid), "%u", p->host_pid);
-		snprintf(ppid, sizeof(ppid), "%u", p->ppid);
-		snprintf(cpu, sizeof(cpu), "%02lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
-		json_array_append_new(processes, json_pack("[s, s, s, s, s, s, s, s]", p->uid ? uid : "root", pid, ppid, "0", when,
-							   p->tty ? "pts/0" : "?", cpu, p->command));
-	}
-	reply_json(req, 200, json_pack("{s:[s, s, s, s, s, s, s, s], s:o}", "Titles", "UID", "PID", "PPID", "C", "STIME", "TTY",
-				       "TIME", "CMD", "Processes", processes));
-}
-
-void ContainerTop(struct request *req)
-{
-	struct container *c = api_container(req);
-	struct error err = { 0 };
-
-	if (c && engine_top(api_engine(req), c, on_top, req, &err) < 0)
-		reply_error(req, &err);
 }

@@ -14,26 +14,30 @@ static bool is_known(const char *const *known, const char *key)
 	return false;
 }
 
+/* NULL: not strings. In the old form every key counts, whatever its value. */
 static json_t *values_of(json_t *v)
 {
 	json_t *values = json_array(), *item;
 	const char *name;
 	size_t i;
 
-	json_array_foreach(v, i, item)
-		if (json_is_string(item))
-			json_array_append(values, item);
+	json_array_foreach(v, i, item) {
+		if (!json_is_string(item)) {
+			json_decref(values);
+			return NULL;
+		}
+		json_array_append(values, item);
+	}
 	if (json_is_object(v))
 		json_object_foreach(v, name, item)
-			if (json_is_true(item))
-				json_array_append_new(values, json_string(name));
+			json_array_append_new(values, json_string(name));
 	return values;
 }
 
 json_t *filters_parse(const struct request *req, const char *const *known, struct error *err)
 {
 	const char *text = request_query(req, "filters"), *key;
-	json_t *raw = text && *text ? json_loads(text, 0, NULL) : json_object(), *filters, *v;
+	json_t *raw = text && *text ? json_loads(text, 0, NULL) : json_object(), *filters, *v, *values;
 
 	if (!json_is_object(raw)) {
 		json_decref(raw);
@@ -42,11 +46,16 @@ json_t *filters_parse(const struct request *req, const char *const *known, struc
 	}
 	filters = json_object();
 	json_object_foreach(raw, key, v) {
-		if ((json_is_array(v) || json_is_object(v)) && is_known(known, key)) {
-			json_object_set_new(filters, key, values_of(v));
+		values = json_is_array(v) || json_is_object(v) ? values_of(v) : NULL;
+		if (values && (!known || is_known(known, key))) {
+			json_object_set_new(filters, key, values);
 			continue;
 		}
-		error_set_class(err, ERROR_INVALID, "invalid filter '%.100s'", key);
+		if (values)
+			error_set_class(err, ERROR_INVALID, "invalid filter '%.100s'", key);
+		else
+			error_set_class(err, ERROR_INVALID, "invalid filter");
+		json_decref(values);
 		json_decref(filters);
 		filters = NULL;
 		break;

@@ -10,7 +10,8 @@
 #include "http/request.h"
 
 /* A new object of arrays of strings, empty when there are no filters. NULL with
- * *err set: no JSON, another shape, or a key that is not in `known` (NULL-ended). */
+ * *err set: no JSON, another shape, or a key that is not in `known`
+ * (NULL-ended; NULL: every key is). */
 json_t *filters_parse(const struct request *req, const char *const *known, struct error *err);
 bool filters_has(json_t *filters, const char *key);
 /* True when the key is absent or any of its values matches. */

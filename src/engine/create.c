@@ -3,9 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/internal.h"
-#include "engine/log.h"
+#include "engine/schema.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
@@ -59,133 +60,90 @@ static int check_name(const char *name, struct error *err)
 			       name);
 }
 
-/* ---- types, in the words of Docker's decoder ---- */
+/* ---- Config: the image's defaults where the request says nothing ---- */
 
-struct field { const char *name; json_type type; const char *go; };
-
-static const struct field config_fields[] = {
-	{ "Hostname", JSON_STRING, "string" }, { "Domainname", JSON_STRING, "string" }, { "User", JSON_STRING, "string" },
-	{ "AttachStdin", JSON_TRUE, "bool" }, { "AttachStdout", JSON_TRUE, "bool" }, { "AttachStderr", JSON_TRUE, "bool" },
-	{ "Tty", JSON_TRUE, "bool" }, { "OpenStdin", JSON_TRUE, "bool" }, { "StdinOnce", JSON_TRUE, "bool" },
-	{ "Env", JSON_ARRAY, "[]string" }, { "Image", JSON_STRING, "string" }, { "WorkingDir", JSON_STRING, "string" },
-	{ "Labels", JSON_OBJECT, "map[string]string" }, { "StopSignal", JSON_STRING, "string" },
-	{ "Volumes", JSON_OBJECT, "map[string]struct {}" }, { "HostConfig", JSON_OBJECT, "container.HostConfig" },
-	{ "NetworkingConfig", JSON_OBJECT, "network.NetworkingConfig" },
-};
-
-static int check_types(json_t *body, struct error *err)
+/* Absent or empty: the image's. */
+static void inherit(json_t *config, json_t *defaults, const char *key)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(config_fields); i++) {
-		const struct field *f = &config_fields[i];
-		json_t *v = json_object_get(body, f->name);
+	json_t *v = json_object_get(config, key), *d = json_object_get(defaults, key);
+	bool is_empty = !v || (json_is_string(v) && !json_string_length(v)) || (json_is_array(v) && !json_array_size(v));
 
-		if (!v || json_is_null(v) || json_typeof(v) == f->type || (f->type == JSON_TRUE && json_is_boolean(v)))
-			continue;
-		return error_set_class(err, ERROR_INVALID,
-				       "invalid JSON: json: cannot unmarshal %s into Go struct field .%s of type %s",
-				       json_is_string(v) ? "string" : json_is_number(v) ? "number" : json_is_array(v) ? "array" :
-				       json_is_boolean(v) ? "bool" : "object",
-				       f->name, f->go);
-	}
-	return 0;
+	if (is_empty && d && !json_is_null(d))
+		json_object_set(config, key, d);
 }
 
-/* Cmd and Entrypoint may be one string (moby: strslice). */
-static json_t *as_words(json_t *v)
-{
-	return json_is_string(v) ? json_pack("[O]", v) : json_is_array(v) ? json_incref(v) : NULL;
-}
-
-static void set_default(json_t *config, const char *key, json_t *take_value)
-{
-	json_t *v = json_object_get(config, key);
-
-	if (!v || json_is_null(v))
-		json_object_set_new(config, key, take_value);
-	else
-		json_decref(take_value);
-}
-
+/* The request's variables, then the image's others (moby: daemon/commit.go merge). */
 static void merge_env(json_t *config, json_t *image_env)
 {
-	json_t *merged = json_array(), *env = json_object_get(config, "Env"), *v, *w;
+	json_t *own = json_object_get(config, "Env"), *merged = own ? json_copy(own) : json_array(), *v, *w;
 	size_t i, k;
 
 	json_array_foreach(image_env, i, v) {
 		const char *text = json_string_value(v);
-		size_t n = strcspn(text, "=") + 1;
+		size_t n = strcspn(text, "=");
 		bool is_set = false;
 
-		json_array_foreach(env, k, w)
-			is_set = is_set || strncmp(json_string_value(w) ? json_string_value(w) : "", text, n) == 0;
+		json_array_foreach(own, k, w)
+			is_set = is_set || (strncmp(json_string_value(w), text, n) == 0 &&
+					    strchr("=", json_string_value(w)[n])); /* '=' or the end */
 		if (!is_set)
 			json_array_append(merged, v);
 	}
-	json_array_foreach(env, k, w)
-		json_array_append(merged, w);
 	json_object_set_new(config, "Env", merged);
 }
 
-static void merge_volumes(json_t *config, json_t *image_volumes)
+static void merge_map(json_t *config, json_t *defaults, const char *key)
 {
-	json_t *own = json_object_get(config, "Volumes"), *all = json_is_object(own) ? json_copy(own) : json_object();
+	json_t *own = json_object_get(config, key), *image = json_object_get(defaults, key);
 
-	if (json_is_object(image_volumes))
-		json_object_update_missing(all, image_volumes);
-	json_object_set_new(config, "Volumes", json_object_size(all) ? json_incref(all) : json_null());
-	json_decref(all);
+	if (json_object_size(image) == 0)
+		return;
+	own = own ? json_copy(own) : json_object();
+	json_object_update_missing(own, image);
+	json_object_set_new(config, key, own);
 }
 
-/* The image's defaults where the request says nothing; a new entrypoint drops the image's command. */
+/* A new entrypoint drops the image's command; [""] is none, and not the image's either. */
+static void merge_command(json_t *config, json_t *defaults)
+{
+	json_t *entrypoint = json_object_get(config, "Entrypoint");
+
+	if (json_array_size(entrypoint) == 0) {
+		inherit(config, defaults, "Cmd");
+		if (!entrypoint)
+			inherit(config, defaults, "Entrypoint");
+	} else if (json_array_size(entrypoint) == 1 && !json_string_length(json_array_get(entrypoint, 0))) {
+		json_object_del(config, "Entrypoint");
+	}
+}
+
 static json_t *make_config(json_t *body, json_t *image_config)
 {
+	static const char *const inherited[] = { "User", "WorkingDir", "StopSignal", "StopTimeout", "Healthcheck", "Shell", "ArgsEscaped" };
+	static const char *const merged[] = { "Labels", "Volumes", "ExposedPorts" };
 	json_t *config = json_copy(body), *defaults = json_object_get(image_config, "config");
-	json_t *entrypoint = as_words(json_object_get(body, "Entrypoint")), *cmd = as_words(json_object_get(body, "Cmd"));
-	static const char *const false_fields[] = { "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce" };
 
 	json_object_del(config, "HostConfig");
 	json_object_del(config, "NetworkingConfig");
-	if (!cmd && !entrypoint)
-		cmd = json_incref(json_object_get(defaults, "Cmd"));
-	if (!entrypoint)
-		entrypoint = json_incref(json_object_get(defaults, "Entrypoint"));
-	json_object_set_new(config, "Cmd", cmd ? cmd : json_null());
-	json_object_set_new(config, "Entrypoint", entrypoint && json_array_size(entrypoint) ? entrypoint : json_null());
+	merge_command(config, defaults);
 	merge_env(config, json_object_get(defaults, "Env"));
-	for (size_t i = 0; i < ARRAY_SIZE(false_fields); i++)
-		set_default(config, false_fields[i], json_false());
-	set_default(config, "Hostname", json_string(""));
-	set_default(config, "Domainname", json_string(""));
-	set_default(config, "User", json_string(""));
-	set_default(config, "WorkingDir", json_string(""));
-	merge_volumes(config, json_object_get(defaults, "Volumes"));
-	set_default(config, "OnBuild", json_null());
-	set_default(config, "Labels", json_object());
-	if (json_object_get(defaults, "Labels")) {
-		json_t *labels = json_copy(json_object_get(defaults, "Labels"));
-
-		json_object_update(labels, json_object_get(config, "Labels"));
-		json_object_set_new(config, "Labels", labels);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
+		inherit(config, defaults, inherited[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(merged); i++)
+		merge_map(config, defaults, merged[i]);
+	if (!json_object_get(config, "Labels"))
+		json_object_set_new(config, "Labels", json_object());
 	return config;
 }
 
 static int set_command(struct container *c, struct error *err)
 {
 	json_t *words = json_array(), *e = json_object_get(c->config, "Entrypoint"), *cmd = json_object_get(c->config, "Cmd");
-	json_t *v;
-	size_t i;
 
 	if (json_is_array(e))
 		json_array_extend(words, e);
 	if (json_is_array(cmd))
 		json_array_extend(words, cmd);
-	json_array_foreach(words, i, v) {
-		if (!json_is_string(v)) {
-			json_decref(words);
-			return error_set_class(err, ERROR_INVALID, "invalid JSON: a command's words must be strings");
-		}
-	}
 	if (json_array_size(words) == 0) {
 		json_decref(words);
 		return error_set_class(err, ERROR_INVALID, "no command specified");
@@ -196,70 +154,177 @@ static int set_command(struct container *c, struct error *err)
 	return 0;
 }
 
-static int check_host_config(json_t *host, struct error *err)
-{
-	struct log_limits limits;
+/* ---- HostConfig: what a daemon fills in ---- */
 
-	return log_parse_config(json_object_get(host, "LogConfig"), &limits, err);
+static bool is_empty_text(json_t *o, const char *key)
+{
+	return json_string_length(json_object_get(o, key)) == 0;
 }
 
-static struct container *build(const struct container_create *req, struct image *image)
+static void default_text(json_t *o, const char *key, const char *value)
 {
-	json_t *host = json_object_get(req->body, "HostConfig"), *log;
+	if (is_empty_text(o, key))
+		json_object_set_new(o, key, json_string(value));
+}
+
+static json_t *child(json_t *o, const char *key)
+{
+	json_t *v = json_object_get(o, key);
+
+	if (!v) {
+		v = json_object();
+		json_object_set_new(o, key, v);
+	}
+	return v;
+}
+
+/* "80" is "80/tcp"; a port without bindings has one to a port of our choice. */
+static void normalise_ports(json_t *host)
+{
+	json_t *ports = json_object(), *list;
+	const char *port;
+
+	json_object_foreach(json_object_get(host, "PortBindings"), port, list) {
+		CLEANUP(freep) char *name = strchr(port, '/') ? xstrdup(port) : xasprintf("%s/tcp", port);
+
+		json_object_set_new(ports, name, json_array_size(list) ? json_incref(list) :
+						 json_pack("[{s:s, s:s}]", "HostIp", "", "HostPort", ""));
+	}
+	json_object_set_new(host, "PortBindings", ports);
+}
+
+/* "default" is bridge; a container's name becomes its id, which a rename does not change. */
+static void normalise_network(struct engine *e, json_t *host, json_t *networking)
+{
+	const char *mode = json_string_value(json_object_get(host, "NetworkMode"));
+	json_t *endpoints = json_object_get(networking, "EndpointsConfig"), *endpoint = json_object_get(endpoints, "default");
+	struct container *other;
+
+	if (!mode || !*mode || strcmp(mode, "default") == 0)
+		json_object_set_new(host, "NetworkMode", json_string("bridge"));
+	else if (strncmp(mode, "container:", 10) == 0 && containers_find(&e->containers, mode + 10, &other, NULL) == 0)
+		json_object_set_new(host, "NetworkMode", json_sprintf("container:%s", other->id));
+	if (!endpoint)
+		return;
+	json_object_set(endpoints, "bridge", endpoint);
+	json_object_del(endpoints, "default");
+}
+
+static void normalise_log(json_t *host)
+{
+	json_t *log = child(host, "LogConfig");
+
+	default_text(log, "Type", "json-file");
+	child(log, "Config");
+}
+
+/* What the request's version did not have is as if it was not said. */
+static void forget_newer(json_t *host, int api_version)
+{
+	if (api_version < 1042)
+		json_object_del(host, "ConsoleSize");
+	if (api_version < 1043)
+		json_object_del(host, "Annotations");
+	if (api_version >= 1042) {
+		json_object_del(host, "KernelMemory");
+		json_object_del(host, "KernelMemoryTCP");
+	}
+}
+
+static void adapt_host(struct engine *e, json_t *host, json_t *networking, int api_version)
+{
+	json_int_t memory = json_integer_value(json_object_get(host, "Memory"));
+
+	forget_newer(host, api_version);
+	normalise_network(e, host, networking);
+	normalise_ports(host);
+	normalise_log(host);
+	default_text(child(host, "RestartPolicy"), "Name", "no");
+	default_text(host, "IpcMode", api_version < 1040 ? "shareable" : "private");
+	default_text(host, "CgroupnsMode", "private");
+	if (memory > 0 && json_integer_value(json_object_get(host, "MemorySwap")) == 0)
+		json_object_set_new(host, "MemorySwap", json_integer(2 * memory));
+	if (json_integer_value(json_object_get(host, "PidsLimit")) <= 0)
+		json_object_del(host, "PidsLimit");
+	if (json_integer_value(json_object_get(host, "ShmSize")) <= 0)
+		json_object_set_new(host, "ShmSize", json_integer(64 << 20));
+}
+
+/* ---- the container ---- */
+
+/* `body` is decoded and checked. */
+static struct container *build(struct engine *e, json_t *body, struct image *image, int api_version)
+{
 	struct container *c = container_new();
 
 	id_generate(c->id);
 	c->created_ns = clock_wall_ns();
-	c->config = make_config(req->body, image->config);
-	c->host_config = json_is_object(host) ? json_copy(host) : json_object();
-	log = json_object_get(c->host_config, "LogConfig");
-	if (!json_string_length(json_object_get(log, "Type"))) {
-		json_t *options = json_object_get(log, "Config");
-
-		json_object_set_new(c->host_config, "LogConfig",
-				    json_pack("{s:s, s:o}", "Type", "json-file", "Config",
-					      json_is_object(options) ? json_incref(options) : json_object()));
-	}
-	if (json_integer_value(json_object_get(c->host_config, "ShmSize")) <= 0)
-		json_object_set_new(c->host_config, "ShmSize", json_integer(64 << 20));
-	c->networking = json_incref(json_object_get(req->body, "NetworkingConfig"));
-	if (!json_string_length(json_object_get(c->config, "Hostname"))) {
+	c->config = make_config(body, image->config);
+	c->host_config = json_incref(child(body, "HostConfig"));
+	c->networking = json_incref(child(body, "NetworkingConfig"));
+	adapt_host(e, c->host_config, c->networking, api_version);
+	if (is_empty_text(c->config, "Hostname")) {
 		char name[ID_SHORT_LEN + 1];
 
 		memcpy(name, c->id, ID_SHORT_LEN);
 		name[ID_SHORT_LEN] = '\0';
 		json_object_set_new(c->config, "Hostname", json_string(name));
 	}
-	c->image_ref = xstrdup(json_string_value(json_object_get(req->body, "Image")));
+	c->image_ref = xstrdup(json_string_value(json_object_get(body, "Image")));
 	c->image_id = xstrdup(image->id);
 	c->platform = xstrdup("linux");
 	return c;
 }
 
-int engine_container_create(struct engine *e, const struct container_create *req, struct container **ret,
-			    json_t **ret_warnings, struct error *err)
+/* "os", "architecture", or "os/architecture[/variant]": ours, or no such image. */
+static int check_platform(const char *platform, const char *image_name, struct error *err)
 {
-	const char *image_name = json_string_value(json_object_get(req->body, "Image"));
+	static const char *const ours[] = { "linux", "amd64", "x86_64", "linux/amd64", "linux/x86_64", "linux/amd64/v1" };
+
+	for (size_t i = 0; platform && *platform && i <= ARRAY_SIZE(ours); i++) {
+		if (i == ARRAY_SIZE(ours))
+			return error_set_class(err, ERROR_NOT_FOUND,
+					       "image with reference %.200s was found but its platform (linux/amd64) does not match the specified platform (%.60s)",
+					       image_name, platform);
+		if (strcasecmp(ours[i], platform) == 0)
+			break;
+	}
+	return 0;
+}
+
+static json_t *warnings_of(json_t *body, int api_version)
+{
+	json_t *warnings = json_array();
+
+	validate_warn(body, warnings);
+	if (api_version >= 1044 && !is_empty_text(body, "MacAddress"))
+		json_array_append_new(warnings, json_string("The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."));
+	return warnings;
+}
+
+static int create(struct engine *e, const struct container_create *req, json_t *body, struct container **ret, struct error *err)
+{
+	const char *image_name = json_string_value(json_object_get(body, "Image"));
 	const char *name = req->name && req->name[0] == '/' ? req->name + 1 : req->name;
-	const char *wanted = json_string_value(json_object_get(json_object_get(req->body, "HostConfig"), "Runtime"));
+	const char *wanted = json_string_value(json_object_get(json_object_get(body, "HostConfig"), "Runtime"));
 	char *runtime = NULL;
 	struct container *c;
 	struct image *image;
-	int r = check_types(req->body, err);
+	int r = name && *name ? check_name(name, err) : 0;
 
-	if (r == 0 && name && *name)
-		r = check_name(name, err);
 	if (r == 0 && (!image_name || !*image_name))
 		r = error_set_class(err, ERROR_INVALID, "config cannot be empty in order to create a container");
 	if (r == 0)
-		r = check_host_config(json_object_get(req->body, "HostConfig"), err);
+		r = validate_create(body, req->api_version, err);
 	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
+	if (r == 0 && req->api_version >= 1041)
+		r = check_platform(req->platform, image_name, err);
 	if (r == 0)
 		r = routing_decide(e, image, wanted, &runtime, err);
 	if (r < 0)
 		return r;
-	c = build(req, image);
+	c = build(e, body, image, req->api_version);
 	c->runtime = runtime;
 	c->name = name && *name ? xstrdup(name) : generate_name(e);
 	r = set_command(c, err);
@@ -274,8 +339,27 @@ int engine_container_create(struct engine *e, const struct container_create *req
 	volumes_create_of(e, c);
 	engine_container_event(e, c, "create", NULL);
 	*ret = c;
-	*ret_warnings = json_array();
 	return 0;
+}
+
+int engine_container_create(struct engine *e, const struct container_create *req, struct container **ret,
+			    json_t **ret_warnings, struct error *err)
+{
+	json_t *body = NULL, *warnings;
+	int r = decode_json(req->body, &schema_container_create, &body, err);
+
+	if (r < 0) {
+		error_prefix(err, "invalid JSON");
+		return r;
+	}
+	warnings = warnings_of(body, req->api_version); /* of what was asked for, not of what is filled in */
+	r = create(e, req, body, ret, err);
+	json_decref(body);
+	if (r < 0)
+		json_decref(warnings);
+	else
+		*ret_warnings = warnings;
+	return r;
 }
 
 int engine_container_rename(struct engine *e, struct container *c, const char *name, struct error *err)

@@ -68,7 +68,7 @@ struct container_create {
 	const char *name;            /* NULL: generated */
 	const char *platform;
 	json_t *body;                /* the request's object: Config + HostConfig + NetworkingConfig */
-	int api_version;
+	int api_version;             /* 1000 * major + minor */
 };
 /* Validates everything, changes nothing on error. `ret_warnings`: new array of
  * strings. ERROR_NOT_FOUND "No such image: x:tag" makes clients pull. */
@@ -90,6 +90,9 @@ int engine_container_resize(struct engine *e, struct container *c, int rows, int
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes,
 			     engine_done done, void *arg);
 
+/* "80", "80/udp", "8000-8010/tcp"; the protocol in lower case, tcp when none is said. */
+bool port_parse(const char *text, unsigned *ret_first, unsigned *ret_last, char ret_protocol[8]);
+
 enum wait_condition { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED };
 struct wait_result { int exit_code; const char *error; /* NULL: none */ };
 struct container_wait;
@@ -108,6 +111,8 @@ int engine_container_attach_check(struct engine *e, struct container *c, const s
  * s->is_mux must be set by the caller (false for a terminal). */
 void engine_container_attach(struct engine *e, struct container *c, const struct attach_options *opt, struct stream *s);
 
+/* Where the log is (malloc'd), NULL when there is none. */
+char *engine_container_log_path(struct engine *e, const struct container *c);
 struct logs_options {
 	bool stdout_, stderr_, follow, timestamps, details;
 	int64_t since_ns, until_ns;  /* 0: none */
@@ -116,10 +121,7 @@ struct logs_options {
 int engine_container_logs_check(struct engine *e, struct container *c, const struct logs_options *opt, struct error *err);
 void engine_container_logs(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s);
 
-/* docker top: rows as `ps_args` asks ("-ef" by default). */
-void engine_container_top(struct engine *e, struct container *c, const char *ps_args,
-			  void (*done)(void *arg, json_t *borrow_body, const struct error *err), void *arg);
-/* The same as rows. ERROR_CONFLICT when it is not running; `done` then never runs. */
+/* docker top: every process. ERROR_CONFLICT when it is not running; `done` then never runs. */
 int engine_top(struct engine *e, struct container *c,
 	       void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
 	       struct error *err);

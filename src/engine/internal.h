@@ -77,9 +77,18 @@ enum plan_kind {
 	PLAN_EXEC,   /* a further process */
 };
 typedef void (*plan_done)(void *arg, struct run_plan *take_plan, const struct error *err);
+/* RLIMIT_… of a name as "nofile"; ret_resource may be NULL. */
+bool ulimit_find(const char *name, uint32_t *ret_resource);
 /* Made on the pool; `done` gets it from the loop, once, never from within. */
 void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg);
 char *container_dir(struct engine *e, const struct container *c);
+
+/* ---- validate.c ---- */
+/* `body` is decoded (schema.h). Refuses in Docker's words what cannot be; changes only what a
+ * request of that version (1000 * major + minor) could not say. */
+int validate_create(json_t *body, int api_version, struct error *err);
+/* Adds a text for everything that is kept but has no effect. */
+void validate_warn(json_t *body, json_t *warnings);
 
 /* ---- routing.c ---- */
 struct image;

@@ -348,3 +348,13 @@ char *log_path(struct engine *e, const struct container *c)
 {
 	return xasprintf("%s/containers/%s/output.log", e->options.data_root, c->id);
 }
+
+char *engine_container_log_path(struct engine *e, const struct container *c)
+{
+	struct log_limits limits;
+
+	if (!c->state.started_ns || log_parse_config(json_object_get(c->host_config, "LogConfig"), &limits, NULL) < 0 ||
+	    !limits.is_kept)
+		return NULL;
+	return log_path(e, c);
+}

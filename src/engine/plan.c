@@ -328,19 +328,31 @@ static const struct { const char *name; uint32_t resource; } limits[] = {
 	{ "rss", RLIMIT_RSS }, { "rtprio", RLIMIT_RTPRIO }, { "sigpending", RLIMIT_SIGPENDING }, { "stack", RLIMIT_STACK },
 };
 
+bool ulimit_find(const char *name, uint32_t *ret_resource)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		if (strcmp(limits[i].name, name) != 0)
+			continue;
+		if (ret_resource)
+			*ret_resource = limits[i].resource;
+		return true;
+	}
+	return false;
+}
+
 static void set_limits(struct run_spec *s, json_t *ulimits)
 {
 	size_t n = json_array_size(ulimits);
+	uint32_t resource;
 
 	s->rlimits = xcalloc(n ? n : 1, sizeof(*s->rlimits));
 	for (size_t i = 0; i < n; i++) {
 		json_t *u = json_array_get(ulimits, i);
 
-		for (size_t k = 0; k < ARRAY_SIZE(limits); k++)
-			if (strcmp(limits[k].name, text_of(u, "Name")) == 0)
-				s->rlimits[s->nrlimits++] = (struct run_rlimit){
-					limits[k].resource, (uint64_t)json_integer_value(json_object_get(u, "Soft")),
-					(uint64_t)json_integer_value(json_object_get(u, "Hard")) };
+		if (ulimit_find(text_of(u, "Name"), &resource))
+			s->rlimits[s->nrlimits++] = (struct run_rlimit){
+				resource, (uint64_t)json_integer_value(json_object_get(u, "Soft")),
+				(uint64_t)json_integer_value(json_object_get(u, "Hard")) };
 	}
 }
 

@@ -7,6 +7,7 @@ build variant $B; `Daemon.call` sends one request over a connection of its own;
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from urllib.parse import urlencode
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
+GOLDEN = os.path.join(ROOT, "tests", "golden")
 VERSION = "v1.51"
 DEADLINE_S = 20
 
@@ -130,8 +132,44 @@ class Daemon:
         assert reply.status == 204, reply.body
         return cid, self.call("POST", f"/containers/{cid}/wait").json["StatusCode"]
 
+    def up(self, *cmd, **config):
+        """The id of a container that runs."""
+        cid = self.create(*(cmd or ("sleep", "1000")), **config)
+        reply = self.call("POST", f"/containers/{cid}/start")
+        assert reply.status == 204, reply.body
+        return cid
+
+    def inspect(self, cid, version=VERSION):
+        reply = self.call("GET", f"/containers/{cid}/json", version=version)
+        assert reply.status == 200, reply.body
+        return reply.json
+
     def remove(self, cid):
         self.call("DELETE", f"/containers/{cid}", query={"force": 1, "v": 1})
+
+
+def normalised(value, replace):
+    """The response without what differs from run to run. `replace`: [(pattern, text)] for strings, before our own."""
+    if isinstance(value, dict):
+        out = {}
+        for key, v in value.items():
+            if key in ("Pid", "NCPU", "MemTotal", "NFd", "time", "timeNano", "Size", "LayersSize") and isinstance(v, int) and v > 0:
+                v = f"<{key}>"
+            elif key == "Created" and isinstance(v, int):
+                v = "<time>"
+            elif key in ("KernelVersion", "Name") and isinstance(v, str) and v in (os.uname().release, os.uname().nodename):
+                v = f"<{key}>"
+            out[str(normalised(key, replace))] = normalised(v, replace)
+        return out
+    if isinstance(value, list):
+        return [normalised(v, replace) for v in value]
+    if isinstance(value, str):
+        for pattern, text in replace:
+            value = re.sub(pattern, text, value)
+        value = re.sub(r"\b[0-9a-f]{64}\b", "<id>", value)
+        value = re.sub(r"^[0-9a-f]{12}$", "<short id>", value)
+        value = re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>", value)
+    return value
 
 
 class ApiTest(unittest.TestCase):
@@ -150,3 +188,15 @@ class ApiTest(unittest.TestCase):
     def assertError(self, reply, status, text):
         self.assertEqual((reply.status, reply.headers.get("Content-Type")), (status, "application/json"), reply.body)
         self.assertEqual(reply.message, text)
+
+    def assertGolden(self, name, value):
+        """`value` is tests/golden/NAME.json, or is written there when GOLDEN=1 (make golden)."""
+        path = os.path.join(GOLDEN, name + ".json")
+        got = normalised(value, [(re.escape(self.d.dir), "<dir>"), (re.escape(ROOT), "<root>")])
+        if os.environ.get("GOLDEN"):
+            os.makedirs(GOLDEN, exist_ok=True)
+            with open(path, "w", encoding="utf-8") as f:
+                json.dump(got, f, indent=1, sort_keys=True, ensure_ascii=False)
+                f.write("\n")
+        with open(path, encoding="utf-8") as f:
+            self.assertEqual(got, json.load(f))

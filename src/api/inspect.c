@@ -1,0 +1,226 @@
+/* GET /containers/{name}/json: every field that Docker has, whatever was said at
+ * creation; and what the list shows of the same things. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+/* Go's zero values in Docker's order; null only where Docker has null. */
+static const char config_defaults[] =
+	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,\"AttachStdout\":false,\"AttachStderr\":false,"
+	"\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Env\":[],\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,"
+	"\"WorkingDir\":\"\",\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":{}}";
+
+static const char host_defaults[] =
+	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"bridge\","
+	"\"PortBindings\":{},\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},\"AutoRemove\":false,\"VolumeDriver\":\"\","
+	"\"VolumesFrom\":null,\"ConsoleSize\":[0,0],\"CapAdd\":null,\"CapDrop\":null,\"CgroupnsMode\":\"private\",\"Dns\":[],"
+	"\"DnsOptions\":[],\"DnsSearch\":[],\"ExtraHosts\":null,\"GroupAdd\":null,\"IpcMode\":\"private\",\"Cgroup\":\"\","
+	"\"Links\":null,\"OomScoreAdj\":0,\"PidMode\":\"\",\"Privileged\":false,\"PublishAllPorts\":false,\"ReadonlyRootfs\":false,"
+	"\"SecurityOpt\":null,\"UTSMode\":\"\",\"UsernsMode\":\"\",\"ShmSize\":67108864,\"Runtime\":\"\",\"Isolation\":\"\","
+	"\"CpuShares\":0,\"Memory\":0,\"NanoCpus\":0,\"CgroupParent\":\"\",\"BlkioWeight\":0,\"BlkioWeightDevice\":[],"
+	"\"BlkioDeviceReadBps\":[],\"BlkioDeviceWriteBps\":[],\"BlkioDeviceReadIOps\":[],\"BlkioDeviceWriteIOps\":[],"
+	"\"CpuPeriod\":0,\"CpuQuota\":0,\"CpuRealtimePeriod\":0,\"CpuRealtimeRuntime\":0,\"CpusetCpus\":\"\",\"CpusetMems\":\"\","
+	"\"Devices\":[],\"DeviceCgroupRules\":null,\"DeviceRequests\":null,\"MemoryReservation\":0,\"MemorySwap\":0,"
+	"\"MemorySwappiness\":null,\"OomKillDisable\":null,\"PidsLimit\":null,\"Ulimits\":null,\"CpuCount\":0,\"CpuPercent\":0,"
+	"\"IOMaximumIOps\":0,\"IOMaximumBandwidth\":0,"
+	"\"MaskedPaths\":[\"/proc/acpi\",\"/proc/asound\",\"/proc/interrupts\",\"/proc/kcore\",\"/proc/keys\",\"/proc/latency_stats\","
+	"\"/proc/sched_debug\",\"/proc/scsi\",\"/proc/timer_list\",\"/proc/timer_stats\",\"/sys/devices/virtual/powercap\","
+	"\"/sys/firmware\"],"
+	"\"ReadonlyPaths\":[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\",\"/proc/sysrq-trigger\"]}";
+
+/* What is given over what is usual; absent nested fields too. */
+static json_t *filled(const char *defaults, json_t *given)
+{
+	json_t *o = json_loads(defaults, 0, NULL);
+
+	json_object_update_recursive(o, given);
+	return o;
+}
+
+static json_t *time_of(int64_t ns)
+{
+	char text[CLOCK_RFC3339_MAX];
+
+	clock_format_rfc3339(ns, text);
+	return json_string(text);
+}
+
+static const char *text_or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static json_t *state_view(const struct container *c)
+{
+	const struct container_state *s = &c->state;
+
+	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:o, s:o}", "Status", container_status_name(s->status),
+			 "Running", container_is_live(c), "Paused", s->status == CONTAINER_PAUSED, "Restarting",
+			 s->status == CONTAINER_RESTARTING, "OOMKilled", s->is_oom_killed, "Dead", s->status == CONTAINER_DEAD,
+			 "Pid", s->pid, "ExitCode", s->exit_code, "Error", text_or_empty(s->error), "StartedAt",
+			 time_of(s->started_ns), "FinishedAt", time_of(s->finished_ns));
+}
+
+json_t *view_mounts(const struct container *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->nmounts; i++) {
+		const struct container_mount *m = &c->mounts[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s*, s:s, s:s, s:s*, s:s, s:b, s:s}", "Type", m->type, "Name", m->name,
+						      "Source", text_or_empty(m->source), "Destination", m->destination, "Driver",
+						      m->driver, "Mode", text_or_empty(m->mode), "RW", m->is_rw, "Propagation",
+						      text_or_empty(m->propagation)));
+	}
+	return list;
+}
+
+/* ---- networks: nothing is connected yet, so addresses are empty ---- */
+
+const char *view_network_name(const struct container *c)
+{
+	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+
+	return !mode || !*mode || strcmp(mode, "default") == 0 ? "bridge" : mode;
+}
+
+static json_t *array_or_null(json_t *o, const char *key)
+{
+	json_t *v = json_object_get(o, key);
+
+	return v ? json_incref(v) : json_null();
+}
+
+/* Before 1.45 the aliases held the short id as well. */
+static json_t *aliases_of(const struct container *c, json_t *given, const char *network, int api_version)
+{
+	json_t *aliases = json_object_get(given, "Aliases");
+	bool is_user_defined = strcmp(network, "bridge") && strcmp(network, "host") && strcmp(network, "none");
+
+	if (api_version >= API_VERSION(1, 45) || !is_user_defined)
+		return array_or_null(given, "Aliases");
+	aliases = aliases ? json_copy(aliases) : json_array();
+	json_array_append_new(aliases, json_stringn(c->id, ID_SHORT_LEN));
+	return aliases;
+}
+
+static json_t *endpoint_view(const struct container *c, json_t *given, const char *network, int api_version)
+{
+	const char *mac = json_string_value(json_object_get(given, "MacAddress"));
+	json_t *o = json_pack("{s:o, s:o, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i}", "IPAMConfig",
+			      array_or_null(given, "IPAMConfig"), "Links", array_or_null(given, "Links"), "Aliases",
+			      aliases_of(c, given, network, api_version), "MacAddress", text_or_empty(mac), "DriverOpts",
+			      array_or_null(given, "DriverOpts"), "GwPriority",
+			      (int)json_integer_value(json_object_get(given, "GwPriority")), "NetworkID", "", "EndpointID", "",
+			      "Gateway", "", "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "GlobalIPv6Address", "",
+			      "GlobalIPv6PrefixLen", 0);
+
+	if (api_version >= API_VERSION(1, 44))
+		json_object_set_new(o, "DNSNames", json_null());
+	return o;
+}
+
+json_t *view_networks(const struct container *c, int api_version)
+{
+	json_t *networks = json_object(), *endpoints = json_object_get(c->networking, "EndpointsConfig"), *given;
+	const char *mode = view_network_name(c), *name;
+
+	if (strncmp(mode, "container:", 10) == 0)
+		return networks;
+	json_object_set_new(networks, mode, endpoint_view(c, json_object_get(endpoints, mode), mode, api_version));
+	json_object_foreach(endpoints, name, given)
+		if (!json_object_get(networks, name))
+			json_object_set_new(networks, name, endpoint_view(c, given, name, api_version));
+	return networks;
+}
+
+/* "80/tcp" → bindings; null: exposed only. */
+static json_t *ports_view(const struct container *c)
+{
+	json_t *ports = json_object(), *list = view_ports(c), *v;
+	size_t i;
+
+	json_array_foreach(list, i, v) {
+		CLEANUP(freep) char *name = xasprintf("%d/%s", (int)json_integer_value(json_object_get(v, "PrivatePort")),
+						      json_string_value(json_object_get(v, "Type")));
+
+		json_object_set_new(ports, name, json_null());
+	}
+	json_decref(list);
+	return ports;
+}
+
+/* The top-level addresses, which 1.52 dropped, are those of the network "bridge". */
+static json_t *network_settings(const struct container *c, int api_version)
+{
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:n, s:n, s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:o}", "Bridge", "",
+			 "SandboxID", "", "SandboxKey", "", "Ports", ports_view(c), "HairpinMode", 0, "LinkLocalIPv6Address", "",
+			 "LinkLocalIPv6PrefixLen", 0, "SecondaryIPAddresses", "SecondaryIPv6Addresses", "EndpointID", "", "Gateway", "",
+			 "GlobalIPv6Address", "", "GlobalIPv6PrefixLen", 0, "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "",
+			 "MacAddress", "", "Networks", view_networks(c, api_version));
+}
+
+/* ---- the whole ---- */
+
+static json_t *host_view(const struct container *c, int api_version)
+{
+	json_t *h = filled(host_defaults, c->host_config);
+
+	json_object_set_new(h, "Runtime", json_string(c->runtime));
+	if (api_version < API_VERSION(1, 43))
+		json_object_del(h, "Annotations");
+	if (json_is_true(json_object_get(h, "Privileged")) && !json_object_get(c->host_config, "MaskedPaths")) {
+		json_object_set_new(h, "MaskedPaths", json_null());
+		json_object_set_new(h, "ReadonlyPaths", json_null());
+	}
+	return h;
+}
+
+/* The driver that serves the container shows as a label. */
+static json_t *config_view(const struct container *c)
+{
+	json_t *config = filled(config_defaults, c->config), *labels;
+
+	if (!c->driver)
+		return config;
+	labels = json_copy(json_object_get(config, "Labels"));
+	json_object_set_new(labels, "sockerless.driver", json_string(c->driver));
+	json_object_set_new(config, "Labels", labels);
+	return config;
+}
+
+/* Execs that have not ended; null when there is none. */
+static json_t *exec_ids(const struct container *c)
+{
+	json_t *ids = json_array();
+	const struct map_entry *x;
+	size_t pos = 0;
+
+	while ((x = map_next(&c->execs, &pos)))
+		if (!((struct exec *)x->value)->has_exit_code)
+			json_array_append_new(ids, json_string(x->key));
+	if (json_array_size(ids) > 0)
+		return ids;
+	json_decref(ids);
+	return json_null();
+}
+
+json_t *view_container_inspect(struct engine *e, struct container *c, int api_version)
+{
+	CLEANUP(freep) char *log = engine_container_log_path(e, c);
+
+	return json_pack("{s:s, s:o, s:s, s:O, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:{s:s}},"
+			 " s:o, s:o, s:o}",
+			 "Id", c->id, "Created", time_of(c->created_ns), "Path", c->path, "Args", c->args, "State", state_view(c),
+			 "Image", c->image_id, "ResolvConfPath", "", "HostnamePath", "", "HostsPath", "", "LogPath",
+			 text_or_empty(log), "Name", json_sprintf("/%s", c->name), "RestartCount", (int)c->state.restart_count,
+			 "Driver", "sockerless", "Platform", "linux", "MountLabel", "", "ProcessLabel", "", "AppArmorProfile", "",
+			 "ExecIDs", exec_ids(c), "HostConfig", host_view(c, api_version), "GraphDriver", "Name", "sockerless", "Data",
+			 "ExecutionDriver", text_or_empty(c->driver), "Mounts", view_mounts(c), "Config", config_view(c),
+			 "NetworkSettings", network_settings(c, api_version));
+}

@@ -1,0 +1,13 @@
+/* The bodies that requests may have, as types for util/decode.h: every field of
+ * API 1.51 (and the few older ones that are still read), under its own name. */
+#ifndef SOCKERLESS_ENGINE_SCHEMA_H
+#define SOCKERLESS_ENGINE_SCHEMA_H
+
+#include "util/decode.h"
+
+extern const struct decode_type schema_container_create; /* Config with HostConfig and NetworkingConfig */
+extern const struct decode_type schema_exec_create;
+extern const struct decode_type schema_exec_start;
+extern const struct decode_type schema_volume_create;
+
+#endif
