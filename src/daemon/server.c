@@ -181,6 +181,8 @@ int server_run(const struct options *o, struct error *err)
 		r = open_http(s, err);
 	if (r == 0)
 		serve(s);
+	else if (s->http) /* its handles would keep the loop below running for ever */
+		http_server_stop(s->http, on_engine_stopped, s);
 	engine_free(s->engine);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	http_server_free(s->http);
