@@ -73,11 +73,20 @@ static void write_burst(void)
 	store_on_durable(store, store_ticket(store), on_durable, NULL);
 }
 
+static void on_life(uv_timer_t *t)
+{
+	(void)t;
+	_exit(3);
+}
+
 static void run_writer(const char *dir, uint32_t first, int fd)
 {
 	uv_loop_t loop;
+	uv_timer_t life; /* the store alone does not keep a loop alive */
 
 	uv_loop_init(&loop);
+	uv_timer_init(&loop, &life);
+	uv_timer_start(&life, on_life, 60000, 0);
 	report_fd = fd;
 	next_row = first;
 	if (store_open(&loop, dir, &store, NULL) < 0)
