@@ -115,7 +115,7 @@ test-walls: all build/drilled/sockerless-sandbox ## the sandbox's second wall, a
 test-busybox: all ## BusyBox's own test suites, in containers
 	@B=$(B) tests/sandbox/busybox-suites.sh
 
-test-unit: $(TEST_BIN) ## the cmocka binaries
+test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzing has found
 	@tests/support/run-units.sh $(TEST_BIN)
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
