@@ -9,7 +9,8 @@ B        ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 PREFIX   ?= /usr/local
 CFLAGS   ?= -O2 -g
 
-PACKAGES := libuv1-dev libmicrohttpd-dev libjansson-dev libarchive-dev libsqlite3-dev libcmocka-dev pkg-config gcc \
+PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libarchive-dev libsqlite3-dev \
+	libcmocka-dev pkg-config gcc binutils procps xz-utils \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
 	expect curl busybox-static python3
 LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls

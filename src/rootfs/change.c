@@ -110,6 +110,7 @@ int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 		place_done(&a);
 		return r;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): walk_new has set it when it answered 0 */
 	if (a.dir->mount != b.dir->mount)
 		r = -EXDEV;
 	else if (linkat(a.dir->upper, a.name, b.dir->upper, b.name, 0) < 0)
