@@ -57,7 +57,6 @@ fuzz-run: $(FUZZ_BIN)
 	done
 
 -include $(wildcard $(B)/tests/fuzz/*.d)
-.PRECIOUS: $(B)/tests/fuzz/%.o
 
 # ---- valgrind ----
 
@@ -69,6 +68,9 @@ test-valgrind: $(TEST_BIN) ## the cmocka binaries under valgrind
 
 # ---- coverage ----
 
-coverage: ## which lines the unit and API suites reach, by gcov
-	$(MAKE) B=build/coverage CFLAGS="-O0 -g --coverage -fprofile-update=atomic" all test-unit test-api
-	@B=build/coverage tests/support/coverage.sh
+COV := build/coverage
+coverage: ## which lines the unit, API and embedding suites reach, by gcov
+	$(MAKE) B=$(COV) CFLAGS="-O0 -g --coverage -fprofile-update=atomic" all lib test-unit test-api $(COV)/bin/embed-shared \
+		$(COV)/bin/embed-static
+	@B=$(COV) tests/embed/run.sh
+	@B=$(COV) tests/support/coverage.sh
