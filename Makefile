@@ -9,7 +9,8 @@ B        ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 PREFIX   ?= /usr/local
 CFLAGS   ?= -O2 -g
 
-PACKAGES := libuv1-dev libmicrohttpd-dev libjansson-dev libarchive-dev libsqlite3-dev libcmocka-dev pkg-config gcc \
+PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libarchive-dev libsqlite3-dev \
+	libcmocka-dev pkg-config gcc binutils procps xz-utils \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
 	expect curl busybox-static python3 libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
 LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls
@@ -114,7 +115,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
 -include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d $(B)/tests/bench/*.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
-.PRECIOUS: $(B)/tests/unit/%.o
+.PRECIOUS: $(B)/%.o
 
 # ---- tests ----
 
@@ -135,7 +136,7 @@ test-walls: all build/drilled/sockerless-sandbox ## the sandbox's second wall, a
 test-busybox: all ## BusyBox's own test suites, in containers
 	@B=$(B) tests/sandbox/busybox-suites.sh
 
-test-unit: $(TEST_BIN) ## the cmocka binaries
+test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzing has found
 	@tests/support/run-units.sh $(TEST_BIN)
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers

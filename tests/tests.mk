@@ -1,6 +1,6 @@
-# Tests beside the suites: the embedding example. Included by the top Makefile.
+# Tests beside the suites: the embedding example, fuzz targets, valgrind, coverage. Included by the top Makefile.
 
-.PHONY: test-embed
+.PHONY: test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
 
 # Only what an installed library offers: no -Isrc.
 EMBED_OBJ := $(B)/tests/embed/embed.o $(B)/tests/embed/fake.o
@@ -20,3 +20,57 @@ test-embed: all lib $(B)/bin/embed-shared $(B)/bin/embed-static ## a program tha
 	$(if $(SAN),,@tests/embed/install.sh)
 
 -include $(EMBED_OBJ:.o=.d)
+
+# ---- fuzzing: tests/fuzz/fuzz_NAME.c over pure code ----
+
+# Each target twice: with replay.c, over its corpus, as a part of test-unit; and with libFuzzer, in build/fuzz.
+FUZZ_SECONDS ?= 20
+FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_REPLAYS := $(FUZZ_NAMES:%=$(B)/fuzz/replay-%)
+FUZZ_BIN     := $(FUZZ_NAMES:%=$(B)/fuzz/fuzz-%)
+
+$(B)/fuzz/replay-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/root.o $(B)/tests/fuzz/replay.o $(B)/libsockerless.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread
+
+$(B)/fuzz/fuzz-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/root.o $(B)/libsockerless.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANFLAGS) -fsanitize=fuzzer $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread
+
+test-fuzz-corpora: $(FUZZ_REPLAYS)
+	@for name in $(FUZZ_NAMES); do \
+		out=$$($(B)/fuzz/replay-$$name tests/fuzz/corpus/$$name 2>&1) || { echo "$$out"; echo "FAIL fuzz corpus $$name"; exit 1; }; \
+	done; echo "fuzz corpora: $(words $(FUZZ_NAMES)) replayed"
+
+fuzz: ## libFuzzer on every parser, FUZZ_SECONDS each (20)
+	@tests/support/install-packages.sh libclang-rt-19-dev
+	$(MAKE) B=build/fuzz CC=clang-19 SAN=address,undefined CFLAGS="-O1 -g -fsanitize=fuzzer-no-link" fuzz-run
+
+# New inputs stay in the build directory; a finding is copied into the corpus by hand, with its fix.
+fuzz-run: $(FUZZ_BIN)
+	@for name in $(FUZZ_NAMES); do \
+		mkdir -p $(B)/corpus/$$name && \
+		$(B)/fuzz/fuzz-$$name -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -rss_limit_mb=1024 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(B)/finding-$$name- $(B)/corpus/$$name tests/fuzz/corpus/$$name \
+			>$(B)/$$name.log 2>&1 || { cat $(B)/$$name.log; echo "FAIL fuzz $$name"; exit 1; }; \
+		echo "fuzz $$name: $$(sed -n 's/.*number_of_executed_units: *//p' $(B)/$$name.log) inputs"; \
+	done
+
+-include $(wildcard $(B)/tests/fuzz/*.d)
+
+# ---- valgrind ----
+
+VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no \
+	--suppressions=tests/support/valgrind.supp
+
+test-valgrind: $(TEST_BIN) ## the cmocka binaries under valgrind
+	@RUN="$(VALGRIND)" LIMIT=600 tests/support/run-units.sh $(TEST_BIN)
+
+# ---- coverage ----
+
+COV := build/coverage
+coverage: ## which lines the unit, API and embedding suites reach, by gcov
+	$(MAKE) B=$(COV) CFLAGS="-O0 -g --coverage -fprofile-update=atomic" all lib test-unit test-api $(COV)/bin/embed-shared \
+		$(COV)/bin/embed-static
+	@B=$(COV) tests/embed/run.sh
+	@B=$(COV) tests/support/coverage.sh

@@ -5,9 +5,9 @@
 #include "util/error.h"
 
 /* A bound, listening, non-blocking socket. A Unix socket gets mode 0600; a stale one is replaced, one that
- * answers is ERROR_CONFLICT. */
+ * answers is ERROR_CONFLICT. Returns the descriptor, the caller's, or -errno with *err set. Blocks briefly. */
 int listen_open(const char *url, struct error *err);
-/* Removes what listen_open made in the file system. */
+/* Takes any URL: removes what listen_open made in the file system. */
 void listen_unlink(const char *url);
 
 #endif

@@ -192,8 +192,8 @@ struct driver_process { struct driver *owner; };
 
 /* Builds agent (when there is one) → wasm → synthetic; each constructor lives in its file. */
 struct chain;
-int chain_check(struct driver *first, struct error *err); /* the last fills every slot */
-void chain_free(struct driver *first);
+int chain_check(struct driver *first, struct error *err); /* -EINVAL: the last does not fill every slot */
+void chain_free(struct driver *first); /* every driver, and what it runs; sinks are not called any more; takes NULL */
 
 /* `only`: name of the driver that routing chose, NULL for auto (the chain decides). */
 int chain_exec_start(struct driver *first, struct container *c, const struct run_spec *spec,
@@ -202,8 +202,10 @@ int chain_lifecycle_start(struct driver *first, struct container *c, struct run_
 			  struct process_sink sink, struct driver_process **ret, struct error *err);
 /* To the driver that serves the container; to the first that will when none does yet. */
 int chain_files(struct driver *first, struct file_job *job, struct error *err);
+/* To all: a container is being removed. */
 void chain_cleanup(struct driver *first, struct container *c);
 
+/* Strings, arrays and descriptors. Takes NULL. */
 void run_plan_free(struct run_plan *plan);
 void run_spec_done(struct run_spec *spec);
 

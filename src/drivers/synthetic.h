@@ -9,6 +9,7 @@
 
 #include "drivers/driver.h"
 
+/* Never NULL. Its ops free it; timers end in the loop's last turns. */
 struct driver *synthetic_driver_new(uv_loop_t *loop, bool pretend);
 
 #endif

@@ -193,7 +193,7 @@ void engine_container_event(struct engine *e, struct container *c, const char *a
 {
 	json_t *attributes = json_object_get(c->config, "Labels");
 
-	attributes = attributes && json_is_object(attributes) ? json_copy(attributes) : json_object();
+	attributes = json_is_object(attributes) ? json_copy(attributes) : json_object();
 	json_object_set_new(attributes, "image", json_string(c->image_ref ? c->image_ref : ""));
 	json_object_set_new(attributes, "name", json_string(c->name));
 	if (c->driver)

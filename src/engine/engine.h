@@ -80,13 +80,20 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 /* timeout_s -1: for ever; INT_MIN: the container's own StopTimeout. signal NULL: its own. */
 void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s,
 			   engine_done done, void *arg);
+/* stop: ERROR_NOT_MODIFIED when it does not run; ERROR_INVALID for an unknown signal. The timeout's end is KILL.
+ * restart: starts what does not run. */
 void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
 			      engine_done done, void *arg);
+/* kill: ERROR_INVALID for an unknown signal, ERROR_CONFLICT when it does not run. pause, unpause: ERROR_CONFLICT
+ * when it does not run or is so already. */
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg);
 void engine_container_pause(struct engine *e, struct container *c, engine_done done, void *arg);
 void engine_container_unpause(struct engine *e, struct container *c, engine_done done, void *arg);
+/* ERROR_INVALID for a name that Docker would not take, ERROR_CONFLICT for one in use. */
 int engine_container_rename(struct engine *e, struct container *c, const char *name, struct error *err);
+/* Remembers the size, for a start too. ERROR_CONFLICT when it does not run. */
 int engine_container_resize(struct engine *e, struct container *c, int rows, int cols, struct error *err);
+/* ERROR_CONFLICT while it runs (without force) or is being removed. Named volumes stay. */
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes,
 			     engine_done done, void *arg);
 
@@ -125,6 +132,7 @@ void engine_container_logs(struct engine *e, struct container *c, const struct l
 int engine_top(struct engine *e, struct container *c,
 	       void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
 	       struct error *err);
+/* As Docker's reply: [{"Path": …, "Kind": 0 | 1 | 2}], by path. */
 void engine_container_changes(struct engine *e, struct container *c,
 			      void (*done)(void *arg, json_t *borrow_array, const struct error *err), void *arg);
 /* SizeRw and SizeRootFs, for ?size=1. */
@@ -145,14 +153,18 @@ struct exec {
 	char *driver;
 	void *run;                   /* the engine's */
 };
+/* ERROR_CONFLICT when the container does not run or is paused; ERROR_INVALID without a command. Borrows config. */
 int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err);
+/* ERROR_NOT_FOUND "No such exec instance: x". */
 int engine_exec_find(struct engine *e, const char *id, struct exec **ret, struct error *err);
 /* Conflicts that must be told before the connection is taken over. */
 int engine_exec_start_check(struct engine *e, struct exec *x, struct error *err);
 /* Attached: serves the stream to its end; a failed start goes into the stream as text. */
 void engine_exec_start_attached(struct engine *e, struct exec *x, bool tty, int rows, int cols,
 				const char *detach_keys, struct stream *s);
+/* `done` when the process runs, or why it does not. */
 void engine_exec_start_detached(struct engine *e, struct exec *x, engine_done done, void *arg);
+/* ERROR_CONFLICT when it does not run. */
 int engine_exec_resize(struct engine *e, struct exec *x, int rows, int cols, struct error *err);
 
 /* ---- files ---- */
@@ -163,6 +175,7 @@ void engine_archive_stat(struct engine *e, struct container *c, const char *path
  * write the tar to (NULL: cancelled). */
 void engine_archive_get(struct engine *e, struct container *c, const char *path,
 			struct stream *(*head)(void *arg, const struct path_stat *st, const struct error *err), void *arg);
+/* The whole root without other mounts, in the same way. */
 void engine_export(struct engine *e, struct container *c,
 		   struct stream *(*head)(void *arg, const struct error *err), void *arg);
 
@@ -171,6 +184,7 @@ void engine_export(struct engine *e, struct container *c,
 struct upload;
 int upload_write(struct upload *u, const void *data, size_t len);
 void upload_end(struct upload *u, int result); /* 0: the body is complete; -errno: it is not */
+/* `done` once, after upload_end. NULL with *err set: nothing was begun, `done` never runs. */
 struct upload *engine_archive_put(struct engine *e, struct container *c, const char *path,
 				  bool no_overwrite_dir_non_dir, bool copy_uid_gid,
 				  void (*on_drain)(void *arg), engine_done done, void *arg, struct error *err);

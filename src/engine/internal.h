@@ -28,6 +28,7 @@ struct crun {
 	struct process_exit exit;      /* held until the log is written */
 };
 
+/* Never NULL. crun_free: when the container goes; its clients' streams end. */
 struct crun *crun_of(struct engine *e, struct container *c);
 void crun_free(struct container *c);
 
@@ -40,7 +41,9 @@ void output_free(struct output *o);
 void output_end(struct output *o);
 void output_set_log(struct output *o, struct log *take_log); /* NULL: none */
 struct log *output_log(const struct output *o);
+/* A copy goes to the log and to every client. */
 void output_write(struct output *o, int stream, const void *data, size_t len);
+/* Somebody must be waited for: the process is told by flow. */
 bool output_is_full(const struct output *o);
 
 struct input {
@@ -58,6 +61,7 @@ void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), vo
 void output_stdin_drained(struct output *o);
 
 /* ---- logs.c ---- */
+/* Of its newest log file; malloc'd. */
 char *log_path(struct engine *e, const struct container *c);
 /* Everything that is logged so far, then `ended` with the stream, between which and the next
  * entry nothing is lost. If the client leaves first, `ended` gets NULL. */
@@ -66,8 +70,10 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 
 /* ---- mounts.c ---- */
 struct tmpfs_options { uint64_t size_bytes; mode_t mode; bool is_readonly; };
+/* Pure. NULL text: the defaults. ERROR_INVALID for an option that is not known. */
 int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err); /* "size=64m,mode=1777" */
-/* Fills c->mounts from its host_config and config; creates nothing. */
+/* Fills c->mounts from its host_config and config; creates nothing. ERROR_INVALID in Docker's words;
+ * ERROR_NOT_FOUND for a container of --volumes-from. */
 int mounts_resolve(struct engine *e, struct container *c, struct error *err);
 
 /* ---- plan.c ---- */
@@ -81,6 +87,7 @@ typedef void (*plan_done)(void *arg, struct run_plan *take_plan, const struct er
 bool ulimit_find(const char *name, uint32_t *ret_resource);
 /* Made on the pool; `done` gets it from the loop, once, never from within. */
 void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg);
+/* <data root>/containers/<id>; malloc'd. */
 char *container_dir(struct engine *e, const struct container *c);
 
 /* ---- validate.c ---- */
@@ -92,19 +99,23 @@ void validate_warn(json_t *body, json_t *warnings);
 
 /* ---- routing.c ---- */
 struct image;
-/* `requested`: HostConfig.Runtime, may be NULL. ret: malloc'd. */
+/* `requested`: HostConfig.Runtime, may be NULL. ret: malloc'd. ERROR_INVALID for a name that is no runtime. */
 int routing_decide(struct engine *e, const struct image *image, const char *requested, char **ret, struct error *err);
 
 /* ---- users.c (any thread, blocks) ---- */
 struct rootfs;
+/* Fills uid, gid and groups of *s (the caller frees them, also after an error) and *ret_home (malloc'd, always).
+ * ERROR_INVALID in Docker's words for a name that is not there. */
 int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct run_spec *s, char **ret_home,
 		  struct error *err);
 
 /* ---- lifecycle.c ---- */
 /* Somebody who waits for the end of the main process. */
 struct stop_wait { struct list link; engine_done done; void *arg; };
+/* -ESRCH when it has no process. */
 int crun_signal(struct crun *run, int signo, struct error *err);
 void crun_flow(void *arg, bool is_open); /* arg: struct crun */
+/* is_removed: those who wait for the removal too. */
 void crun_answer_waits(struct crun *run, bool is_removed);
 
 /* ---- remove.c ---- */

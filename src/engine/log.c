@@ -42,7 +42,7 @@ static bool parse_bytes(const char *text, uint64_t *ret)
 	unsigned long long v = strtoull(text, &end, 10);
 	int c = tolower((unsigned char)*end), shift = c == 'k' ? 10 : c == 'm' ? 20 : c == 'g' ? 30 : 0;
 
-	if (!isdigit((unsigned char)*text) || v == 0 || v > (1ull << 40))
+	if (!isdigit((unsigned char)*text) || v == 0 || v > (1ull << 50) >> shift)
 		return false;
 	end += shift != 0;
 	end += tolower((unsigned char)*end) == 'b';

@@ -132,8 +132,9 @@ static int parse_bind(struct parser *p, const char *spec)
 	size_t n = 0;
 	bool is_path;
 
-	while (at && n < 3)
+	do
 		parts[n++] = strsep(&at, ":");
+	while (at && n < 3);
 	if (at || !*parts[0] || (n > 1 && !*parts[1]))
 		return invalid_spec(p, spec, "");
 	if (!clean_path(parts[n > 1], &destination)) {

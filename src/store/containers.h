@@ -100,13 +100,16 @@ int containers_find(struct containers *cs, const char *name, struct container **
 /* Takes the caller's first reference into the store. ERROR_CONFLICT with
  * Docker's text when the name is in use. */
 int containers_add(struct containers *cs, struct container *c, struct error *err);
+/* ERROR_CONFLICT as above; otherwise the row is written under the new name. */
 int containers_rename(struct containers *cs, struct container *c, const char *name, struct error *err);
+/* Out of indexes and store; drops the store's reference. */
 void containers_remove(struct containers *cs, struct container *c);
 /* Writes the row again after a change of state or configuration. */
 void containers_save(struct containers *cs, struct container *c);
 
+/* Empty, with one reference, the caller's. */
 struct container *container_new(void);
-struct container *container_ref(struct container *c);
-void container_unref(struct container *c);
+struct container *container_ref(struct container *c); /* answers c */
+void container_unref(struct container *c);            /* the last one frees; takes NULL */
 
 #endif

@@ -21,8 +21,9 @@ struct event {
 
 struct events;
 
+/* Returns 0. Borrows the store for its life. */
 int events_new(struct store *store, struct events **ret);
-void events_free(struct events *ev);
+void events_free(struct events *ev); /* subscriptions too; takes NULL */
 
 /* Queues an event; subscribers get it after everything changed so far has
  * been committed. `attributes` (taken) may be NULL. */

@@ -30,9 +30,17 @@ int64_t clock_monotonic_ns(void)
 	return now_of(CLOCK_MONOTONIC);
 }
 
+/* Of the second below, also before the epoch. */
+static int64_t fraction_of(int64_t wall_ns)
+{
+	int64_t frac = wall_ns % NS_PER_S;
+
+	return frac < 0 ? frac + NS_PER_S : frac;
+}
+
 static size_t format_seconds(int64_t wall_ns, char *text)
 {
-	time_t s = (time_t)(wall_ns / NS_PER_S);
+	time_t s = (time_t)((wall_ns - fraction_of(wall_ns)) / NS_PER_S);
 	struct tm tm;
 
 	gmtime_r(&s, &tm);
@@ -41,7 +49,7 @@ static size_t format_seconds(int64_t wall_ns, char *text)
 
 void clock_format_rfc3339(int64_t wall_ns, char ret_text[CLOCK_RFC3339_MAX])
 {
-	int64_t frac = wall_ns % NS_PER_S;
+	int64_t frac = fraction_of(wall_ns);
 	size_t n;
 
 	if (wall_ns == 0) {
@@ -61,7 +69,7 @@ void clock_format_rfc3339_fixed(int64_t wall_ns, char ret_text[CLOCK_RFC3339_MAX
 {
 	size_t n = format_seconds(wall_ns, ret_text);
 
-	snprintf(ret_text + n, CLOCK_RFC3339_MAX - n, ".%09lldZ", (long long)(wall_ns % NS_PER_S));
+	snprintf(ret_text + n, CLOCK_RFC3339_MAX - n, ".%09lldZ", (long long)fraction_of(wall_ns));
 }
 
 /* Up to nine digits after a dot as nanoseconds; further digits are cut. */
@@ -90,7 +98,7 @@ static int parse_seconds(const char *text, int64_t *ret_ns)
 		p = parse_fraction(p + 1, &ns);
 	if (*p)
 		return -EINVAL;
-	*ret_ns = s * NS_PER_S + ns;
+	*ret_ns = s * NS_PER_S + (*text == '-' ? -ns : ns);
 	return 0;
 }
 
@@ -114,7 +122,7 @@ static int parse_rfc3339(const char *text, int64_t *ret_ns)
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
 		struct tm tm = { 0 };
 		const char *p = strptime(text, forms[i], &tm);
-		int64_t offset_s, ns = 0;
+		int64_t offset_s, s, ns = 0;
 
 		if (!p)
 			continue;
@@ -122,7 +130,10 @@ static int parse_rfc3339(const char *text, int64_t *ret_ns)
 			p = parse_fraction(p + 1, &ns);
 		if (parse_zone(p, &offset_s) < 0)
 			continue;
-		*ret_ns = ((int64_t)timegm(&tm) - offset_s) * NS_PER_S + ns;
+		s = (int64_t)timegm(&tm) - offset_s;
+		if (s > INT64_MAX / NS_PER_S - 1 || s < -(INT64_MAX / NS_PER_S) + 1)
+			return -EINVAL; /* beyond what 64 bits of nanoseconds hold: the years 1678 to 2262 */
+		*ret_ns = s * NS_PER_S + ns;
 		return 0;
 	}
 	return -EINVAL;
@@ -169,6 +180,8 @@ int clock_parse_duration(const char *text, int64_t *ret_ns)
 
 		if (!isdigit((unsigned char)*p) && *p != '.')
 			return -EINVAL;
+		if (p[0] == '0' && (p[1] | 0x20) == 'x')
+			return -EINVAL; /* strtod takes hexadecimal, Go does not */
 		value = strtod(p, &end);
 		if (end == p)
 			return -EINVAL;
@@ -188,10 +201,8 @@ int clock_parse_timestamp(const char *text, int64_t now_ns, int64_t *ret_wall_ns
 {
 	int64_t ns;
 
-	if (!clock_parse_duration(text, &ns) && strcmp(text, "0")) {
-		*ret_wall_ns = now_ns - ns;
-		return 0;
-	}
+	if (!clock_parse_duration(text, &ns) && strcmp(text, "0"))
+		return __builtin_sub_overflow(now_ns, ns, ret_wall_ns) ? -EINVAL : 0;
 	if (!parse_seconds(text, ret_wall_ns))
 		return 0;
 	return parse_rfc3339(text, ret_wall_ns);

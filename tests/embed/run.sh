@@ -39,7 +39,7 @@ stop() {
 	wait "$pid"
 	is "exit code after a stop" 0 $?
 	pid=
-	grep -E -A30 "ERROR: (Address|Leak)|runtime error" "$dir/log"
+	grep -E -A30 "ERROR: (Address|Leak)|WARNING: Thread|runtime error" "$dir/log"
 	has "nothing left" "0 processes left" "$(cat "$dir/out")"
 	is "socket is gone" no "$([ -e "$dir/sock" ] && echo yes || echo no)"
 }

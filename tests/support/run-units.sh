@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs each given test binary under a time limit; a last line sums up.
+# Runs each given test binary under a time limit; a last line sums up. RUN: a command to run them under;
+# LIMIT: seconds.
 set -u
 passed=0 failed=0
 for t in "$@"; do
-	if out=$(timeout 120 "$t" 2>&1); then
+	if out=$(timeout "${LIMIT:-120}" ${RUN:-} "$t" 2>&1); then
 		passed=$((passed + 1))
 		echo "ok   $(basename "$t")"
 	else

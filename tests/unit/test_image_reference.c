@@ -17,6 +17,8 @@ static void test_names(void **state)
 		{ "index.docker.io/library/busybox:1", "busybox:1" },
 		{ "library/busybox", "busybox:latest" },
 		{ "docker.io/me/thing:v1.2", "me/thing:v1.2" },
+		{ "docker.io/docker.io/x", "docker.io/docker.io/x:latest" }, /* found by fuzzing: docker.io/x is another */
+		{ "index.docker.io/localhost/x", "docker.io/localhost/x:latest" },
 		{ "localhost:5000/a/b__c/d-e:T_a.g-1", "localhost:5000/a/b__c/d-e:T_a.g-1" },
 		{ "registry.example.org/x", "registry.example.org/x:latest" },
 	};

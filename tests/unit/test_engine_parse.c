@@ -1,0 +1,140 @@
+/* The texts that the engine reads: signals, log options, tmpfs options, detach keys, runtimes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <signal.h>
+
+#include <cmocka.h>
+
+#include "engine/detach.h"
+#include "engine/internal.h"
+#include "engine/log.h"
+
+static void test_signals(void **state)
+{
+	(void)state;
+	assert_int_equal(signal_number("TERM"), SIGTERM);
+	assert_int_equal(signal_number("sigterm"), SIGTERM);
+	assert_int_equal(signal_number("SIGUSR1"), SIGUSR1);
+	assert_int_equal(signal_number("9"), 9);
+	assert_int_equal(signal_number("64"), 64);
+	assert_true(signal_number("0") < 0);
+	assert_true(signal_number("65") < 0);
+	assert_true(signal_number("-9") < 0);
+	assert_true(signal_number("") < 0);
+	assert_true(signal_number("SIG") < 0);
+	assert_true(signal_number("TERMINATE") < 0);
+	assert_true(signal_number("9 ") < 0);
+}
+
+static int parse_log(const char *type, const char *key, const char *value, struct log_limits *ret, struct error *err)
+{
+	json_t *config = json_pack("{s:s, s:{}}", "Type", type, "Config");
+	int r;
+
+	if (key)
+		json_object_set_new(json_object_get(config, "Config"), key, json_string(value));
+	r = log_parse_config(config, ret, err);
+	json_decref(config);
+	return r;
+}
+
+static void test_log_config(void **state)
+{
+	static const char *const bad_sizes[] = { "", "0", "-1", "x", "10t", "10kk", "1k2", "9999999999999999999999", "99999999999g" };
+	struct log_limits l;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(log_parse_config(NULL, &l, NULL), 0);
+	assert_true(l.is_kept && l.max_files == 1 && l.max_bytes == 0);
+	assert_int_equal(parse_log("json-file", "max-size", "10m", &l, NULL), 0);
+	assert_int_equal(l.max_bytes, 10 << 20);
+	assert_int_equal(parse_log("json-file", "max-size", "3KB", &l, NULL), 0);
+	assert_int_equal(l.max_bytes, 3 << 10);
+	assert_int_equal(parse_log("local", "max-file", "7", &l, NULL), 0);
+	assert_int_equal(l.max_files, 7);
+	assert_int_equal(parse_log("local", NULL, NULL, &l, NULL), 0);
+	assert_int_equal(l.max_bytes, 20 << 20);
+	assert_int_equal(parse_log("none", NULL, NULL, &l, NULL), 0);
+	assert_false(l.is_kept);
+	for (size_t i = 0; i < sizeof(bad_sizes) / sizeof(bad_sizes[0]); i++)
+		assert_true(parse_log("json-file", "max-size", bad_sizes[i], &l, NULL) < 0);
+	assert_true(parse_log("json-file", "max-file", "0", &l, NULL) < 0);
+	assert_true(parse_log("json-file", "colour", "red", &l, &err) < 0);
+	assert_string_equal(err.message, "unknown log opt 'colour' for json-file log driver");
+	assert_true(parse_log("syslog", NULL, NULL, &l, &err) < 0);
+	assert_int_equal(err.cls, ERROR_INVALID);
+}
+
+static void test_tmpfs(void **state)
+{
+	static const char *const bad[] = { "size", "size=", "size=x", "mode=9", "mode=", "colour=red", "size=-1" };
+	struct tmpfs_options o;
+
+	(void)state;
+	assert_int_equal(tmpfs_parse("", &o, NULL), 0);
+	assert_int_equal(o.mode, 01777);
+	assert_int_equal(tmpfs_parse("rw,noexec,nosuid,size=64m,mode=755", &o, NULL), 0);
+	assert_int_equal(o.size_bytes, 64 << 20);
+	assert_int_equal(o.mode, 0755);
+	assert_false(o.is_readonly);
+	assert_int_equal(tmpfs_parse("ro", &o, NULL), 0);
+	assert_true(o.is_readonly);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (tmpfs_parse(bad[i], &o, NULL) >= 0)
+			fail_msg("\"%s\" was taken", bad[i]);
+}
+
+static bool leaves(const char *keys, const char *typed)
+{
+	struct detach_keys d;
+	bool one_by_one = false;
+
+	detach_keys_parse(&d, keys);
+	for (const char *p = typed; *p; p++)
+		one_by_one = detach_keys_match(&d, p, 1) || one_by_one;
+	detach_keys_parse(&d, keys);
+	assert_int_equal(detach_keys_match(&d, typed, strlen(typed)), one_by_one);
+	return one_by_one;
+}
+
+static void test_detach_keys(void **state)
+{
+	(void)state;
+	assert_true(leaves(NULL, "\x10\x11"));
+	assert_true(leaves("", "ab\x10\x11"));
+	assert_true(leaves(NULL, "\x10\x10\x11"));
+	assert_false(leaves(NULL, "\x10x\x11"));
+	assert_false(leaves(NULL, "\x11\x10"));
+	assert_true(leaves("a,b,c", "xabc"));
+	assert_true(leaves("ctrl-[", "\x1b"));
+	assert_false(leaves("nonsense", "nonsense"));
+	assert_true(leaves("a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", "aaaaaaaaaaaaaaaa")); /* 16 at most */
+}
+
+static void test_runtimes(void **state)
+{
+	(void)state;
+	assert_true(routing_is_runtime("auto"));
+	assert_true(routing_is_runtime("wasm"));
+	assert_true(routing_is_runtime("synthetic"));
+	assert_false(routing_is_runtime("runc"));
+	assert_false(routing_is_runtime(""));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_log_config),
+		cmocka_unit_test(test_tmpfs),
+		cmocka_unit_test(test_detach_keys),
+		cmocka_unit_test(test_runtimes),
+	};
+
+	return cmocka_run_group_tests_name("engine_parse", tests, NULL, NULL);
+}
