@@ -220,28 +220,57 @@ static bool check_status(json_t *filters, struct error *err)
 	return true;
 }
 
+/* What the list goes over, newest first: the few that the indexes leave, or all. */
+struct candidates { struct container *const *few; size_t left; bool is_narrow; struct list *at, *end; };
+
+static struct candidates candidates_of(struct engine *e, json_t *filters, bool all)
+{
+	json_t *names = json_object_get(filters, "name");
+	const char *name = json_array_size(names) == 1 ? json_string_value(json_array_get(names, 0)) : NULL;
+	struct narrowing by = { .labels = json_object_get(filters, "label"),
+				.name_parts = name && !strpbrk(name, "\\^$.|?*+()[]{}") ? names : NULL,
+				.is_live = !all && !filters_has(filters, "status") && !filters_has(filters, "exited") };
+	struct candidates s = { .at = e->containers.by_age.prev, .end = &e->containers.by_age };
+
+	s.is_narrow = containers_narrow(&e->containers, &by, &s.few, &s.left);
+	return s;
+}
+
+static struct container *next_candidate(struct candidates *s)
+{
+	struct container *c;
+
+	if (s->is_narrow)
+		return s->left ? s->few[--s->left] : NULL;
+	if (s->at == s->end)
+		return NULL;
+	c = container_of(s->at, struct container, by_age);
+	s->at = s->at->prev;
+	return c;
+}
+
 void ContainerList(struct request *req)
 {
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
 	json_t *filters = filters_parse(req, list_filters, &err), *list = json_array();
 	bool all = request_query_bool(req, "all"), is_sized = request_query_bool(req, "size");
-	struct container **found = xcalloc(e->containers.count + 1, sizeof(struct container *));
+	struct container **found = NULL, *c;
+	struct candidates from;
 	int64_t limit = -1;
 	size_t n = 0;
 
 	if (filters && check_status(filters, &err))
 		request_query_int(req, "limit", -1, &limit, &err);
-	for (struct list *it = e->containers.by_age.prev; !err.code && it != &e->containers.by_age; it = it->prev) {
-		struct container *c = container_of(it, struct container, by_age);
-
-		if (limit > 0 && (int64_t)json_array_size(list) >= limit)
-			break;
+	from = candidates_of(e, filters, all || limit > 0);
+	while (!err.code && (limit <= 0 || (int64_t)json_array_size(list) < limit) && (c = next_candidate(&from))) {
 		if (!is_listed(e, c, filters, all || limit > 0))
 			continue;
 		json_array_append_new(list, view_container_summary(e, c, request_api_version(req)));
-		if (is_sized)
-			found[n++] = container_ref(c);
+		if (!is_sized)
+			continue;
+		found = xrealloc(found, (n + 1) * sizeof(struct container *));
+		found[n++] = container_ref(c);
 	}
 	json_decref(filters);
 	if (!err.code) {
