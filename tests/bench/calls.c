@@ -312,5 +312,5 @@ void bench_loops(struct bench *b)
 	loop_with(b, "awk: 2,000,000 sums", LOOP("awk 'BEGIN { for (i = 0; i < 2000000; i++) s += i % 7; print s }'"));
 	loop_with(b, "awk: 200,000 strings in an array",
 		  LOOP("awk 'BEGIN { for (i = 0; i < 200000; i++) a[i % 1000] = a[i % 1000] substr(i, 1, 1); print length(a[7]) }'"));
-	loop_with(b, "shell: 300 forks of true", LOOP("i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done"));
+	loop_with(b, "shell: 300 times /bin/busybox true", LOOP("i=0; while [ $i -lt 300 ]; do /bin/busybox true; i=$((i+1)); done"));
 }
