@@ -303,24 +303,49 @@ static void found_add(struct found *f, struct container *c)
 	f->v[f->n++] = container_ref(c);
 }
 
-/* `found` NULL: no sizes are wanted. */
-static json_t *collect(struct listing *l, struct found *found)
+/* What the list goes over, newest first: the few that the indexes leave, or all. */
+struct candidates { struct container *const *few; size_t left; bool is_narrow; struct list *at, *end; };
+
+static struct candidates candidates_of(const struct listing *l)
 {
 	struct containers *cs = &l->engine->containers;
+	struct narrowing by = { .labels = json_object_get(l->filters, "label"),
+				.name_parts = l->nnames == 0 && json_array_size(l->plain_names) == 1 ? l->plain_names : NULL,
+				.is_live = !l->all && l->limit <= 0 };
+	struct candidates s = { .at = cs->by_age.prev, .end = &cs->by_age };
+
+	s.is_narrow = containers_narrow(cs, &by, &s.few, &s.left);
+	return s;
+}
+
+static struct container *next_candidate(struct candidates *s)
+{
+	struct container *c;
+
+	if (s->is_narrow)
+		return s->left ? s->few[--s->left] : NULL;
+	if (s->at == s->end)
+		return NULL;
+	c = container_of(s->at, struct container, by_age);
+	s->at = s->at->prev;
+	return c;
+}
+
+/* `found` NULL: no sizes are wanted. */
+static json_t *collect(const struct listing *l, struct found *found)
+{
+	struct candidates from = candidates_of(l);
 	json_t *list = json_array();
-	bool is_after = !l->before;
+	struct container *c;
 
-	for (struct list *it = cs->by_age.prev; it != &cs->by_age; it = it->prev) {
-		struct container *c = container_of(it, struct container, by_age);
-
-		if (c == l->since || (l->limit > 0 && (int64_t)json_array_size(list) >= l->limit))
+	while ((l->limit <= 0 || (int64_t)json_array_size(list) < l->limit) && (c = next_candidate(&from))) {
+		if (l->since && c->age <= l->since->age)
 			break;
-		if (is_after && is_listed(l, c)) {
-			json_array_append_new(list, view_container_summary(l->engine, c, l->api_version));
-			if (found)
-				found_add(found, c);
-		}
-		is_after = is_after || c == l->before;
+		if ((l->before && c->age >= l->before->age) || !is_listed(l, c))
+			continue;
+		json_array_append_new(list, view_container_summary(l->engine, c, l->api_version));
+		if (found)
+			found_add(found, c);
 	}
 	return list;
 }

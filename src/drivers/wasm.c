@@ -24,6 +24,7 @@ struct wasm_driver {
 	struct sandbox *sandbox;
 	struct map running; /* container id → its main process */
 	struct list all;    /* every process that is not freed */
+	char buffer[65536]; /* what is read is passed on at once: one for all */
 };
 
 /* Output ends when every pipe has; only then the exit is told. */
@@ -40,7 +41,6 @@ struct wasm_process {
 	uv_pipe_t in, out[2];    /* a terminal: out[0] is the master, both ways */
 	bool is_open[3];         /* in, out[0], out[1] */
 	unsigned handles, writes;
-	char buffer[65536];
 };
 
 static struct wasm_process *of(struct driver_process *p)
@@ -143,7 +143,7 @@ static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
 	struct wasm_process *p = h->data;
 
 	(void)size;
-	*buf = uv_buf_init(p->buffer, sizeof(p->buffer));
+	*buf = uv_buf_init(p->driver->buffer, sizeof(p->driver->buffer));
 }
 
 static void on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)

@@ -192,6 +192,7 @@ void containers_save(struct containers *cs, struct container *c)
 
 	if (c->is_gone)
 		return;
+	narrow_update(cs, c);
 	row = container_to_json(c);
 	store_put(cs->store, KIND, c->id, row);
 	json_decref(row);
@@ -215,7 +216,7 @@ static size_t ids_lower_bound(const struct containers *cs, const char *key)
 	return lo;
 }
 
-static void index_add(struct containers *cs, struct container *c)
+static void enter(struct containers *cs, struct container *c)
 {
 	size_t at = ids_lower_bound(cs, c->id);
 
@@ -229,9 +230,11 @@ static void index_add(struct containers *cs, struct container *c)
 	map_put(&cs->by_id, c->id, c);
 	map_put(&cs->by_name, c->name, c);
 	list_append(&cs->by_age, &c->by_age);
+	c->age = cs->next_age++;
+	narrow_add(cs, c);
 }
 
-static void index_remove(struct containers *cs, struct container *c)
+static void leave(struct containers *cs, struct container *c)
 {
 	size_t at = ids_lower_bound(cs, c->id);
 
@@ -240,6 +243,7 @@ static void index_remove(struct containers *cs, struct container *c)
 	map_remove(&cs->by_id, c->id);
 	map_remove(&cs->by_name, c->name);
 	list_remove(&c->by_age);
+	narrow_remove(cs, c);
 }
 
 static int load_one(void *arg, const char *id, json_t *value)
@@ -250,7 +254,7 @@ static int load_one(void *arg, const char *id, json_t *value)
 		container_unref(c);
 		return -EBADMSG;
 	}
-	index_add(arg, c);
+	enter(arg, c);
 	return 0;
 }
 
@@ -263,6 +267,9 @@ int containers_init(struct containers *cs, struct store *store, struct error *er
 	list_init(&cs->by_age);
 	map_init(&cs->by_id);
 	map_init(&cs->by_name);
+	index_init(&cs->by_label);
+	index_init(&cs->by_part);
+	index_init(&cs->by_life);
 	r = store_load(store, KIND, load_one, cs, err);
 	if (r == -EBADMSG)
 		error_set(err, r, "state.db: a container's row is damaged");
@@ -282,6 +289,9 @@ void containers_done(struct containers *cs)
 	}
 	map_done(&cs->by_id);
 	map_done(&cs->by_name);
+	index_done(&cs->by_label);
+	index_done(&cs->by_part);
+	index_done(&cs->by_life);
 	free(cs->sorted_ids);
 	cs->sorted_ids = NULL;
 	cs->count = cs->size = 0;
@@ -334,7 +344,7 @@ int containers_add(struct containers *cs, struct container *c, struct error *err
 
 	if (r < 0)
 		return r;
-	index_add(cs, c);
+	enter(cs, c);
 	containers_save(cs, c);
 	return 0;
 }
@@ -346,8 +356,7 @@ int containers_rename(struct containers *cs, struct container *c, const char *na
 	if (r < 0)
 		return r;
 	map_remove(&cs->by_name, c->name);
-	free(c->name);
-	c->name = xstrdup(name);
+	narrow_rename(cs, c, name);
 	map_put(&cs->by_name, c->name, c);
 	containers_save(cs, c);
 	return 0;
@@ -357,7 +366,7 @@ void containers_remove(struct containers *cs, struct container *c)
 {
 	if (c->is_gone)
 		return;
-	index_remove(cs, c);
+	leave(cs, c);
 	store_delete(cs->store, KIND, c->id);
 	c->is_gone = true;
 	container_unref(c);

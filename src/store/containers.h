@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "store/index.h"
 #include "store/store.h"
 #include "util/id.h"
 #include "util/list.h"
@@ -52,10 +53,11 @@ struct container_mount {            /* inspect's Mounts, resolved at create */
 
 struct container {
 	struct list by_age;         /* in containers.by_age, oldest first */
+	uint64_t age;               /* place in that order */
 	char id[ID_LEN + 1];
 	char *name;                 /* without the slash */
 	int64_t created_ns;
-	json_t *config;             /* Config, with the image's defaults merged */
+	json_t *config;             /* Config, with the image's defaults merged; never changes once it is in the store */
 	json_t *host_config;        /* HostConfig, normalised */
 	json_t *networking;         /* NetworkingConfig as given, or NULL */
 	char *image_ref;            /* as asked for */
@@ -87,7 +89,26 @@ struct containers {
 	struct list by_age;
 	char **sorted_ids;          /* for prefixes */
 	size_t count, size;
+	uint64_t next_age;
+	struct index by_label, by_part, by_life; /* narrow.c: "key" and "key=value"; parts of "/name"; "live" */
 };
+
+/* What a filter asks for, as far as the indexes know it. NULL, false: does not matter. */
+struct narrowing {
+	json_t *labels;             /* all of these: "key" or "key=value" */
+	json_t *name_parts;         /* any of these is part of "/name" */
+	bool is_live;
+};
+
+/* The containers that can be meant, oldest first, borrowed until the next change: a few of 100,000 where the
+ * filter is a narrow one. Some of them may not match after all. False: the indexes do not help, walk by_age. */
+bool containers_narrow(const struct containers *cs, const struct narrowing *by, struct container *const **ret, size_t *ret_n);
+
+/* For containers.c. */
+void narrow_add(struct containers *cs, struct container *c);
+void narrow_remove(struct containers *cs, struct container *c);
+void narrow_update(struct containers *cs, struct container *c); /* its status may have changed */
+void narrow_rename(struct containers *cs, struct container *c, const char *name);
 
 /* Loads what the store holds. */
 int containers_init(struct containers *cs, struct store *store, struct error *err);

@@ -325,13 +325,15 @@ static int db_error(struct store *s, struct error *err, const char *what)
 	return error_set(err, -EIO, "%s: %s", what, s->db ? sqlite3_errmsg(s->db) : "out of memory");
 }
 
-/* Exclusive locking keeps a second daemon out and lets WAL live without shared memory. */
+/* Exclusive locking keeps a second daemon out and lets WAL live without shared memory.
+ * seq is the order in which rows came: without AUTOINCREMENT it is still the highest plus
+ * one, and nothing else has to be written for it. */
 static const char schema[] =
 	"PRAGMA locking_mode = EXCLUSIVE;"
 	"PRAGMA journal_mode = WAL;"
 	"PRAGMA synchronous = NORMAL;"
 	"CREATE TABLE IF NOT EXISTS row ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL,"
+	" seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL,"
 	" value TEXT NOT NULL, UNIQUE (kind, id));"
 	"BEGIN EXCLUSIVE; COMMIT;";
 

@@ -9,7 +9,7 @@
 #include "util/buf.h"
 #include "util/list.h"
 
-enum { QUEUE_HIGH = 4 << 20, QUEUE_MAX = 64 << 20, READ_BYTES = 256 << 10 };
+enum { QUEUE_HIGH = 2 << 20, QUEUE_MAX = 64 << 20, READ_BYTES = 256 << 10 };
 
 struct spool {
 	uv_loop_t *loop;

@@ -245,6 +245,84 @@ static void test_containers_reload(void **state)
 	containers_done(&cs);
 }
 
+/* The ids that the indexes leave, newest first; "*" when they do not help. */
+static void expect_narrow(struct containers *cs, const char *label, const char *part, bool is_live, const char *wanted)
+{
+	struct narrowing by = { .labels = label ? json_pack("[s]", label) : NULL, .name_parts = part ? json_pack("[s]", part) : NULL,
+				.is_live = is_live };
+	struct container *const *few = NULL;
+	char text[128] = "";
+	size_t n = 0;
+
+	if (!containers_narrow(cs, &by, &few, &n))
+		snprintf(text, sizeof(text), "*");
+	while (n-- > 0)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s ", few[n]->id);
+	json_decref(by.labels);
+	json_decref(by.name_parts);
+	assert_string_equal(text, wanted);
+}
+
+static struct container *make_labelled(const char *id, const char *name, const char *key, const char *value)
+{
+	struct container *c = make(id, name);
+
+	json_object_set_new(c->config, "Labels", json_pack("{s:s}", key, value));
+	return c;
+}
+
+static void test_containers_narrow(void **state)
+{
+	struct fixture *f = *state;
+	struct containers cs;
+	struct container *c;
+
+	assert_int_equal(containers_init(&cs, f->store, NULL), 0);
+	assert_int_equal(containers_add(&cs, make_labelled("aa", "web-one", "tier", "front"), NULL), 0);
+	assert_int_equal(containers_add(&cs, make_labelled("bb", "web-two", "tier", "back"), NULL), 0);
+	assert_int_equal(containers_add(&cs, make("cc", "db"), NULL), 0);
+	expect_narrow(&cs, NULL, NULL, false, "*");
+	expect_narrow(&cs, "tier", NULL, false, "bb aa ");
+	expect_narrow(&cs, "tier=back", NULL, false, "bb ");
+	expect_narrow(&cs, "tier=side", NULL, false, "");
+	expect_narrow(&cs, NULL, "/web", false, "bb aa ");
+	expect_narrow(&cs, NULL, "b-tw", false, "bb ");
+	expect_narrow(&cs, NULL, "nowhere", false, "");
+	expect_narrow(&cs, NULL, "db", false, "*"); /* too short to be indexed */
+	expect_narrow(&cs, NULL, NULL, true, "");
+
+	assert_int_equal(containers_find(&cs, "aa", &c, NULL), 0);
+	c->state.status = CONTAINER_RUNNING;
+	containers_save(&cs, c);
+	expect_narrow(&cs, NULL, NULL, true, "aa ");
+	c->state.status = CONTAINER_EXITED;
+	containers_save(&cs, c);
+	expect_narrow(&cs, NULL, NULL, true, "");
+	assert_int_equal(containers_rename(&cs, c, "other", NULL), 0);
+	expect_narrow(&cs, NULL, "web", false, "bb ");
+	expect_narrow(&cs, NULL, "othe", false, "aa ");
+	containers_remove(&cs, c);
+	expect_narrow(&cs, "tier", NULL, false, "bb ");
+	expect_narrow(&cs, NULL, "othe", false, "");
+	containers_done(&cs);
+}
+
+static void test_long_labels(void **state)
+{
+	struct fixture *f = *state;
+	struct containers cs;
+	char value[600], wanted[620];
+
+	memset(value, 'v', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	snprintf(wanted, sizeof(wanted), "key=%s", value);
+	assert_int_equal(containers_init(&cs, f->store, NULL), 0);
+	assert_int_equal(containers_add(&cs, make_labelled("aa", "one", "key", value), NULL), 0);
+	assert_int_equal(containers_add(&cs, make_labelled("bb", "two", "key", "short"), NULL), 0);
+	expect_narrow(&cs, wanted, NULL, false, "bb aa "); /* by the key: the caller looks at the value */
+	containers_done(&cs);
+}
+
 struct seen {
 	char text[64];
 	int is_done;
@@ -343,6 +421,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tickets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_containers_find, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_containers_reload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_containers_narrow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_labels, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 	};

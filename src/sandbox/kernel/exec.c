@@ -58,7 +58,7 @@ static void set_comm(struct exec_image *image, const char *path)
 		base = slash ? slash + 1 : image->argv[0];
 		base += base[0] == '-';
 	}
-	snprintf(image->comm, sizeof(image->comm), "%s", base);
+	snprintf(image->comm, sizeof(image->comm), "%.15s", base);
 }
 
 int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret)
@@ -66,8 +66,13 @@ int exec_prepare(const char *path, char *const argv[], char *const env[], struct
 	struct program p;
 	int r = program_resolve(self.container->fs, process_cred(), self.cwd, path, &p);
 
-	if (r < 0)
-		return r;
+	return r < 0 ? r : exec_prepare_found(&p, argv, env, ret);
+}
+
+int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret)
+{
+	struct program p = *take_program;
+
 	if (p.kind != PROGRAM_MODULE) {
 		program_done(&p);
 		return -ENOEXEC;
@@ -85,7 +90,7 @@ int exec_prepare(const char *path, char *const argv[], char *const env[], struct
 	}
 	program_done(&p);
 	if (ret->argv && ret->env) {
-		set_comm(ret, path);
+		set_comm(ret, p.path);
 		return 0;
 	}
 	free_vector(ret->argv);

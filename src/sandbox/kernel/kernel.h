@@ -164,6 +164,9 @@ struct exec_image {
 /* Looks the program up and takes its place: 0, and the image is ready for
  * exec_enter; or -errno and nothing has changed. argv and env are copied. */
 int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret);
+/* The same for a program that has been looked up already; done with it then. */
+struct program;
+int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret);
 /* Instantiates and runs it. */
 _Noreturn void exec_enter(struct exec_image *image);
 /* To the worker's main loop, which enters the image. */

@@ -140,8 +140,7 @@ static void prepare_program(const struct worker_start *start, struct exec_image 
 
 	if (r < 0)
 		fail_program(start, s->argv[0], r, p.kind);
-	r = exec_prepare(p.path, (char *const *)s->argv, (char *const *)s->env, image);
-	program_done(&p);
+	r = exec_prepare_found(&p, (char *const *)s->argv, (char *const *)s->env, image);
 	if (r < 0)
 		fail_program(start, s->argv[0], r, PROGRAM_MODULE);
 }
