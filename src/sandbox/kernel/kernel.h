@@ -63,6 +63,8 @@ struct process {
 	struct rootfs_dir *cwd;
 	char exe[4096];           /* guest path of the running program */
 	char comm[16];
+	char *environ;            /* as the program got it, each with its NUL: /proc/self/environ */
+	size_t environ_len;
 	uint64_t rlimit[16][2];   /* soft, hard: guest's view */
 	int tty_fd;               /* host fd (above the floor) of the controlling terminal, -1 */
 	uint32_t tty_number;      /* its name is /dev/pts/N */
