@@ -110,6 +110,7 @@ long host_call(long n, long a, long b, long c, long d, long e, long f);
  * and restarts (SA_RESTART) or not. Marks the slot as sleeping. */
 long host_block(long n, long a, long b, long c, long d, long e, long f);
 bool signal_is_pending(void);
+bool signal_is_of_pause(void); /* stops and continuations of children now are docker pause's */
 void signal_init(void);       /* once in a worker: which native handlers stand */
 void signal_exec(void);       /* handlers back to default, ignored ones stay */
 void signal_fork_child(void);
