@@ -199,8 +199,6 @@ static void answer_ready(struct request *q, struct wire_reader *r)
 	ready.error = get_error(r);
 	ready.message = wire_get_str(r);
 	ready.supervisor_pid = (int32_t)wire_get_u32(r);
-	ready.landlock_abi = wire_get_u32(r);
-	ready.supervisor_start = wire_get_u64(r);
 	if (r->failed)
 		ready.error = -EPROTO;
 	if (!ready.message)

@@ -80,8 +80,6 @@ struct sandbox_ready {
 	int error;           /* 0, or -errno */
 	const char *message; /* why, when error is set; else "" */
 	int32_t supervisor_pid;
-	uint64_t supervisor_start; /* field 22 of /proc/PID/stat */
-	uint32_t landlock_abi;     /* in force; 0: this kernel has none */
 };
 
 /* Hands over the description. `setup` and what it points to, and `fds` (each

@@ -22,17 +22,13 @@ struct proc_slot {
 	_Atomic uint32_t state;        /* enum proc_state */
 	_Atomic int32_t vpid, ppid, pgid, sid;
 	_Atomic int32_t host_pid;
-	_Atomic uint64_t host_start;   /* field 22 of /proc/PID/stat, 0 until known */
 	_Atomic uint64_t start_ns;     /* wall clock */
 	_Atomic uint32_t uid, gid, euid, egid;
 	_Atomic uint64_t handled;      /* bit n-1: signal n has a handler */
 	_Atomic uint64_t ignored;
 	_Atomic uint32_t is_sleeping;  /* 1 while in a blocking call (ps state S) */
-	_Atomic uint32_t is_stopped_by_pause; /* written by the supervisor */
 	_Atomic uint32_t memory_pages; /* 64 KiB pages of linear memory */
 	_Atomic uint32_t tty;
-	_Atomic uint32_t exit_status;
-	_Atomic uint32_t tag_low;      /* exec leaders: low half of the wire tag */
 	char comm[16];
 	char exe[128];
 	uint32_t cmdline_len;
@@ -46,9 +42,8 @@ struct proctable {
 	_Atomic uint32_t count;        /* live slots, a hint */
 	_Atomic uint32_t pids_max;     /* 0: none; the daemon writes (docker update) */
 	_Atomic uint64_t memory_max;   /* bytes over all processes, 0: none */
-	_Atomic uint64_t memory_used;  /* hint */
 	_Atomic uint32_t is_paused;    /* supervisor writes: stops and SIGCHLDs now are ours */
-	_Atomic uint32_t pause_epoch;
+	_Atomic uint64_t pause_end_ns; /* CLOCK_MONOTONIC, of the last one */
 	_Atomic uint64_t started_ns;   /* of the container, wall clock (uptime) */
 	_Atomic uint32_t used;         /* slots above were never claimed: nobody needs to look (or touch the memory) */
 	char hostname[65], domainname[65];

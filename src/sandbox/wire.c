@@ -212,7 +212,6 @@ void wire_put_setup(struct buf *b, const struct wire_setup *s)
 	wire_put_u32(b, s->landlock_abi_max);
 	wire_put_u64(b, s->memory_bytes);
 	wire_put_u32(b, s->pids_max);
-	wire_put_u32(b, s->shm_bytes_unused);
 	wire_put_u32(b, (uint32_t)s->nmounts);
 	for (size_t i = 0; i < s->nmounts; i++)
 		put_mount(b, &s->mounts[i]);
@@ -232,7 +231,6 @@ int wire_get_setup(struct wire_reader *r, struct wire_setup *ret)
 	s.landlock_abi_max = wire_get_u32(r);
 	s.memory_bytes = wire_get_u64(r);
 	s.pids_max = wire_get_u32(r);
-	s.shm_bytes_unused = wire_get_u32(r);
 	n = wire_get_u32(r);
 	if (r->failed || n == 0 || n > MOUNTS_MAX)
 		goto wrong;

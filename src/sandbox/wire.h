@@ -37,8 +37,7 @@ enum wire_type {
 	WIRE_STATS,        /* answered by WIRE_FIGURES */
 
 	/* supervisor → daemon */
-	WIRE_READY = 64,   /* u32 errno (0: well), str message, u32 host pid of the supervisor, u32 landlock abi,
-	                      u64 start time of the supervisor (field 22 of /proc/PID/stat) */
+	WIRE_READY = 64,   /* u32 errno (0: well), str message, u32 host pid of the supervisor */
 	WIRE_STARTED,      /* u32 errno (0: the guest runs), str message, u32 vpid, u32 host pid */
 	WIRE_EXITED,       /* i32 wait(2) status, u32 flags WIRE_EXIT_*; for the main process
 	                      sent last of all, when no process of the container is left */
@@ -73,7 +72,6 @@ struct wire_setup {
 	uint32_t landlock_abi_max;/* 0: what the kernel has; 1: as if ABI 1 (tests) */
 	uint64_t memory_bytes;    /* 0: no limit */
 	uint32_t pids_max;        /* 0: no limit but the table's */
-	uint32_t shm_bytes_unused;
 };
 
 struct wire_rlimit {

@@ -61,7 +61,7 @@ static void act(int sock, int scene)
 		return;
 	case 2: /* told twice */
 		for (int i = 0; i < 2; i++) {
-			ANSWER(WIRE_READY, 1, 0, 0, 1, 0, 0, 0);
+			ANSWER(WIRE_READY, 1, 0, 0, 1);
 			ANSWER(WIRE_STARTED, 2, 0, 0, 1, 1);
 		}
 		for (int i = 0; i < 2; i++)
@@ -74,7 +74,7 @@ static void act(int sock, int scene)
 		ANSWER(WIRE_PROCESSES, 3, 0xffffffff, 1, 2, 3);
 		return;
 	case 5: /* errors that are none */
-		ANSWER(WIRE_READY, 1, 0xffffffff, 0, 0, 0, 0, 0);
+		ANSWER(WIRE_READY, 1, 0xffffffff, 0, 0);
 		ANSWER(WIRE_STARTED, 2, 0x80000000, 0, 0, 0);
 		ANSWER(WIRE_DONE, 5, 0x80000000);
 		return;
@@ -84,7 +84,7 @@ static void act(int sock, int scene)
 	case 7: /* answers of the wrong kind */
 		ANSWER(WIRE_DONE, 2, 0);
 		ANSWER(WIRE_STARTED, 1, 0, 0, 1, 1);
-		ANSWER(WIRE_READY, 3, 0, 0, 1, 0, 0, 0);
+		ANSWER(WIRE_READY, 3, 0, 0, 1);
 		return;
 	default:
 		send_random(sock, (unsigned)scene);

@@ -144,6 +144,23 @@ static uint64_t block_bytes(const struct exec_image *image)
 	return n;
 }
 
+static void keep_environ(const struct exec_image *image)
+{
+	size_t len = 0, at = 0;
+
+	for (size_t i = 0; image->env[i]; i++)
+		len += strlen(image->env[i]) + 1;
+	free(self.environ);
+	self.environ = malloc(len ? len : 1);
+	self.environ_len = self.environ ? len : 0;
+	for (size_t i = 0; self.environ && image->env[i]; i++) {
+		size_t n = strlen(image->env[i]) + 1;
+
+		memcpy(self.environ + at, image->env[i], n);
+		at += n;
+	}
+}
+
 static void name_process(const struct exec_image *image)
 {
 	struct proc_slot *s = self.slot;
@@ -185,6 +202,7 @@ void exec_enter(struct exec_image *image)
 		guest_out_of_memory();
 	end = write_block(image, (uint32_t)block);
 	name_process(image);
+	keep_environ(image);
 	free_vector(image->argv);
 	free_vector(image->env);
 	memory_init((uint32_t)end);

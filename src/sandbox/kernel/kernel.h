@@ -63,6 +63,8 @@ struct process {
 	struct rootfs_dir *cwd;
 	char exe[4096];           /* guest path of the running program */
 	char comm[16];
+	char *environ;            /* as the program got it, each with its NUL: /proc/self/environ */
+	size_t environ_len;
 	uint64_t rlimit[16][2];   /* soft, hard: guest's view */
 	int tty_fd;               /* host fd (above the floor) of the controlling terminal, -1 */
 	uint32_t tty_number;      /* its name is /dev/pts/N */
@@ -108,6 +110,7 @@ long host_call(long n, long a, long b, long c, long d, long e, long f);
  * and restarts (SA_RESTART) or not. Marks the slot as sleeping. */
 long host_block(long n, long a, long b, long c, long d, long e, long f);
 bool signal_is_pending(void);
+bool signal_is_of_pause(void); /* stops and continuations of children now are docker pause's */
 void signal_init(void);       /* once in a worker: which native handlers stand */
 void signal_exec(void);       /* handlers back to default, ignored ones stay */
 void signal_fork_child(void);

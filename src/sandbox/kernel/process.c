@@ -146,12 +146,12 @@ SYS(wait4)
 	r = host_wait_target((int32_t)a[0], &target);
 	if (r < 0)
 		return r;
-	do { /* a child that gave its slot back is one nobody waits for */
+	do { /* a child that gave its slot back is one nobody waits for; nor does a pause's end count */
 		pid = host_block(SYS_wait4, target, (long)&status, options, (long)&ru, 0, 0);
 		if (pid <= 0)
 			return pid;
 		slot = proctable_find_host((int32_t)pid);
-	} while (!slot);
+	} while (!slot || (WIFCONTINUED(status) && signal_is_of_pause()));
 	r = slot->vpid;
 	if (WIFEXITED(status) || WIFSIGNALED(status)) {
 		proctable_release(slot);

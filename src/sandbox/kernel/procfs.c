@@ -1,267 +1,95 @@
 /* /proc: what ps, top, free, mount and shells read. A file's text is made at
- * open and put into a memfd. What other processes' slots say is a hint that
- * those processes write: it is shown, never trusted.
+ * open and put into a memfd.
  *
- * A node is vpid << 32 | index << 8 | entry: entries of the root have vpid 0. */
+ * A node is vpid << 32 | index << 8 | entry: entries of the root and of what is
+ * below it (sys, net) have vpid 0. */
+#include "sandbox/kernel/procfs.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "sandbox/kernel/kernel.h"
-#include "util/buf.h"
 
 enum { TEXT_MAX = 1 << 20 };
-
-struct proc_entry {
-	const char *name;
-	uint32_t type;
-	void (*write)(const struct proc_slot *slot, struct buf *out);
-};
-
-/* ---- texts of the root ---- */
 
 static struct proctable *table(void)
 {
 	return self.container->table;
 }
 
-static void write_meminfo(const struct proc_slot *slot, struct buf *out)
-{
-	struct sysinfo si;
-	uint64_t total, available;
-
-	(void)slot;
-	sysinfo(&si);
-	total = (uint64_t)si.totalram * si.mem_unit / 1024;
-	available = (uint64_t)(si.freeram + si.bufferram) * si.mem_unit / 1024;
-	buf_printf(out, "MemTotal: %15lu kB\nMemFree: %16lu kB\nMemAvailable: %11lu kB\nBuffers: %16lu kB\n"
-			"Cached: %17u kB\nSwapCached: %13u kB\nShmem: %18lu kB\nSReclaimable: %11u kB\n"
-			"SwapTotal: %14lu kB\nSwapFree: %15lu kB\n",
-		   total, (uint64_t)si.freeram * si.mem_unit / 1024, available, (uint64_t)si.bufferram * si.mem_unit / 1024,
-		   0, 0, (uint64_t)si.sharedram * si.mem_unit / 1024, 0, (uint64_t)si.totalswap * si.mem_unit / 1024,
-		   (uint64_t)si.freeswap * si.mem_unit / 1024);
-}
-
-static void write_cpuinfo(const struct proc_slot *slot, struct buf *out)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	(void)slot;
-	for (long i = 0; i < n; i++)
-		buf_printf(out, "processor\t: %ld\nvendor_id\t: sockerless\nmodel name\t: WebAssembly sandbox\n"
-				"cpu MHz\t\t: 1000.000\n\n", i);
-}
-
-static void write_uptime(const struct proc_slot *slot, struct buf *out)
-{
-	struct timespec ts;
-
-	(void)slot;
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	buf_printf(out, "%ld.%02ld %ld.00\n", ts.tv_sec, ts.tv_nsec / 10000000, ts.tv_sec);
-}
-
-static void write_loadavg(const struct proc_slot *slot, struct buf *out)
-{
-	struct sysinfo si;
-
-	(void)slot;
-	sysinfo(&si);
-	buf_printf(out, "%.2f %.2f %.2f 1/%u %u\n", (double)si.loads[0] / 65536, (double)si.loads[1] / 65536,
-		   (double)si.loads[2] / 65536, (unsigned)table()->count, (unsigned)table()->next_vpid);
-}
-
-static void write_stat(const struct proc_slot *slot, struct buf *out)
-{
-	struct timespec boot, now;
-
-	(void)slot;
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &now);
-	/* Idle all along: the host's own figures are not the container's to see. */
-	buf_printf(out, "cpu  0 0 0 %ld 0 0 0 0 0 0\n", boot.tv_sec * 100);
-	for (long i = 0; i < sysconf(_SC_NPROCESSORS_ONLN); i++)
-		buf_printf(out, "cpu%ld 0 0 0 %ld 0 0 0 0 0 0\n", i, boot.tv_sec * 100);
-	buf_printf(out, "intr 0\nctxt 0\nbtime %ld\nprocesses %u\nprocs_running 1\nprocs_blocked 0\n",
-		   now.tv_sec - boot.tv_sec, (unsigned)table()->next_vpid);
-}
-
-static void write_version(const struct proc_slot *slot, struct buf *out)
-{
-	struct utsname u;
-
-	(void)slot;
-	uname(&u);
-	buf_printf(out, "Linux version %s (sockerless) %s\n", u.release, u.version);
-}
-
-static void write_filesystems(const struct proc_slot *slot, struct buf *out)
-{
-	(void)slot;
-	buf_puts(out, "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\toverlay\n");
-}
-
-static void write_nothing(const struct proc_slot *slot, struct buf *out)
-{
-	(void)slot, (void)out;
-}
-
-static const char *mount_type(const struct rootfs_mount *m)
-{
-	switch (m->kind) {
-	case ROOTFS_MOUNT_UNION:
-		return "overlay";
-	case ROOTFS_MOUNT_VIRTUAL:
-		return m->ops == &procfs_ops ? "proc" : "devtmpfs";
-	default:
-		return m->is_bind ? "ext4" : "tmpfs";
-	}
-}
-
-static void write_mounts(const struct proc_slot *slot, struct buf *out)
-{
-	const struct rootfs *fs = self.container->fs;
-
-	(void)slot;
-	for (size_t i = 0; i < rootfs_mount_count(fs); i++) {
-		const struct rootfs_mount *m = rootfs_mount_at(fs, i);
-
-		buf_printf(out, "%s %s %s %s,relatime 0 0\n", mount_type(m), m->target, mount_type(m),
-			   m->is_readonly ? "ro" : "rw");
-	}
-}
-
-static void write_mountinfo(const struct proc_slot *slot, struct buf *out)
-{
-	const struct rootfs *fs = self.container->fs;
-
-	(void)slot;
-	for (size_t i = 0; i < rootfs_mount_count(fs); i++) {
-		const struct rootfs_mount *m = rootfs_mount_at(fs, i);
-
-		buf_printf(out, "%zu %d 0:%zu / %s %s,relatime - %s %s %s\n", i + 20, i ? 20 : 1, i + 1, m->target,
-			   m->is_readonly ? "ro" : "rw", mount_type(m), mount_type(m), m->is_readonly ? "ro" : "rw");
-	}
-}
-
-/* ---- texts of a process ---- */
-
-static char state_of(const struct proc_slot *s)
-{
-	if (s->state == PROC_ZOMBIE)
-		return 'Z';
-	return s->is_sleeping && s != self.slot ? 'S' : 'R';
-}
-
-static void write_pid_stat(const struct proc_slot *s, struct buf *out)
-{
-	struct timespec boot, now;
-	struct rusage ru = { 0 };
-	uint64_t booted_ns, start;
-
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &now);
-	booted_ns = (uint64_t)(now.tv_sec - boot.tv_sec) * 1000000000u;
-	start = s->start_ns > booted_ns ? (s->start_ns - booted_ns) / 10000000u : 0;
-	if (s == self.slot)
-		getrusage(RUSAGE_SELF, &ru);
-	buf_printf(out, "%d (%.15s) %c %d %d %d %d -1 4194304 0 0 0 0 %ld %ld 0 0 20 0 1 0 %lu %lu %u"
-			" 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0\n",
-		   s->vpid, s->comm, state_of(s), proctable_parent(s), s->pgid, s->sid, s->tty ? 34816 + s->tty - 1 : 0,
-		   ru.ru_utime.tv_sec * 100 + ru.ru_utime.tv_usec / 10000,
-		   ru.ru_stime.tv_sec * 100 + ru.ru_stime.tv_usec / 10000, start, (uint64_t)s->memory_pages * 65536,
-		   s->memory_pages * 16);
-}
-
-static void write_pid_status(const struct proc_slot *s, struct buf *out)
-{
-	char state = state_of(s);
-
-	buf_printf(out, "Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
-			"TracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t64\nGroups:\t\n"
-			"VmPeak:\t%8u kB\nVmSize:\t%8u kB\nVmRSS:\t%8u kB\nThreads:\t1\n"
-			"SigIgn:\t%016lx\nSigCgt:\t%016lx\n",
-		   s->comm, s == self.slot ? self.umask : 022, state, state == 'R' ? "running" : state == 'S' ? "sleeping" : "zombie",
-		   s->vpid, s->vpid, proctable_parent(s), s->uid, s->euid, s->euid, s->euid, s->gid, s->egid, s->egid, s->egid,
-		   s->memory_pages * 64, s->memory_pages * 64, s->memory_pages * 64, (uint64_t)s->ignored, (uint64_t)s->handled);
-}
-
-static void write_statm(const struct proc_slot *s, struct buf *out)
-{
-	buf_printf(out, "%u %u 0 0 0 %u 0\n", s->memory_pages * 16, s->memory_pages * 16, s->memory_pages * 16);
-}
-
-static void write_cmdline(const struct proc_slot *s, struct buf *out)
-{
-	size_t n = s->cmdline_len;
-
-	buf_append(out, s->cmdline, n <= sizeof(s->cmdline) ? n : sizeof(s->cmdline));
-}
-
-static void write_comm(const struct proc_slot *s, struct buf *out)
-{
-	buf_printf(out, "%.15s\n", s->comm);
-}
-
-static void write_limits(const struct proc_slot *s, struct buf *out)
-{
-	(void)s;
-	buf_printf(out, "Limit                     Soft Limit           Hard Limit           Units     \n"
-			"Max open files            %-20lu %-20lu files     \n",
-		   self.rlimit[RLIMIT_NOFILE][0], self.rlimit[RLIMIT_NOFILE][1]);
-}
-
 /* ---- the tables ---- */
 
 enum { ENTRY_SELF = 1, ENTRY_EXE, ENTRY_CWD, ENTRY_ROOT, ENTRY_FD, ENTRY_FD_LINK = 250 };
 
+/* The directories have fixed places: they are named as parents. */
+enum { ROOT_SYS = 1, ROOT_SYS_KERNEL, ROOT_SYS_RANDOM, ROOT_SYS_VM, ROOT_NET };
+
 static const struct proc_entry root_entries[] = {
-	{ "", S_IFDIR | 0555, NULL },
-	{ "self", S_IFLNK | 0777, NULL },
-	{ "thread-self", S_IFLNK | 0777, NULL },
-	{ "meminfo", S_IFREG | 0444, write_meminfo },
-	{ "cpuinfo", S_IFREG | 0444, write_cpuinfo },
-	{ "uptime", S_IFREG | 0444, write_uptime },
-	{ "loadavg", S_IFREG | 0444, write_loadavg },
-	{ "stat", S_IFREG | 0444, write_stat },
-	{ "version", S_IFREG | 0444, write_version },
-	{ "filesystems", S_IFREG | 0444, write_filesystems },
-	{ "mounts", S_IFREG | 0444, write_mounts },
-	{ "partitions", S_IFREG | 0444, write_nothing },
-	{ "swaps", S_IFREG | 0444, write_nothing },
-	{ "modules", S_IFREG | 0444, write_nothing },
+	{ "", S_IFDIR | 0555, NULL, 255 },
+	[ROOT_SYS] = { "sys", S_IFDIR | 0555, NULL, 0 },
+	[ROOT_SYS_KERNEL] = { "kernel", S_IFDIR | 0555, NULL, ROOT_SYS },
+	[ROOT_SYS_RANDOM] = { "random", S_IFDIR | 0555, NULL, ROOT_SYS_KERNEL },
+	[ROOT_SYS_VM] = { "vm", S_IFDIR | 0555, NULL, ROOT_SYS },
+	[ROOT_NET] = { "net", S_IFDIR | 0555, NULL, 0 },
+	{ "self", S_IFLNK | 0777, NULL, 0 },
+	{ "thread-self", S_IFLNK | 0777, NULL, 0 },
+	{ "meminfo", S_IFREG | 0444, write_meminfo, 0 },
+	{ "cpuinfo", S_IFREG | 0444, write_cpuinfo, 0 },
+	{ "uptime", S_IFREG | 0444, write_uptime, 0 },
+	{ "loadavg", S_IFREG | 0444, write_loadavg, 0 },
+	{ "stat", S_IFREG | 0444, write_stat, 0 },
+	{ "version", S_IFREG | 0444, write_version, 0 },
+	{ "filesystems", S_IFREG | 0444, write_filesystems, 0 },
+	{ "mounts", S_IFREG | 0444, write_mounts, 0 },
+	{ "partitions", S_IFREG | 0444, write_nothing, 0 },
+	{ "swaps", S_IFREG | 0444, write_nothing, 0 },
+	{ "modules", S_IFREG | 0444, write_nothing, 0 },
+	{ "hostname", S_IFREG | 0444, write_hostname, ROOT_SYS_KERNEL },
+	{ "domainname", S_IFREG | 0444, write_domainname, ROOT_SYS_KERNEL },
+	{ "ostype", S_IFREG | 0444, write_ostype, ROOT_SYS_KERNEL },
+	{ "osrelease", S_IFREG | 0444, write_osrelease, ROOT_SYS_KERNEL },
+	{ "version", S_IFREG | 0444, write_osversion, ROOT_SYS_KERNEL },
+	{ "pid_max", S_IFREG | 0444, write_pid_max, ROOT_SYS_KERNEL },
+	{ "uuid", S_IFREG | 0444, write_uuid, ROOT_SYS_RANDOM },
+	{ "boot_id", S_IFREG | 0444, write_boot_id, ROOT_SYS_RANDOM },
+	{ "overcommit_memory", S_IFREG | 0444, write_zero, ROOT_SYS_VM },
+	{ "dev", S_IFREG | 0444, write_net_dev, ROOT_NET },
+	{ "route", S_IFREG | 0444, write_net_route, ROOT_NET },
+	{ "tcp", S_IFREG | 0444, write_net_sockets, ROOT_NET },
+	{ "tcp6", S_IFREG | 0444, write_net_sockets, ROOT_NET },
+	{ "udp", S_IFREG | 0444, write_net_sockets, ROOT_NET },
+	{ "udp6", S_IFREG | 0444, write_net_sockets, ROOT_NET },
+	{ "raw", S_IFREG | 0444, write_net_sockets, ROOT_NET },
+	{ "raw6", S_IFREG | 0444, write_net_sockets, ROOT_NET },
+	{ "unix", S_IFREG | 0444, write_net_unix, ROOT_NET },
 };
 
 static const struct proc_entry pid_entries[] = {
-	{ "", S_IFDIR | 0555, NULL },
-	{ "", 0, NULL },
-	{ "exe", S_IFLNK | 0777, NULL },
-	{ "cwd", S_IFLNK | 0777, NULL },
-	{ "root", S_IFLNK | 0777, NULL },
-	{ "fd", S_IFDIR | 0500, NULL },
-	{ "stat", S_IFREG | 0444, write_pid_stat },
-	{ "status", S_IFREG | 0444, write_pid_status },
-	{ "statm", S_IFREG | 0444, write_statm },
-	{ "cmdline", S_IFREG | 0444, write_cmdline },
-	{ "comm", S_IFREG | 0644, write_comm },
-	{ "mounts", S_IFREG | 0444, write_mounts },
-	{ "mountinfo", S_IFREG | 0444, write_mountinfo },
-	{ "limits", S_IFREG | 0444, write_limits },
-	{ "maps", S_IFREG | 0444, write_nothing },
-	{ "smaps", S_IFREG | 0444, write_nothing },
-	{ "environ", S_IFREG | 0400, write_nothing },
+	{ "", S_IFDIR | 0555, NULL, 0 },
+	{ "", 0, NULL, 0 },
+	{ "exe", S_IFLNK | 0777, NULL, 0 },
+	{ "cwd", S_IFLNK | 0777, NULL, 0 },
+	{ "root", S_IFLNK | 0777, NULL, 0 },
+	{ "fd", S_IFDIR | 0500, NULL, 0 },
+	{ "stat", S_IFREG | 0444, write_pid_stat, 0 },
+	{ "status", S_IFREG | 0444, write_pid_status, 0 },
+	{ "statm", S_IFREG | 0444, write_statm, 0 },
+	{ "cmdline", S_IFREG | 0444, write_cmdline, 0 },
+	{ "comm", S_IFREG | 0644, write_comm, 0 },
+	{ "mounts", S_IFREG | 0444, write_mounts, 0 },
+	{ "mountinfo", S_IFREG | 0444, write_mountinfo, 0 },
+	{ "limits", S_IFREG | 0444, write_limits, 0 },
+	{ "maps", S_IFREG | 0444, write_nothing, 0 },
+	{ "smaps", S_IFREG | 0444, write_nothing, 0 },
+	{ "environ", S_IFREG | 0400, write_environ, 0 },
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -286,7 +114,7 @@ static uint64_t encode(int32_t vpid, uint32_t index, unsigned entry)
 
 static const struct proc_entry *entry_of(struct node n)
 {
-	static const struct proc_entry fd_link = { "", S_IFLNK | 0700, NULL };
+	static const struct proc_entry fd_link = { "", S_IFLNK | 0700, NULL, 0 };
 
 	if (n.entry == ENTRY_FD_LINK)
 		return &fd_link;
@@ -308,10 +136,11 @@ static bool parse_number(const char *text, int32_t *ret)
 	return true;
 }
 
-static int lookup_in(const struct proc_entry *entries, size_t n, int32_t vpid, const char *name, uint64_t *ret)
+static int lookup_in(const struct proc_entry *entries, size_t n, int32_t vpid, uint8_t parent, const char *name,
+		     uint64_t *ret)
 {
 	for (size_t i = 1; i < n; i++) {
-		if (entries[i].type && strcmp(entries[i].name, name) == 0) {
+		if (entries[i].type && entries[i].parent == parent && strcmp(entries[i].name, name) == 0) {
 			*ret = encode(vpid, 0, (unsigned)i);
 			return 0;
 		}
@@ -326,11 +155,11 @@ static int procfs_lookup(void *ctx, uint64_t dir, const char *name, uint64_t *re
 
 	(void)ctx;
 	if (n.vpid == 0) {
-		if (parse_number(name, &number) && number > 0) {
+		if (n.entry == 0 && parse_number(name, &number) && number > 0) {
 			*ret_node = encode(number, 0, 0);
 			return proctable_find(number) ? 0 : -ENOENT;
 		}
-		return lookup_in(root_entries, COUNT(root_entries), 0, name, ret_node);
+		return lookup_in(root_entries, COUNT(root_entries), 0, n.entry, name, ret_node);
 	}
 	if (n.entry == ENTRY_FD) {
 		if (n.vpid != self.vpid || !parse_number(name, &number) || !fdtable_get(number))
@@ -338,7 +167,7 @@ static int procfs_lookup(void *ctx, uint64_t dir, const char *name, uint64_t *re
 		*ret_node = encode(n.vpid, (uint32_t)number, ENTRY_FD_LINK);
 		return 0;
 	}
-	return lookup_in(pid_entries, COUNT(pid_entries), n.vpid, name, ret_node);
+	return lookup_in(pid_entries, COUNT(pid_entries), n.vpid, 0, name, ret_node);
 }
 
 static int procfs_stat(void *ctx, uint64_t node, struct rootfs_stat *ret)
@@ -396,9 +225,9 @@ static int procfs_list(void *ctx, uint64_t dir,
 	if (n.entry == ENTRY_FD && n.vpid)
 		return list_fds(dir, emit, arg);
 	for (size_t i = 1; i < count; i++)
-		if (entries[i].type && emit(arg, entries[i].name, encode(n.vpid, 0, (unsigned)i), IFTODT(entries[i].type)))
+		if (entries[i].type && entries[i].parent == (n.vpid ? 0 : n.entry) && emit(arg, entries[i].name, encode(n.vpid, 0, (unsigned)i), IFTODT(entries[i].type)))
 			return 0;
-	for (size_t i = 0; n.vpid == 0 && i < proctable_used(table()); i++) {
+	for (size_t i = 0; n.vpid == 0 && n.entry == 0 && i < proctable_used(table()); i++) {
 		const struct proc_slot *s = &table()->slots[i];
 
 		if (s->state == PROC_FREE || s->vpid <= 0)

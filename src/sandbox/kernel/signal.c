@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -74,10 +75,28 @@ long host_block(long n, long a, long b, long c, long d, long e, long f)
 	return r;
 }
 
+/* A pause stops and continues children; what the host tells of that is not the guest's to hear. */
+bool signal_is_of_pause(void)
+{
+	enum { AFTERMATH_NS = 200000000 };
+	const struct proctable *t = self.container->table;
+	struct timespec ts;
+
+	if (t->is_paused)
+		return true;
+	if (t->pause_end_ns == 0)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - t->pause_end_ns < AFTERMATH_NS;
+}
+
 static void note(int signo, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
+
+	if (signo == SIGCHLD && (info->si_code == CLD_STOPPED || info->si_code == CLD_CONTINUED) && signal_is_of_pause())
+		return;
 
 	infos[signo] = *info;
 	pending[signo] = 1;

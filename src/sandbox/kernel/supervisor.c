@@ -37,7 +37,8 @@ static struct {
 	struct container container;
 	struct wire_message setup_message; /* setup's strings point into it */
 	struct wire_setup setup;
-	bool is_set_up;
+	bool is_set_up, is_paused;
+	bool has_oom; /* the limit of memory has killed somebody */
 	uint64_t peak_bytes; /* of what was measured */
 	int sock, broker_sock, signal_fd;
 	struct list spawned;
@@ -67,7 +68,7 @@ static void tell_exited(struct spawned *p, int status)
 
 	buf_init(&b, WIRE_MAX_BYTES);
 	wire_put_u32(&b, (uint32_t)status);
-	wire_put_u32(&b, p->is_main ? WIRE_EXIT_MAIN : 0);
+	wire_put_u32(&b, (p->is_main ? WIRE_EXIT_MAIN : 0) | (p->is_main && sv.has_oom ? WIRE_EXIT_OOM : 0));
 	tell(WIRE_EXITED, p->tag, &b);
 }
 
@@ -144,8 +145,6 @@ static void on_setup(struct wire_message *m)
 	wire_put_u32(&b, (uint32_t)-err);
 	wire_put_str(&b, err ? strerror(-err) : "");
 	wire_put_u32(&b, (uint32_t)getpid());
-	wire_put_u32(&b, 0);
-	wire_put_u64(&b, 0);
 	tell(WIRE_READY, m->tag, &b);
 }
 
@@ -336,6 +335,10 @@ static void on_signal(struct wire_message *m)
 		tell_done(m->tag, -EINVAL);
 		return;
 	}
+	if (sv.is_paused && signo == SIGCONT) { /* only unpause ends a pause */
+		tell_done(m->tag, 0);
+		return;
+	}
 	if (flags & WIRE_SIGNAL_ALL) {
 		descent_each(getpid(), false, signal_below, &s);
 		tell_done(m->tag, 0);
@@ -352,13 +355,17 @@ static void on_signal(struct wire_message *m)
 	tell_done(m->tag, 0);
 }
 
-/* Parents stop first and go on last: no shell ever sees a stopped child. */
 static void on_pause(struct wire_message *m, bool is_pause)
 {
-	struct sender s = { is_pause ? SIGSTOP : SIGCONT };
-
-	sv.container.table->is_paused = is_pause;
-	descent_each(getpid(), !is_pause, signal_below, &s);
+	if (!sv.is_set_up) {
+		tell_done(m->tag, -ENOTCONN);
+		return;
+	}
+	if (is_pause)
+		freeze_container(&sv.container);
+	else
+		thaw_container(&sv.container);
+	sv.is_paused = is_pause;
 	tell_done(m->tag, 0);
 }
 
@@ -430,13 +437,13 @@ static void add_figures(void *arg, pid_t pid)
 		return;
 	sum->user_ns += f.user_ns + f.waited_ns;
 	sum->system_ns += f.system_ns;
-	sum->rss_bytes += f.rss_bytes;
 	sum->parent++; /* counts */
 }
 
 static void on_stats(struct wire_message *m)
 {
 	struct descent_facts sum = { 0 };
+	struct pressure p = pressure_look();
 	struct rusage ended;
 	struct buf b;
 
@@ -444,12 +451,12 @@ static void on_stats(struct wire_message *m)
 	getrusage(RUSAGE_CHILDREN, &ended); /* those that we reaped, and what they had waited for */
 	sum.user_ns += (uint64_t)ended.ru_utime.tv_sec * 1000000000u + (uint64_t)ended.ru_utime.tv_usec * 1000u;
 	sum.system_ns += (uint64_t)ended.ru_stime.tv_sec * 1000000000u + (uint64_t)ended.ru_stime.tv_usec * 1000u;
-	if (sum.rss_bytes > sv.peak_bytes)
-		sv.peak_bytes = sum.rss_bytes;
+	if (p.bytes > sv.peak_bytes)
+		sv.peak_bytes = p.bytes;
 	buf_init(&b, WIRE_MAX_BYTES);
 	wire_put_u64(&b, sum.user_ns);
 	wire_put_u64(&b, sum.system_ns);
-	wire_put_u64(&b, sum.rss_bytes);
+	wire_put_u64(&b, p.bytes);
 	wire_put_u64(&b, sv.peak_bytes);
 	wire_put_u32(&b, (uint32_t)sum.parent);
 	tell(WIRE_FIGURES, m->tag, &b);
@@ -500,6 +507,15 @@ static void on_daemon(void)
 		wire_message_done(&m);
 }
 
+static void watch_memory(void)
+{
+	struct pressure p;
+
+	sv.has_oom = pressure_relieve(sv.setup.memory_bytes, &p) || sv.has_oom;
+	if (p.bytes > sv.peak_bytes)
+		sv.peak_bytes = p.bytes;
+}
+
 static int make_signal_fd(void)
 {
 	sigset_t set;
@@ -546,8 +562,11 @@ void supervisor_main(int sock, const char *id)
 	sv.signal_fd = make_signal_fd();
 	for (;;) {
 		size_t n = collect(fds, who, 256);
+		int ready = poll(fds, n, sv.setup.memory_bytes ? PRESSURE_LOOK_MS : -1);
 
-		if (poll(fds, n, -1) < 0)
+		if (sv.setup.memory_bytes)
+			watch_memory();
+		if (ready < 0)
 			continue;
 		/* Starts are told before ends, wishes come last. */
 		for (size_t i = 3; i < n; i++)

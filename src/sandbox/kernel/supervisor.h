@@ -25,6 +25,20 @@ void descent_kill_all(void);
 /* Calls back for every process below `pid`, parents before children, or children first. */
 void descent_each(pid_t pid, bool children_first, void (*each)(void *arg, pid_t pid), void *arg);
 
+/* freeze.c: docker pause and unpause. */
+void freeze_container(struct container *c);
+void thaw_container(struct container *c);
+
+/* pressure.c: what the container's processes hold, and its limit. */
+enum { PRESSURE_LOOK_MS = 50 };
+struct pressure {
+	uint64_t bytes, largest_bytes;
+	pid_t largest; /* the process that holds most; 0: none */
+};
+struct pressure pressure_look(void);
+/* Kills the largest process when the limit is exceeded. True: it did. */
+bool pressure_relieve(uint64_t limit_bytes, struct pressure *ret);
+
 /* broker.c: answers one request on the broker's socket. */
 void broker_serve(struct container *c, int sock);
 

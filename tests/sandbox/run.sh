@@ -1,0 +1,27 @@
+#!/bin/sh
+# What a guest process sees of processes, signals, terminals, pauses and limits,
+# behind both walls, through a real daemon. Arguments: the parts to run.
+set -u
+cd "$(dirname "$0")/../.."
+. tests/support/daemon.sh
+. tests/cli/lib.sh
+trap clean_up EXIT
+
+
+# wait_until COMMAND...: up to 10 s
+wait_until() {
+	for _ in $(seq 100); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+start_daemon || exit 1
+for part in ${*:-processes signals terminals pause limits}; do
+	# shellcheck disable=SC1090 # one of the files beside this one
+	. "tests/sandbox/parts/$part.sh"
+done
+stop_daemon
+echo "sandbox: $passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
