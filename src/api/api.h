@@ -23,6 +23,8 @@ struct container *api_container(struct request *req);
 /* Answers 204 (or the error) when an engine operation has ended; arg is the request. */
 void api_reply_done(void *arg, const struct error *err);
 
+/* h and w; answers 400 itself and returns false. */
+bool api_terminal_size(struct request *req, int *ret_rows, int *ret_cols);
 /* Measures each and adds SizeRw and SizeRootFs to the reply: an object, or an array in the order of
  * the containers. Takes both, and the references. */
 void api_reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n);

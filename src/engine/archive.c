@@ -160,6 +160,8 @@ static void send_tar(struct archive_job *j, struct stream *s, const struct error
 
 static void answer_get(struct archive_job *j, const struct error *err)
 {
+	if (!err)
+		engine_container_event(j->engine, j->file.container, "archive-path", NULL);
 	send_tar(j, j->done.get(j->arg, &j->file.stat, err), err);
 }
 
@@ -195,6 +197,8 @@ struct upload { struct archive_job *job; };
 
 static void answer_put(struct archive_job *j, const struct error *err)
 {
+	if (!err)
+		engine_container_event(j->engine, j->file.container, "extract-to-dir", NULL);
 	j->done.put(j->arg, err);
 	spool_free(j->spool);
 	job_free(j);

@@ -47,12 +47,19 @@ struct input {
 	int (*write)(void *arg, const void *data, size_t len); /* 1: pause */
 	void (*close)(void *arg);
 	void (*flow)(void *arg, bool is_open);
+	void (*detached)(void *arg); /* the client's keys asked for it; may be NULL */
 	void *arg;
 };
+
+struct detach_keys { unsigned char v[32]; size_t n; };
+/* "ctrl-p,ctrl-q", which NULL and "" mean as well (moby: term.ToBytes). False: not such a list. */
+bool detach_keys_parse(const char *text, struct detach_keys *ret);
+
 /* Serves a client's stream until it ends or the output does. `in` is copied; NULL write: no stdin.
+ * Detach keys are looked for only at a terminal.
  * Before the start nothing is read from the client: output_stdin_drained begins it. */
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
-		   const char *detach_keys, bool is_before_start);
+		   bool is_terminal, const char *detach_keys, bool is_before_start);
 /* How to slow the process down; output_attach's input sets the same. */
 void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), void *arg);
 void output_stdin_drained(struct output *o);
@@ -104,6 +111,7 @@ int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct
 /* Somebody who waits for the end of the main process. */
 struct stop_wait { struct list link; engine_done done; void *arg; };
 int crun_signal(struct crun *run, int signo, struct error *err);
+void crun_tell_kill(struct crun *run, int signo); /* the event */
 void crun_flow(void *arg, bool is_open); /* arg: struct crun */
 void crun_answer_waits(struct crun *run, bool is_removed);
 

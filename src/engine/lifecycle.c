@@ -263,7 +263,11 @@ static void finish_exit(void *arg)
 	output_free(run->output);
 	run->output = output_new();
 	save(e, c);
-	engine_container_event(e, c, "die", json_pack("{s:o}", "exitCode", json_sprintf("%d", exit->code)));
+	if (exit->is_oom)
+		engine_container_event(e, c, "oom", NULL);
+	engine_container_event(e, c, "die",
+			       json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", exit->code), "execDuration",
+					 json_sprintf("%lld", (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000))));
 	tell_volumes(e, c, "unmount");
 	answer_stops(run);
 	crun_answer_waits(run, false);
@@ -409,6 +413,11 @@ int crun_signal(struct crun *run, int signo, struct error *err)
 	return p->owner->ops->lifecycle->signal(p->owner, run->container, p, signo, err);
 }
 
+void crun_tell_kill(struct crun *run, int signo)
+{
+	engine_container_event(run->engine, run->container, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
+}
+
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg)
 {
 	int signo = signal && *signal ? signal_number(signal) : SIGKILL;
@@ -422,7 +431,7 @@ void engine_container_kill(struct engine *e, struct container *c, const char *si
 	else
 		r = crun_signal(crun_of(e, c), signo, &err);
 	if (r == 0)
-		engine_container_event(e, c, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
+		crun_tell_kill(crun_of(e, c), signo);
 	engine_later(e, done, arg, r < 0 ? &err : NULL);
 }
 
@@ -431,6 +440,7 @@ static void on_stop_timer(uv_timer_t *t)
 	struct crun *run = t->data;
 
 	crun_signal(run, SIGKILL, NULL);
+	crun_tell_kill(run, SIGKILL);
 }
 
 static void start_stop_timer(struct crun *run, int timeout_s)
@@ -453,7 +463,7 @@ static int own_timeout(const struct container *c)
 
 static void on_stopped(void *arg, const struct error *err);
 
-struct stopping { struct engine *engine; struct container *container; engine_done done; void *arg; bool is_restart; };
+struct stopping { struct engine *engine; struct container *container; engine_done done; void *arg; bool is_restart, was_live; };
 
 static void stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done, void *arg)
 {
@@ -472,7 +482,7 @@ static void stop(struct engine *e, struct container *c, const char *signal, int 
 	if (c->state.status == CONTAINER_PAUSED)
 		engine_container_unpause(e, c, NULL, NULL);
 	crun_signal(run, signo, NULL);
-	engine_container_event(e, c, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
+	crun_tell_kill(run, signo);
 	start_stop_timer(run, timeout_s);
 }
 
@@ -491,7 +501,7 @@ void engine_container_stop(struct engine *e, struct container *c, const char *si
 		return;
 	}
 	s = xnew(struct stopping);
-	*s = (struct stopping){ e, container_ref(c), done, arg, false };
+	*s = (struct stopping){ e, container_ref(c), done, arg, false, true };
 	stop(e, c, signal, timeout_s, on_stopped, s);
 }
 
@@ -500,7 +510,7 @@ void engine_container_restart(struct engine *e, struct container *c, const char 
 {
 	struct stopping *s = xnew(struct stopping);
 
-	*s = (struct stopping){ e, container_ref(c), done, arg, true };
+	*s = (struct stopping){ e, container_ref(c), done, arg, true, container_is_live(c) };
 	if (container_is_live(c)) {
 		crun_of(e, c)->is_restarting = true;
 		stop(e, c, signal, timeout_s, on_stopped, s);
@@ -526,7 +536,8 @@ static void on_stopped(void *arg, const struct error *err)
 	struct stopping *s = arg;
 
 	(void)err;
-	engine_container_event(s->engine, s->container, "stop", NULL);
+	if (s->was_live)
+		engine_container_event(s->engine, s->container, "stop", NULL);
 	if (s->is_restart) {
 		crun_of(s->engine, s->container)->is_restarting = false;
 		engine_container_start(s->engine, s->container, on_restarted, s);

@@ -1,6 +1,7 @@
 /* Fan-out of one process's output to its log and to the attached clients, and
  * the way of a client's input back. One slow client slows the process down as
  * a slow terminal would; one that has gone costs nothing. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,8 +17,8 @@ struct output_client {
 	bool want[3];
 	struct input in;
 	bool has_input, is_full;
-	unsigned char keys[16];    /* detach sequence */
-	size_t nkeys, matched;
+	struct detach_keys keys;
+	size_t matched;            /* keys that came and are held back */
 };
 
 struct output {
@@ -145,29 +146,51 @@ static void on_close(void *arg)
 	free(c);
 }
 
-/* The detach keys arrive one by one or together; their first ones reach the process, as with ssh's. */
-static bool is_detach(struct output_client *c, const unsigned char *p, size_t n)
+/* What is no part of the detach sequence goes on to `out`. True at the sequence's end.
+ * Held back keys are given back when the next one does not fit (moby: term.EscapeProxy,
+ * which does not look at that one as a beginning either). */
+static bool take_keys(struct output_client *c, const unsigned char *p, size_t n, struct buf *out)
 {
-	for (size_t i = 0; i < n && c->nkeys; i++) {
-		c->matched = p[i] == c->keys[c->matched] ? c->matched + 1 : p[i] == c->keys[0];
-		if (c->matched == c->nkeys)
-			return true;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == c->keys.v[c->matched]) {
+			if (++c->matched == c->keys.n)
+				return true;
+			continue;
+		}
+		buf_append(out, c->keys.v, c->matched);
+		buf_append(out, p + i, 1);
+		c->matched = 0;
 	}
 	return false;
+}
+
+static void send_input(struct output_client *c, const void *data, size_t len)
+{
+	if (len > 0 && c->in.write(c->in.arg, data, len) == 1)
+		stream_read_stop(c->stream);
 }
 
 static void on_data(void *arg, const void *data, size_t len)
 {
 	struct output_client *c = arg;
+	struct buf out;
 
 	if (!c->output || !c->has_input)
 		return;
-	if (is_detach(c, data, len)) {
-		detach(c);
+	if (c->keys.n == 0 || (c->matched == 0 && !memchr(data, c->keys.v[0], len))) {
+		send_input(c, data, len);
 		return;
 	}
-	if (c->in.write(c->in.arg, data, len) == 1)
-		stream_read_stop(c->stream);
+	buf_init(&out, len + sizeof(c->keys.v));
+	if (take_keys(c, data, len, &out)) {
+		send_input(c, out.data, out.len);
+		if (c->in.detached)
+			c->in.detached(c->in.arg);
+		detach(c);
+	} else {
+		send_input(c, out.data, out.len);
+	}
+	buf_done(&out);
 }
 
 static void on_eof(void *arg)
@@ -190,19 +213,29 @@ void output_stdin_drained(struct output *o)
 	}
 }
 
-/* "ctrl-p,ctrl-q", "a,b" (moby: term.ToBytes). */
-static void parse_keys(struct output_client *c, const char *text)
+bool detach_keys_parse(const char *text, struct detach_keys *ret)
 {
+	*ret = (struct detach_keys){ 0 };
 	if (!text || !*text)
 		text = "ctrl-p,ctrl-q";
-	while (*text && c->nkeys < sizeof(c->keys)) {
+	for (;;) {
 		size_t n = strcspn(text, ",");
+		unsigned char key;
 
 		if (n == 1)
-			c->keys[c->nkeys++] = (unsigned char)text[0];
-		else if (n == 6 && strncmp(text, "ctrl-", 5) == 0)
-			c->keys[c->nkeys++] = (unsigned char)text[5] & 0x1f;
-		text += n + (text[n] == ',');
+			key = (unsigned char)text[0];
+		else if (n == 6 && strncmp(text, "ctrl-", 5) == 0 && (islower((unsigned char)text[5]) || strchr("@[\\]^_", text[5])))
+			key = (unsigned char)text[5] & 0x1f;
+		else if (n == 3 && strncmp(text, "DEL", 3) == 0)
+			key = 127;
+		else
+			return false;
+		if (ret->n == sizeof(ret->v))
+			return false;
+		ret->v[ret->n++] = key;
+		if (!text[n])
+			return true;
+		text += n + 1;
 	}
 }
 
@@ -213,7 +246,7 @@ void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), vo
 }
 
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
-		   const char *detach_keys, bool is_before_start)
+		   bool is_terminal, const char *detach_keys, bool is_before_start)
 {
 	struct output_client *c = xnew(struct output_client);
 
@@ -229,8 +262,8 @@ void output_attach(struct output *o, struct stream *s, bool want_stdout, bool wa
 		c->has_input = in->write != NULL;
 		c->in = *in;
 	}
-	if (!s->is_mux)
-		parse_keys(c, detach_keys);
+	if (is_terminal)
+		detach_keys_parse(detach_keys, &c->keys);
 	if (o->is_ended) {
 		c->output = NULL;
 		stream_end(s);
