@@ -38,7 +38,7 @@ const char *view_network_name(const struct container *c); /* "bridge" for the de
 /* views.c */
 json_t *view_ports(const struct container *c); /* the list's form */
 json_t *view_container_summary(struct engine *e, struct container *c, int api_version);
-json_t *view_image_summary(struct engine *e, const struct image *i);
+json_t *view_image_summary(struct engine *e, const struct image *i, int api_version, bool is_measured); /* SharedSize */
 struct volume;
 json_t *view_volume(const struct volume *v);
 char *view_status(const struct container *c); /* "Up 3 minutes", "Exited (0) …"; malloc'd */

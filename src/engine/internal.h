@@ -24,6 +24,7 @@ struct crun {
 	struct list retries;           /* removals that wait for the end of a start */
 	bool has_timer, is_starting, is_restarting, is_auto_removed;
 	int rows, cols;
+	int64_t start_ns;              /* when the driver was asked; wall clock */
 	bool is_stdin_closed;
 	struct process_exit exit;      /* held until the log is written */
 };
@@ -80,6 +81,7 @@ int mounts_resolve(struct engine *e, struct container *c, struct error *err);
 /* ---- plan.c ---- */
 enum plan_kind {
 	PLAN_MOUNTS, /* for work on files */
+	PLAN_OWNER,  /* the same, with the container's user in spec.uid and gid */
 	PLAN_START,  /* the main process; prepares tmpfs, mount points, new volumes */
 	PLAN_EXEC,   /* a further process */
 };

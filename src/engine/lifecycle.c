@@ -185,7 +185,7 @@ static void on_started(void *arg, int host_pid)
 
 	c->state.status = CONTAINER_RUNNING;
 	c->state.pid = host_pid;
-	c->state.started_ns = clock_wall_ns();
+	c->state.started_ns = run->start_ns;
 	c->state.finished_ns = 0;
 	c->state.exit_code = 0;
 	free(c->state.error);
@@ -341,6 +341,7 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 		start_failed(run, err);
 		return;
 	}
+	run->start_ns = clock_wall_ns(); /* before anything can be logged: clients ask for the logs since then */
 	if (chain_lifecycle_start(e->drivers, c, plan, sink, &run->process, &told) < 0) {
 		run_plan_free(plan);
 		if (told.code == -EACCES) /* no driver runs such a program */
@@ -354,6 +355,20 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 	if (run->is_stdin_closed)
 		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
 	run->is_stdin_closed = false;
+}
+
+/* The predefined ones are all there are so far. */
+static bool has_network(const struct container *c)
+{
+	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+
+	return !mode || !*mode || strcmp(mode, "default") == 0 || strcmp(mode, "bridge") == 0 || strcmp(mode, "host") == 0 ||
+	       strcmp(mode, "none") == 0 || strncmp(mode, "container:", 10) == 0;
+}
+
+static void on_no_network(void *arg, const struct error *err)
+{
+	start_failed(arg, err);
 }
 
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)
@@ -375,6 +390,12 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 	run->start_done = done;
 	run->start_arg = arg;
 	c->state.is_manually_stopped = false;
+	if (!has_network(c)) {
+		error_set_class(&err, ERROR_NOT_FOUND, "network %.200s not found",
+				json_string_value(json_object_get(c->host_config, "NetworkMode")));
+		engine_later(e, on_no_network, run, &err);
+		return;
+	}
 	plan_make(e, c, PLAN_START, NULL, on_planned, run);
 }
 

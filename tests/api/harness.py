@@ -266,6 +266,7 @@ def normalised(value, replace):
     if isinstance(value, str):
         for pattern, text in replace:
             value = re.sub(pattern, text, value)
+        value = re.sub(r"\b(Less than a second|1 second|\d+ seconds|About a minute)\b", "<a while>", value)
         value = re.sub(r"\b[0-9a-f]{64}\b", "<id>", value)
         value = re.sub(r"^[0-9a-f]{12}$", "<short id>", value)
         value = re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>", value)
