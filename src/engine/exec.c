@@ -166,7 +166,6 @@ static void on_started(void *arg, int host_pid)
 	struct exec_run *run = arg;
 	struct exec *x = run->exec;
 
-	x->is_running = true;
 	x->pid = host_pid;
 	tell_command(run->engine, x, "exec_start");
 	engine_later(run->engine, run->done, run->arg, NULL);
@@ -281,7 +280,7 @@ static struct exec_run *run_new(struct engine *e, struct exec *x)
 	run->tty = json_is_true(json_object_get(x->config, "Tty"));
 	run->rows = (int)json_integer_value(json_array_get(size, 0));
 	run->cols = (int)json_integer_value(json_array_get(size, 1));
-	x->is_started = true;
+	x->is_started = x->is_running = true; /* from the request on, as moby's: output may come before its pid */
 	x->run = run;
 	return run;
 }

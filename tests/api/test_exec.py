@@ -59,9 +59,9 @@ class Exec(ApiTest):
         self.assertGolden("exec-created", self.inspect(eid))
         self.assertEqual(self.d.inspect(self.cid)["ExecIDs"].count(eid), 1)
         with self.start(eid) as s:
-            self.d.wait_for(lambda: self.inspect(eid)["Running"], "the start")
+            self.d.wait_for(lambda: self.inspect(eid)["Pid"] > 0, "the start")
             x = self.inspect(eid)
-            self.assertEqual((x["ExitCode"], x["Pid"] > 0), (None, True))
+            self.assertEqual((x["ExitCode"], x["Running"]), (None, True))
             self.assertGolden("exec-running", x)
             self.assertIn(eid, self.d.inspect(self.cid)["ExecIDs"])
             s.send(b"\n")
