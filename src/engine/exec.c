@@ -55,6 +55,25 @@ void execs_forget(struct engine *e, struct container *c)
 	sweep(e, &c->execs, 0);
 }
 
+void execs_done(struct engine *e)
+{
+	struct map all = e->execs;
+	const struct map_entry *entry;
+	size_t pos = 0;
+
+	map_init(&e->execs);
+	while ((entry = map_next(&all, &pos))) {
+		struct exec *x = entry->value;
+		struct exec_run *run = x->run;
+
+		if (run)
+			output_free(run->output);
+		free(run);
+		exec_forget(e, x);
+	}
+	map_done(&all);
+}
+
 /* "exec_create: sh -c …": the command is part of the action. */
 static void tell_command(struct engine *e, struct exec *x, const char *action)
 {

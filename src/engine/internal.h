@@ -121,6 +121,7 @@ void crun_answer_waits(struct crun *run, bool is_removed);
 void removals_retry(struct crun *run); /* a start has ended: those that waited for it */
 
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
+void execs_done(struct engine *e); /* all of them; the drivers are gone */
 int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
 
 /* Calls back once, from the loop, not from within. */
