@@ -11,7 +11,7 @@ CFLAGS   ?= -O2 -g
 
 PACKAGES := libuv1-dev libmicrohttpd-dev libjansson-dev libarchive-dev libsqlite3-dev libcmocka-dev pkg-config gcc \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
-	expect curl busybox-static python3
+	expect curl busybox-static python3 python3-yaml
 LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls
 PKG_C     = $(shell pkg-config --cflags $(LIBS))
 PKG_L     = $(shell pkg-config --libs $(LIBS))
