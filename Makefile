@@ -12,7 +12,7 @@ CFLAGS   ?= -O2 -g
 PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libarchive-dev libsqlite3-dev \
 	libcmocka-dev pkg-config gcc binutils procps xz-utils \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
-	expect curl busybox-static python3 libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
+	expect curl busybox-static python3 python3-yaml libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
 LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls
 PKG_C    := $(shell pkg-config --cflags $(LIBS))
 

@@ -52,7 +52,7 @@ static const char *get_path(struct request *req)
 
 	if (path && *path)
 		return path;
-	error_set_class(&err, ERROR_INVALID, "bad parameter: missing path");
+	error_set_class(&err, ERROR_INVALID, "bad parameter: path cannot be empty");
 	reply_error(req, &err);
 	return NULL;
 }

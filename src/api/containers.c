@@ -1,4 +1,5 @@
 /* Handlers of /containers that answer with one reply. */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,14 @@ void ContainerInspect(struct request *req)
 void ContainerStart(struct request *req)
 {
 	struct container *c = api_container(req);
+	const char *checkpoint = request_query(req, "checkpoint");
+	struct error err = { 0 };
 
+	if (c && checkpoint && *checkpoint) {
+		error_set_class(&err, ERROR_INVALID, "checkpoint is only supported in experimental mode");
+		reply_error(req, &err);
+		return;
+	}
 	if (c)
 		engine_container_start(api_engine(req), c, api_reply_done, req);
 }
@@ -130,8 +138,14 @@ static bool get_timeout(struct request *req, int *ret)
 		reply_error(req, &err);
 		return false;
 	}
-	*ret = t < INT_MIN || t > INT_MAX ? INT_MAX : (int)t;
+	*ret = t < INT_MIN ? -1 : t > INT_MAX ? INT_MAX : (int)t;
 	return true;
+}
+
+/* stop and restart know it since 1.42. */
+static const char *get_signal(struct request *req)
+{
+	return request_api_version(req) >= API_VERSION(1, 42) ? request_query(req, "signal") : NULL;
 }
 
 void ContainerStop(struct request *req)
@@ -140,7 +154,7 @@ void ContainerStop(struct request *req)
 	int t;
 
 	if (c && get_timeout(req, &t))
-		engine_container_stop(api_engine(req), c, request_query(req, "signal"), t, api_reply_done, req);
+		engine_container_stop(api_engine(req), c, get_signal(req), t, api_reply_done, req);
 }
 
 void ContainerRestart(struct request *req)
@@ -149,7 +163,7 @@ void ContainerRestart(struct request *req)
 	int t;
 
 	if (c && get_timeout(req, &t))
-		engine_container_restart(api_engine(req), c, request_query(req, "signal"), t, api_reply_done, req);
+		engine_container_restart(api_engine(req), c, get_signal(req), t, api_reply_done, req);
 }
 
 void ContainerKill(struct request *req)
@@ -190,16 +204,36 @@ void ContainerRename(struct request *req)
 		reply_empty(req, 204);
 }
 
+static bool get_size(struct request *req, const char *key, const char *what, int *ret)
+{
+	const char *text = request_query(req, key);
+	struct error err = { 0 };
+	int64_t n = 0;
+
+	if (!text || !*text)
+		error_set_class(&err, ERROR_INVALID, "invalid resize %s \"\": value is empty", what);
+	else if (request_query_int(req, key, 0, &n, &err) < 0 || n < 0 || n > UINT32_MAX)
+		error_set_class(&err, ERROR_INVALID, "invalid resize %s \"%.60s\": invalid syntax", what, text);
+	*ret = (int)n;
+	if (err.code)
+		reply_error(req, &err);
+	return !err.code;
+}
+
+bool api_terminal_size(struct request *req, int *ret_rows, int *ret_cols)
+{
+	return get_size(req, "h", "height", ret_rows) && get_size(req, "w", "width", ret_cols);
+}
+
 void ContainerResize(struct request *req)
 {
 	struct container *c = api_container(req);
 	struct error err = { 0 };
-	int64_t h, w;
+	int rows, cols;
 
-	if (!c)
+	if (!c || !api_terminal_size(req, &rows, &cols))
 		return;
-	if (request_query_int(req, "h", 0, &h, &err) < 0 || request_query_int(req, "w", 0, &w, &err) < 0 ||
-	    engine_container_resize(api_engine(req), c, (int)h, (int)w, &err) < 0)
+	if (engine_container_resize(api_engine(req), c, rows, cols, &err) < 0)
 		reply_error(req, &err);
 	else
 		reply_empty(req, 200);
@@ -208,7 +242,13 @@ void ContainerResize(struct request *req)
 void ContainerDelete(struct request *req)
 {
 	struct container *c = api_container(req);
+	struct error err = { 0 };
 
+	if (c && request_query_bool(req, "link")) { /* there are no links, so only the default name */
+		error_set(&err, -EINVAL, "Conflict, cannot remove the default link name of the container");
+		reply_error(req, &err);
+		return;
+	}
 	if (c)
 		engine_container_remove(api_engine(req), c, request_query_bool(req, "force"), request_query_bool(req, "v"),
 					api_reply_done, req);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "api/api.h"
+#include "engine/schema.h"
 #include "util/alloc.h"
 
 void ContainerExec(struct request *req)
@@ -14,6 +15,8 @@ void ContainerExec(struct request *req)
 		return;
 	if (!request_json(req))
 		error_set_class(&err, ERROR_INVALID, "invalid JSON: got EOF while reading request body");
+	else if (request_api_version(req) < API_VERSION(1, 42))
+		json_object_del(request_json(req), "ConsoleSize");
 	if (err.code || engine_exec_create(api_engine(req), c, request_json(req), &x, &err) < 0)
 		reply_error(req, &err);
 	else
@@ -30,17 +33,16 @@ static struct exec *find(struct request *req)
 	return x;
 }
 
-struct starting { struct engine *engine; struct exec *exec; bool tty; int rows, cols; char *keys; };
+struct starting { struct engine *engine; struct exec *exec; bool is_mux; int rows, cols; };
 
 static void on_ready(void *arg, struct stream *s)
 {
 	struct starting *st = arg;
 
 	if (s) {
-		s->is_mux = !st->tty;
-		engine_exec_start_attached(st->engine, st->exec, st->tty, st->rows, st->cols, st->keys, s);
+		s->is_mux = st->is_mux;
+		engine_exec_start_attached(st->engine, st->exec, st->rows, st->cols, s);
 	}
-	free(st->keys);
 	free(st);
 }
 
@@ -52,69 +54,83 @@ static void on_detached(void *arg, const struct error *err)
 		reply_empty(arg, 200);
 }
 
+/* The framing is what this request says of a terminal, not what the creation said. */
+static void start_attached(struct request *req, struct exec *x, json_t *body)
+{
+	json_t *size = json_object_get(body, "ConsoleSize");
+	bool tty = json_is_true(json_object_get(body, "Tty")), is_new = request_api_version(req) >= API_VERSION(1, 42);
+	struct starting *st = xnew(struct starting);
+
+	st->engine = api_engine(req);
+	st->exec = x;
+	st->is_mux = !tty;
+	if (tty && is_new) {
+		st->rows = (int)json_integer_value(json_array_get(size, 0));
+		st->cols = (int)json_integer_value(json_array_get(size, 1));
+	}
+	reply_hijack(req, tty || !is_new ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream", on_ready, st);
+}
+
 void ExecStart(struct request *req)
 {
 	struct exec *x = find(req);
-	json_t *body = request_json(req), *size = json_object_get(body, "ConsoleSize");
-	struct starting *st;
+	json_t *body = NULL;
 	struct error err = { 0 };
 
 	if (!x)
 		return;
-	if (engine_exec_start_check(api_engine(req), x, &err) < 0) {
+	if (request_json(req) && decode_json(request_json(req), &schema_exec_start, &body, &err) < 0)
+		error_prefix(&err, "invalid JSON");
+	if (err.code || engine_exec_start_check(api_engine(req), x, &err) < 0)
 		reply_error(req, &err);
-		return;
-	}
-	if (json_is_true(json_object_get(body, "Detach"))) {
+	else if (json_is_true(json_object_get(body, "Detach")))
 		engine_exec_start_detached(api_engine(req), x, on_detached, req);
-		return;
-	}
-	st = xnew(struct starting);
-	st->engine = api_engine(req);
-	st->exec = x;
-	st->tty = json_is_true(json_object_get(x->config, "Tty"));
-	st->rows = (int)json_integer_value(json_array_get(size, 0));
-	st->cols = (int)json_integer_value(json_array_get(size, 1));
-	st->keys = xstrdup(json_string_value(json_object_get(x->config, "DetachKeys")));
-	reply_hijack(req, st->tty || request_api_version(req) < API_VERSION(1, 42) ? "application/vnd.docker.raw-stream" :
-									      "application/vnd.docker.multiplexed-stream",
-		     on_ready, st);
+	else
+		start_attached(req, x, body);
+	json_decref(body);
 }
 
 void ExecResize(struct request *req)
 {
 	struct exec *x = find(req);
 	struct error err = { 0 };
-	int64_t h, w;
+	int rows, cols;
 
-	if (!x)
+	if (!x || !api_terminal_size(req, &rows, &cols))
 		return;
-	if (request_query_int(req, "h", 0, &h, &err) < 0 || request_query_int(req, "w", 0, &w, &err) < 0 ||
-	    engine_exec_resize(api_engine(req), x, (int)h, (int)w, &err) < 0)
+	if (engine_exec_resize(api_engine(req), x, rows, cols, &err) < 0)
 		reply_error(req, &err);
 	else
 		reply_empty(req, 200);
 }
 
+static json_t *process_view(const struct exec *x)
+{
+	json_t *words = json_copy(json_object_get(x->config, "Cmd")), *o;
+	const char *user = json_string_value(json_object_get(x->config, "User"));
+
+	if (!user || !*user)
+		user = json_string_value(json_object_get(x->container->config, "User"));
+	o = json_pack("{s:b, s:O, s:o, s:b, s:s}", "tty", json_is_true(json_object_get(x->config, "Tty")), "entrypoint",
+		      json_array_get(words, 0), "arguments", words, "privileged",
+		      json_is_true(json_object_get(x->config, "Privileged")), "user", user ? user : "");
+	json_array_remove(words, 0);
+	return o;
+}
+
 void ExecInspect(struct request *req)
 {
 	struct exec *x = find(req);
-	json_t *cmd, *words;
-	const char *user;
+	const char *keys;
 
 	if (!x)
 		return;
-	cmd = json_object_get(x->config, "Cmd");
-	words = json_copy(cmd);
-	json_array_remove(words, 0);
-	user = json_string_value(json_object_get(x->config, "User"));
+	keys = json_string_value(json_object_get(x->config, "DetachKeys"));
 	reply_json(req, 200,
-		   json_pack("{s:s, s:b, s:o, s:{s:b, s:s, s:o, s:O, s:s}, s:b, s:b, s:b, s:b, s:s, s:i, s:s, s:s}", "ID", x->id,
-			     "Running", x->is_running, "ExitCode", x->has_exit_code ? json_integer(x->exit_code) : json_null(),
-			     "ProcessConfig", "tty", json_is_true(json_object_get(x->config, "Tty")), "entrypoint",
-			     json_string_value(json_array_get(cmd, 0)), "arguments", words, "privileged", json_false(), "user",
-			     user ? user : "", "OpenStdin", json_is_true(json_object_get(x->config, "AttachStdin")), "OpenStderr",
+		   json_pack("{s:s, s:b, s:o, s:o, s:b, s:b, s:b, s:b, s:s, s:s, s:i, s:s}", "ID", x->id, "Running", x->is_running,
+			     "ExitCode", x->has_exit_code ? json_integer(x->exit_code) : json_null(), "ProcessConfig",
+			     process_view(x), "OpenStdin", json_is_true(json_object_get(x->config, "AttachStdin")), "OpenStderr",
 			     json_is_true(json_object_get(x->config, "AttachStderr")), "OpenStdout",
 			     json_is_true(json_object_get(x->config, "AttachStdout")), "CanRemove", 0, "ContainerID",
-			     x->container->id, "Pid", x->pid, "DetachKeys", "", "Driver", x->driver ? x->driver : ""));
+			     x->container->id, "DetachKeys", keys ? keys : "", "Pid", x->pid, "Driver", x->driver ? x->driver : ""));
 }

@@ -28,14 +28,34 @@ static json_t *labels_of(const struct image *i)
 
 /* ---- list ---- */
 
-json_t *view_image_summary(struct engine *e, const struct image *i)
+/* Images of one root share all of it, others nothing. */
+static int64_t shared_size(struct engine *e, const struct image *i)
 {
-	json_t *labels = labels_of(i);
+	for (struct image *other = images_next(e->images, NULL); other; other = images_next(e->images, other))
+		if (other != i && strcmp(other->chain_id, i->chain_id) == 0)
+			return i->size_bytes;
+	return 0;
+}
 
-	return json_pack("{s:s, s:s, s:O, s:O, s:I, s:I, s:i, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags", i->tags,
-			 "RepoDigests", i->digests, "Created", (json_int_t)(i->created_ns / 1000000000), "Size",
-			 (json_int_t)i->size_bytes, "SharedSize", -1, "Labels", labels ? json_incref(labels) : json_null(),
-			 "Containers", (int)engine_image_users(e, i));
+/* What an image without names has there: nothing, before 1.43 a name that says so. */
+static json_t *names_of(json_t *names, const char *none, int api_version)
+{
+	return json_array_size(names) > 0 || api_version >= API_VERSION(1, 43) ? json_incref(names) : json_pack("[s]", none);
+}
+
+json_t *view_image_summary(struct engine *e, const struct image *i, int api_version, bool is_measured)
+{
+	json_t *labels = labels_of(i), *o;
+	bool is_counted = is_measured || api_version >= API_VERSION(1, 51);
+
+	o = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags",
+		      names_of(i->tags, "<none>:<none>", api_version), "RepoDigests", names_of(i->digests, "<none>@<none>", api_version),
+		      "Created", (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
+		      (json_int_t)(is_measured ? shared_size(e, i) : -1), "Labels", labels ? json_incref(labels) : json_null(),
+		      "Containers", is_counted ? (int)engine_image_users(e, i) : -1);
+	if (api_version < API_VERSION(1, 44))
+		json_object_set_new(o, "VirtualSize", json_integer((json_int_t)i->size_bytes));
+	return o;
 }
 
 /* "busybox", "busy*", "busybox:latest" (moby: reference.FamiliarMatch). */
@@ -81,7 +101,7 @@ void ImageList(struct request *req)
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
 	json_t *filters = filters_parse(req, known, &err), *list = json_array();
-	bool wants_dangling = false;
+	bool wants_dangling = false, is_measured = request_api_version(req) >= API_VERSION(1, 42) && request_query_bool(req, "shared-size");
 	int64_t until = 0;
 
 	if (filters && filters_bool(filters, "dangling", false, &wants_dangling, &err) && filters_until(filters, &until, &err)) {
@@ -89,7 +109,7 @@ void ImageList(struct request *req)
 			if (filters_any(filters, "reference", match_reference, i) && filters_labels(filters, labels_of(i)) &&
 			    (!until || i->created_ns < until) && is_in_time(e->images, filters, i, &err) &&
 			    (!filters_has(filters, "dangling") || is_dangling(i) == wants_dangling))
-				json_array_append_new(list, view_image_summary(e, i));
+				json_array_append_new(list, view_image_summary(e, i, request_api_version(req), is_measured));
 	}
 	json_decref(filters);
 	if (!err.code) {
@@ -102,31 +122,57 @@ void ImageList(struct request *req)
 
 /* ---- inspect, history ---- */
 
-void ImageInspect(struct request *req)
-{
-	struct image *i = find_image(req);
-	json_t *rootfs;
-
-	if (!i)
-		return;
-	rootfs = json_object_get(i->config, "rootfs");
-	reply_json(req, 200,
-		   json_pack("{s:s, s:O, s:O, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:I, s:O, s:{s:s, s:O}, s:{s:s, s:n}, s:{s:s}}",
-			     "Id", i->id, "RepoTags", i->tags, "RepoDigests", i->digests, "Parent", "", "Comment",
-			     json_is_string(json_object_get(i->config, "comment")) ?
-				     json_string_value(json_object_get(i->config, "comment")) : "",
-			     "Created", json_object_get(i->config, "created"), "DockerVersion", "", "Author", "", "Architecture",
-			     "amd64", "Os", "linux", "Size", (json_int_t)i->size_bytes, "Config",
-			     json_object_get(i->config, "config"), "RootFS", "Type", "layers", "Layers",
-			     json_object_get(rootfs, "diff_ids"), "GraphDriver", "Name", "sockerless", "Data", "Metadata",
-			     "LastTagTime", CLOCK_ZERO_TIME));
-}
-
 static const char *text_of(json_t *o, const char *key)
 {
 	const char *v = json_string_value(json_object_get(o, key));
 
 	return v ? v : "";
+}
+
+/* The configuration as the API shows it: before 1.50 with fields that only containers have. */
+static json_t *config_view(json_t *config, int api_version)
+{
+	static const char usual[] = "{\"Cmd\":null,\"Entrypoint\":null,\"Env\":null,\"Labels\":null,\"OnBuild\":null,\"User\":\"\","
+				    "\"Volumes\":null,\"WorkingDir\":\"\"}";
+	static const char old[] = "{\"Hostname\":\"\",\"Domainname\":\"\",\"AttachStdin\":false,\"AttachStdout\":false,"
+				  "\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Image\":\"\"}";
+	json_t *o = json_loads(usual, 0, NULL), *more = api_version < API_VERSION(1, 50) ? json_loads(old, 0, NULL) : NULL;
+
+	json_object_update(o, config);
+	if (more)
+		json_object_update_missing(o, more);
+	json_decref(more);
+	return o;
+}
+
+void ImageInspect(struct request *req)
+{
+	struct image *i = find_image(req);
+	int api_version = request_api_version(req);
+	json_t *created, *o;
+
+	if (!i)
+		return;
+	o = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id,
+		      "RepoTags", names_of(i->tags, "<none>:<none>", api_version), "RepoDigests",
+		      names_of(i->digests, "<none>@<none>", api_version), "Parent", "", "Comment", text_of(i->config, "comment"),
+		      "DockerVersion", "", "Author", text_of(i->config, "author"), "Config",
+		      config_view(json_object_get(i->config, "config"), api_version), "Architecture",
+		      text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size", (json_int_t)i->size_bytes,
+		      "GraphDriver", "Name", "sockerless", "Data", "RootFS", "Type", "layers", "Layers",
+		      json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"), "Metadata", "LastTagTime", CLOCK_ZERO_TIME);
+	created = json_object_get(i->config, "created");
+	if (json_is_string(created))
+		json_object_set(o, "Created", created);
+	else if (api_version < API_VERSION(1, 44))
+		json_object_set_new(o, "Created", json_string(CLOCK_ZERO_TIME));
+	if (api_version < API_VERSION(1, 44))
+		json_object_set_new(o, "VirtualSize", json_integer((json_int_t)i->size_bytes));
+	if (api_version < API_VERSION(1, 45)) {
+		json_object_set_new(o, "Container", json_string(""));
+		json_object_set_new(o, "ContainerConfig", config_view(NULL, api_version));
+	}
+	reply_json(req, 200, o);
 }
 
 void ImageHistory(struct request *req)

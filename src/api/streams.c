@@ -1,4 +1,4 @@
-/* Handlers whose reply goes on: wait, attach, logs, events. */
+/* Handlers whose reply goes on: wait, attach, logs. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +46,8 @@ void ContainerWait(struct request *req)
 
 	if (!c)
 		return;
+	if (request_api_version(req) < API_VERSION(1, 30))
+		cond = NULL; /* there was only one way to wait */
 	if (cond && strcmp(cond, "next-exit") == 0)
 		which = WAIT_NEXT_EXIT;
 	else if (cond && strcmp(cond, "removed") == 0)
@@ -107,6 +109,7 @@ void ContainerAttach(struct request *req)
 	a->opt.stdin_ = request_query_bool(req, "stdin");
 	a->opt.stdout_ = request_query_bool(req, "stdout");
 	a->opt.stderr_ = request_query_bool(req, "stderr");
+	a->opt.detach_keys = request_query(req, "detachKeys");
 	a->is_mux = !json_is_true(json_object_get(c->config, "Tty"));
 	if (engine_container_attach_check(a->engine, c, &a->opt, &err) < 0) {
 		free(a);
@@ -148,6 +151,7 @@ void ContainerLogs(struct request *req)
 	opt.stderr_ = request_query_bool(req, "stderr");
 	opt.follow = request_query_bool(req, "follow");
 	opt.timestamps = request_query_bool(req, "timestamps");
+	opt.details = request_query_bool(req, "details");
 	if (tail && *tail && strcmp(tail, "all") != 0) {
 		char *end;
 
@@ -168,111 +172,4 @@ void ContainerLogs(struct request *req)
 	s = reply_stream(req, 200, stream_type(req, is_mux));
 	s->is_mux = is_mux;
 	engine_container_logs(api_engine(req), c, &opt, s);
-}
-
-/* ---- events ---- */
-
-struct watching {
-	struct stream *stream;
-	struct events_subscription *sub;
-	json_t *filters;
-	int64_t until_ns;
-	uv_timer_t timer;
-};
-
-static bool passes(json_t *filters, const char *key, const char *value)
-{
-	json_t *f = json_object_get(filters, key), *v;
-	size_t i;
-
-	if (!f)
-		return true;
-	if (json_is_object(f))
-		return json_object_get(f, value) != NULL;
-	json_array_foreach(f, i, v)
-		if (json_is_string(v) && strcmp(json_string_value(v), value) == 0)
-			return true;
-	return false;
-}
-
-static void on_event(void *arg, const struct event *e)
-{
-	struct watching *w = arg;
-	const char *name = json_string_value(json_object_get(e->attributes, "name"));
-	json_t *o;
-	char *text;
-
-	if (!passes(w->filters, "type", e->type) || !passes(w->filters, "event", e->action) ||
-	    !(passes(w->filters, "container", e->actor_id) || passes(w->filters, "container", name ? name : "")))
-		return;
-	o = json_pack("{s:s, s:s, s:s, s:{s:s, s:O}, s:s, s:I, s:I}", "Type", e->type, "Action", e->action, "scope", "local",
-		      "Actor", "ID", e->actor_id, "Attributes", e->attributes, "id", e->actor_id, "time",
-		      (json_int_t)(e->time_ns / 1000000000), "timeNano", (json_int_t)e->time_ns);
-	if (strcmp(e->type, "container") == 0) {
-		json_object_set_new(o, "status", json_string(e->action));
-		json_object_set(o, "from", json_object_get(e->attributes, "image"));
-	}
-	text = json_dumps(o, JSON_COMPACT);
-	json_decref(o);
-	if (text) {
-		stream_write(w->stream, text, strlen(text));
-		stream_write(w->stream, "\n", 1);
-	}
-	free(text);
-}
-
-static void on_watch_timer_closed(uv_handle_t *h)
-{
-	free(h->data);
-}
-
-static void on_watch_close(void *arg)
-{
-	struct watching *w = arg;
-
-	events_unsubscribe(w->sub);
-	json_decref(w->filters);
-	uv_close((uv_handle_t *)&w->timer, on_watch_timer_closed);
-}
-
-static void on_until(uv_timer_t *t)
-{
-	struct watching *w = t->data;
-
-	stream_end(w->stream);
-}
-
-void SystemEvents(struct request *req)
-{
-	static const struct stream_events events = { .on_close = on_watch_close };
-	struct engine *e = api_engine(req);
-	const char *text = request_query(req, "filters");
-	json_t *filters = text && *text ? json_loads(text, 0, NULL) : json_object();
-	int64_t since = 0, until = 0, now = clock_wall_ns();
-	struct error err = { 0 };
-	struct watching *w;
-
-	if (!json_is_object(filters))
-		error_set_class(&err, ERROR_INVALID, "invalid filter");
-	if (err.code || get_time(req, "since", &since, &err) < 0 || get_time(req, "until", &until, &err) < 0) {
-		json_decref(filters);
-		reply_error(req, &err);
-		return;
-	}
-	w = xnew(struct watching);
-	w->filters = filters;
-	w->until_ns = until;
-	w->stream = reply_stream(req, 200, "application/json");
-	stream_set_events(w->stream, &events, w);
-	uv_timer_init(e->loop, &w->timer);
-	w->timer.data = w;
-	if (since)
-		events_replay(e->events, since, until ? until : INT64_MAX, on_event, w);
-	if (until && until <= now) {
-		stream_end(w->stream);
-		return;
-	}
-	w->sub = events_subscribe(e->events, on_event, w);
-	if (until)
-		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now) / 1000000), 0);
 }

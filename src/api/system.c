@@ -1,4 +1,6 @@
 /* Handlers about the daemon itself, and the lists that are short so far. */
+#include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -8,6 +10,7 @@
 #include "api/api.h"
 #include "image/images.h"
 #include "util/alloc.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 
 static const char *const ping_headers[] = {
@@ -43,60 +46,141 @@ static void put(json_t *o, const char *key, json_t *take_value)
 	json_object_set_new(o, key, take_value);
 }
 
-void SystemInfo(struct request *req)
+/* PRETTY_NAME of /etc/os-release, without its quotes; malloc'd. */
+static char *os_release(const char *key, const char *fallback)
 {
-	static const char *const yes[] = { "MemoryLimit", "PidsLimit", "IPv4Forwarding", "OomKillDisable" };
-	static const char *const no[] = { "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares", "CPUSet", "Debug",
-					  "BridgeNfIptables", "BridgeNfIp6tables", "ExperimentalBuild", "LiveRestoreEnabled" };
-	struct engine *e = api_engine(req);
+	FILE *f = fopen("/etc/os-release", "re");
+	size_t n = strlen(key);
+	char line[256], *found = NULL;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		char *v = line + n + 1;
+
+		if (strncmp(line, key, n) != 0 || line[n] != '=')
+			continue;
+		v += *v == '"';
+		v[strcspn(v, "\"\n")] = '\0';
+		found = xstrdup(v);
+	}
+	if (f)
+		fclose(f);
+	return found ? found : xstrdup(fallback);
+}
+
+static int count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n > 3 ? n - 3 : 0; /* ".", "..", and this one */
+}
+
+/* What the sandbox does not do is told as Docker tells it of a kernel. */
+static void put_abilities(json_t *o, int api_version)
+{
+	static const char *const yes[] = { "PidsLimit", "IPv4Forwarding" };
+	static const struct { const char *key, *warning; } no[] = {
+		{ "MemoryLimit", "WARNING: No memory limit support" }, { "SwapLimit", "WARNING: No swap limit support" },
+		{ "CpuCfsPeriod", "WARNING: No cpu cfs period support" }, { "CpuCfsQuota", "WARNING: No cpu cfs quota support" },
+		{ "CPUShares", "WARNING: No cpu shares support" }, { "CPUSet", "WARNING: No cpuset support" },
+		{ "OomKillDisable", NULL }, { "Debug", NULL }, { "ExperimentalBuild", NULL }, { "LiveRestoreEnabled", NULL },
+	};
+	json_t *warnings = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
+		put(o, yes[i], json_true());
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
+		put(o, no[i].key, json_false());
+		if (no[i].warning)
+			json_array_append_new(warnings, json_string(no[i].warning));
+	}
+	if (api_version < API_VERSION(1, 50)) {
+		put(o, "BridgeNfIptables", json_false());
+		put(o, "BridgeNfIp6tables", json_false());
+	}
+	if (api_version < API_VERSION(1, 42))
+		put(o, "KernelMemory", json_false());
+	put(o, "Warnings", warnings);
+}
+
+static void put_counts(json_t *o, struct engine *e)
+{
 	size_t running, paused, stopped;
-	char when[CLOCK_RFC3339_MAX], host[65] = "";
-	struct utsname u;
-	struct sysinfo si;
-	json_t *o = json_object();
 
 	engine_counts(e, &running, &paused, &stopped);
-	clock_format_rfc3339(clock_wall_ns(), when);
-	gethostname(host, sizeof(host) - 1);
-	uname(&u);
-	sysinfo(&si);
-	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-		put(o, yes[i], json_false());
-	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		put(o, no[i], json_false());
-	put(o, "ID", json_string(e->id));
 	put(o, "Containers", json_integer((json_int_t)(running + paused + stopped)));
 	put(o, "ContainersRunning", json_integer((json_int_t)running));
 	put(o, "ContainersPaused", json_integer((json_int_t)paused));
 	put(o, "ContainersStopped", json_integer((json_int_t)stopped));
 	put(o, "Images", json_integer((json_int_t)images_count(e->images)));
+	put(o, "NFd", json_integer(count_fds()));
+	put(o, "NGoroutines", json_integer(0));
+	put(o, "NEventsListener", json_integer((json_int_t)events_count(e->events)));
+}
+
+static void put_host(json_t *o)
+{
+	CLEANUP(freep) char *os = os_release("PRETTY_NAME", "Linux"), *version = os_release("VERSION_ID", "");
+	char when[CLOCK_RFC3339_MAX], host[65] = "";
+	struct utsname u;
+	struct sysinfo si;
+
+	clock_format_rfc3339(clock_wall_ns(), when);
+	gethostname(host, sizeof(host) - 1);
+	uname(&u);
+	sysinfo(&si);
+	put(o, "SystemTime", json_string(when));
+	put(o, "KernelVersion", json_string(u.release));
+	put(o, "OperatingSystem", json_sprintf("%s (sockerless)", os));
+	put(o, "OSVersion", json_string(version));
+	put(o, "OSType", json_string("linux"));
+	put(o, "Architecture", json_string(u.machine));
+	put(o, "NCPU", json_integer(get_nprocs()));
+	put(o, "MemTotal", json_integer((json_int_t)((uint64_t)si.totalram * si.mem_unit)));
+	put(o, "Name", json_string(host));
+}
+
+static json_t *registry_config(int api_version)
+{
+	json_t *o = json_pack("{s:[s, s], s:{s:{s:s, s:[], s:b, s:b}}, s:[]}", "InsecureRegistryCIDRs", "::1/128", "127.0.0.0/8",
+			      "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors", "Secure", 1, "Official", 1, "Mirrors");
+
+	if (api_version < API_VERSION(1, 49)) {
+		put(o, "AllowNondistributableArtifactsCIDRs", json_array());
+		put(o, "AllowNondistributableArtifactsHostnames", json_array());
+	}
+	return o;
+}
+
+void SystemInfo(struct request *req)
+{
+	static const char *const empty[] = { "HttpProxy", "HttpsProxy", "NoProxy", "Isolation", "ProductLicense" };
+	int api_version = request_api_version(req);
+	struct engine *e = api_engine(req);
+	json_t *o = json_object(), *security = json_pack("[s]", "name=seccomp,profile=builtin");
+
+	put(o, "ID", json_string(e->id));
+	put_counts(o, e);
 	put(o, "Driver", json_string("sockerless"));
 	put(o, "DriverStatus", json_pack("[[s, s], [s, s]]", "Execution drivers", "wasm, synthetic", "Synthetic driver",
 				     e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
-	put(o, "Plugins", json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "none",
+	put(o, "Plugins", json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
 				    "Authorization", "Log", "json-file", "local", "none"));
-	put(o, "NFd", json_integer(0));
-	put(o, "NGoroutines", json_integer(0));
-	put(o, "NEventsListener", json_integer(0));
-	put(o, "SystemTime", json_string(when));
+	put_abilities(o, api_version);
 	put(o, "LoggingDriver", json_string("json-file"));
 	put(o, "CgroupDriver", json_string("none"));
 	put(o, "CgroupVersion", json_string("2"));
-	put(o, "KernelVersion", json_string(u.release));
-	put(o, "OperatingSystem", json_string("sockerless (no container of this daemon touches the kernel)"));
-	put(o, "OSVersion", json_string(""));
-	put(o, "OSType", json_string("linux"));
-	put(o, "Architecture", json_string("x86_64"));
+	put_host(o);
 	put(o, "IndexServerAddress", json_string("https://index.docker.io/v1/"));
-	put(o, "RegistryConfig", json_pack("{s:[], s:{}, s:[]}", "InsecureRegistryCIDRs", "IndexConfigs", "Mirrors"));
-	put(o, "NCPU", json_integer(get_nprocs()));
-	put(o, "MemTotal", json_integer((json_int_t)((uint64_t)si.totalram * si.mem_unit)));
+	put(o, "RegistryConfig", registry_config(api_version));
 	put(o, "GenericResources", json_null());
 	put(o, "DockerRootDir", json_string(e->options.data_root));
-	put(o, "HttpProxy", json_string(""));
-	put(o, "HttpsProxy", json_string(""));
-	put(o, "NoProxy", json_string(""));
-	put(o, "Name", json_string(host));
+	for (size_t i = 0; i < ARRAY_SIZE(empty); i++)
+		put(o, empty[i], json_string(""));
 	put(o, "Labels", json_array());
 	put(o, "ServerVersion", json_string(SOCKERLESS_VERSION));
 	put(o, "Runtimes", json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path", "sockerless-sandbox", "synthetic",
@@ -104,13 +188,14 @@ void SystemInfo(struct request *req)
 	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
 	put(o, "Swarm", json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "", "LocalNodeState", "inactive",
 				  "ControlAvailable", 0, "Error", "", "RemoteManagers"));
-	put(o, "Isolation", json_string(""));
-	put(o, "InitBinary", json_string(""));
+	put(o, "InitBinary", json_string("docker-init"));
 	put(o, "ContainerdCommit", json_pack("{s:s}", "ID", ""));
 	put(o, "RuncCommit", json_pack("{s:s}", "ID", ""));
 	put(o, "InitCommit", json_pack("{s:s}", "ID", ""));
-	put(o, "SecurityOptions", json_pack("[s]", "name=seccomp,profile=builtin"));
-	put(o, "Warnings", json_array());
+	if (geteuid() != 0)
+		json_array_append_new(security, json_string("name=rootless"));
+	put(o, "SecurityOptions", security);
+	put(o, "CDISpecDirs", json_array());
 	reply_json(req, 200, o);
 }
 

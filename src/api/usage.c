@@ -6,9 +6,14 @@
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
+#include "util/cleanup.h"
+
+enum { USAGE_CONTAINERS = 1, USAGE_IMAGES = 2, USAGE_VOLUMES = 4, USAGE_BUILD_CACHE = 8 };
 
 struct usage {
 	uv_work_t work;
+	unsigned kinds;
+	int api_version;
 	struct request *req;
 	struct engine *engine;
 	json_t *containers, *volumes;
@@ -19,18 +24,39 @@ struct usage {
 	size_t nvolumes;
 };
 
-static void reply(struct usage *u)
+static void put_images(struct usage *u, json_t *o)
 {
-	struct engine *e = u->engine;
-	json_t *images = json_array();
+	struct images *im = u->engine->images;
+	json_t *list = json_array();
 	int64_t layers = 0;
 
-	for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i)) {
-		json_array_append_new(images, view_image_summary(e, i));
-		layers += i->size_bytes;
+	for (struct image *i = images_next(im, NULL); i; i = images_next(im, i)) {
+		bool is_first = true;
+
+		json_array_append_new(list, view_image_summary(u->engine, i, u->api_version, true));
+		for (struct image *other = images_next(im, NULL); other != i; other = images_next(im, other))
+			is_first = is_first && strcmp(other->chain_id, i->chain_id) != 0;
+		layers += is_first ? i->size_bytes : 0; /* a shared root takes its room once */
 	}
-	reply_json(u->req, 200, json_pack("{s:I, s:o, s:o, s:o, s:[], s:i}", "LayersSize", (json_int_t)layers, "Images", images,
-					  "Containers", u->containers, "Volumes", u->volumes, "BuildCache", "BuilderSize", 0));
+	json_object_set_new(o, "LayersSize", json_integer((json_int_t)layers));
+	json_object_set_new(o, "Images", list);
+}
+
+/* What was not asked for is null. */
+static void reply(struct usage *u)
+{
+	json_t *o = json_pack("{s:i, s:n}", "LayersSize", 0, "Images");
+
+	if (u->kinds & USAGE_IMAGES)
+		put_images(u, o);
+	json_object_set(o, "Containers", u->kinds & USAGE_CONTAINERS ? u->containers : json_null());
+	json_object_set(o, "Volumes", u->kinds & USAGE_VOLUMES ? u->volumes : json_null());
+	json_object_set_new(o, "BuildCache", u->kinds & USAGE_BUILD_CACHE ? json_array() : json_null());
+	if (u->api_version < API_VERSION(1, 42))
+		json_object_set_new(o, "BuilderSize", json_integer(0));
+	reply_json(u->req, 200, o);
+	json_decref(u->containers);
+	json_decref(u->volumes);
 	for (size_t i = 0; i < u->nvolumes; i++)
 		free(u->paths[i]);
 	free(u->paths);
@@ -83,23 +109,56 @@ static void add_volume(struct usage *u, const struct volume *v)
 	u->paths[u->nvolumes++] = xstrdup(v->mountpoint);
 }
 
+/* ?type=container&type=image…, since 1.42; none: all. */
+static bool get_kinds(struct request *req, unsigned *ret, struct error *err)
+{
+	static const struct { const char *name; unsigned kind; } known[] = {
+		{ "container", USAGE_CONTAINERS }, { "image", USAGE_IMAGES }, { "volume", USAGE_VOLUMES }, { "build-cache", USAGE_BUILD_CACHE },
+	};
+	size_t n = request_api_version(req) >= API_VERSION(1, 42) ? request_query_count(req, "type") : 0;
+
+	*ret = n ? 0 : ~0u;
+	for (size_t i = 0; i < n; i++) {
+		const char *type = request_query_nth(req, "type", i);
+		size_t k = 0;
+
+		while (k < ARRAY_SIZE(known) && strcmp(known[k].name, type))
+			k++;
+		if (k == ARRAY_SIZE(known)) {
+			error_set_class(err, ERROR_INVALID, "unknown object type: %.100s", type);
+			return false;
+		}
+		*ret |= known[k].kind;
+	}
+	return true;
+}
+
 void SystemDataUsage(struct request *req)
 {
 	struct engine *e = api_engine(req);
-	struct usage *u = xnew(struct usage);
+	struct error err = { 0 };
+	struct usage *u;
+	unsigned kinds;
 
+	if (!get_kinds(req, &kinds, &err)) {
+		reply_error(req, &err);
+		return;
+	}
+	u = xnew(struct usage);
 	u->req = req;
 	u->engine = e;
+	u->kinds = kinds;
+	u->api_version = request_api_version(req);
 	u->containers = json_array();
 	u->volumes = json_array();
 	u->measured = xcalloc(e->containers.count + 1, sizeof(struct container *));
-	list_for_each(it, &e->containers.by_age) {
+	for (struct list *it = e->containers.by_age.prev; (kinds & USAGE_CONTAINERS) && it != &e->containers.by_age; it = it->prev) {
 		struct container *c = container_of(it, struct container, by_age);
 
 		u->measured[u->ncontainers++] = container_ref(c);
-		json_array_append_new(u->containers, view_container_summary(e, c, request_api_version(req)));
+		json_array_append_new(u->containers, view_container_summary(e, c, u->api_version));
 	}
-	for (struct volume *v = volumes_next(e->volumes, NULL); v; v = volumes_next(e->volumes, v))
+	for (struct volume *v = volumes_next(e->volumes, NULL); (kinds & USAGE_VOLUMES) && v; v = volumes_next(e->volumes, v))
 		add_volume(u, v);
 	u->bytes = xcalloc(u->nvolumes + 1, sizeof(uint64_t));
 	if (u->ncontainers > 0)

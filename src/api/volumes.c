@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "engine/schema.h"
 #include "engine/volumes.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -17,7 +18,7 @@ json_t *view_volume(const struct volume *v)
 {
 	char when[CLOCK_RFC3339_MAX];
 
-	clock_format_rfc3339(v->created_ns, when);
+	clock_format_rfc3339(v->created_ns / 1000000000 * 1000000000, when); /* whole seconds, as Docker's */
 	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:s}", "CreatedAt", when, "Driver", "local", "Labels", or_null(v->labels),
 			 "Mountpoint", v->mountpoint, "Name", v->name, "Options", or_null(v->options), "Scope", "local");
 }
@@ -94,28 +95,40 @@ static void on_created(void *arg, const struct error *err)
 	free(c);
 }
 
-void VolumeCreate(struct request *req)
+static int create(struct request *req, json_t *body, struct creating *c, struct error *err)
 {
-	json_t *body = request_json(req), *options = json_object_get(body, "DriverOpts"), *labels = json_object_get(body, "Labels");
 	const char *name = json_string_value(json_object_get(body, "Name")), *driver;
-	struct creating *c = xnew(struct creating);
-	struct error err = { 0 };
-	struct volume *v;
+	json_t *labels = json_object_get(body, "Labels");
 	bool is_anonymous = !name || !*name;
+	struct volume *v;
+	int r;
 
 	driver = json_string_value(json_object_get(body, "Driver"));
-	labels = json_is_object(labels) ? json_copy(labels) : is_anonymous ? json_object() : NULL;
+	labels = labels ? json_copy(labels) : is_anonymous ? json_object() : NULL;
 	if (is_anonymous)
 		json_object_set_new(labels, "com.docker.volume.anonymous", json_string(""));
-	c->req = req;
-	if (volumes_create(api_engine(req)->volumes, is_anonymous ? NULL : name, driver, json_is_object(options) ? options : NULL,
-			   labels, is_anonymous, &v, on_created, c, &err) == 0) {
+	r = volumes_create(api_engine(req)->volumes, is_anonymous ? NULL : name, driver, json_object_get(body, "DriverOpts"), labels,
+			   is_anonymous, &v, on_created, c, err);
+	if (r == 0)
 		c->view = view_volume(v);
-	} else {
+	json_decref(labels);
+	return r;
+}
+
+void VolumeCreate(struct request *req)
+{
+	struct creating *c = xnew(struct creating);
+	struct error err = { 0 };
+	json_t *body = NULL;
+
+	c->req = req;
+	if (request_json(req) && decode_json(request_json(req), &schema_volume_create, &body, &err) < 0)
+		error_prefix(&err, "invalid JSON");
+	if (err.code || create(req, body, c, &err) < 0) {
 		free(c);
 		reply_error(req, &err);
 	}
-	json_decref(labels);
+	json_decref(body);
 }
 
 void VolumeDelete(struct request *req)

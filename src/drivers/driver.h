@@ -157,7 +157,9 @@ struct file_job {
 	const struct run_plan *plan; /* its mounts */
 	const char *path;            /* absolute in the container */
 	int tar_fd;                  /* GET and EXPORT write it, PUT reads it; the position is the caller's */
-	bool no_overwrite_dir_non_dir, copy_uid_gid;
+	bool no_overwrite_dir_non_dir;
+	bool copy_uid_gid;           /* PUT: all goes to uid and gid, else to whom the archive says */
+	uint32_t uid, gid;
 	void (*done)(struct file_job *job); /* from the loop, once, when the slot has answered 0 */
 
 	struct path_stat stat;       /* STAT, GET; strings malloc'd */

@@ -82,6 +82,10 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 
 	j->plan = plan;
 	j->file.plan = plan;
+	if (!err && j->file.op == FILE_PUT && j->file.copy_uid_gid) {
+		j->file.uid = plan->spec.uid;
+		j->file.gid = plan->spec.gid;
+	}
 	if (err)
 		j->early = *err;
 	if (err || chain_files(j->engine->drivers, &j->file, &j->early) < 0)
@@ -93,7 +97,7 @@ static void job_run(struct archive_job *j)
 	if (j->early.code)
 		engine_later(j->engine, on_early, j, &j->early);
 	else
-		plan_make(j->engine, j->file.container, PLAN_MOUNTS, NULL, on_planned, j);
+		plan_make(j->engine, j->file.container, j->file.copy_uid_gid ? PLAN_OWNER : PLAN_MOUNTS, NULL, on_planned, j);
 }
 
 /* ---- stat, changes, size ---- */
@@ -160,6 +164,8 @@ static void send_tar(struct archive_job *j, struct stream *s, const struct error
 
 static void answer_get(struct archive_job *j, const struct error *err)
 {
+	if (!err)
+		engine_container_event(j->engine, j->file.container, "archive-path", NULL);
 	send_tar(j, j->done.get(j->arg, &j->file.stat, err), err);
 }
 
@@ -195,6 +201,8 @@ struct upload { struct archive_job *job; };
 
 static void answer_put(struct archive_job *j, const struct error *err)
 {
+	if (!err)
+		engine_container_event(j->engine, j->file.container, "extract-to-dir", NULL);
 	j->done.put(j->arg, err);
 	spool_free(j->spool);
 	job_free(j);
@@ -215,7 +223,8 @@ struct upload *engine_archive_put(struct engine *e, struct container *c, const c
 	j->answer = answer_put;
 	j->done.put = done;
 	j->file.no_overwrite_dir_non_dir = no_overwrite_dir_non_dir;
-	j->file.copy_uid_gid = copy_uid_gid;
+	/* A container without a user has nobody to give the files to (moby: tarCopyOptions). */
+	j->file.copy_uid_gid = copy_uid_gid && json_string_length(json_object_get(c->config, "User")) > 0;
 	spool_on_drain(j->spool, on_drain, arg);
 	u = xnew(struct upload);
 	u->job = j;

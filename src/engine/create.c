@@ -292,6 +292,17 @@ static int check_platform(const char *platform, const char *image_name, struct e
 	return 0;
 }
 
+/* Not "not found": a client would take it for the image and pull. */
+static int check_network_of(struct engine *e, json_t *host, struct error *err)
+{
+	const char *mode = json_string_value(json_object_get(host, "NetworkMode"));
+	struct container *other;
+
+	if (!mode || strncmp(mode, "container:", 10) != 0 || containers_find(&e->containers, mode + 10, &other, err) == 0)
+		return 0;
+	return error_set_class(err, ERROR_INVALID, "No such container: %.200s", mode + 10);
+}
+
 static json_t *warnings_of(json_t *body, int api_version)
 {
 	json_t *warnings = json_array();
@@ -316,6 +327,8 @@ static int create(struct engine *e, const struct container_create *req, json_t *
 		r = error_set_class(err, ERROR_INVALID, "config cannot be empty in order to create a container");
 	if (r == 0)
 		r = validate_create(body, req->api_version, err);
+	if (r == 0)
+		r = check_network_of(e, json_object_get(body, "HostConfig"), err);
 	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
 	if (r == 0 && req->api_version >= 1041)

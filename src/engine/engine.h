@@ -153,15 +153,16 @@ struct exec {
 	char *driver;
 	void *run;                   /* the engine's */
 };
-/* ERROR_CONFLICT when the container does not run or is paused; ERROR_INVALID without a command. Borrows config. */
-int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err);
+/* ERROR_CONFLICT when the container does not run or is paused; ERROR_INVALID without a command. `body`: the request's
+ * object, borrowed. */
+int engine_exec_create(struct engine *e, struct container *c, json_t *body, struct exec **ret, struct error *err);
 /* ERROR_NOT_FOUND "No such exec instance: x". */
 int engine_exec_find(struct engine *e, const char *id, struct exec **ret, struct error *err);
 /* Conflicts that must be told before the connection is taken over. */
 int engine_exec_start_check(struct engine *e, struct exec *x, struct error *err);
-/* Attached: serves the stream to its end; a failed start goes into the stream as text. */
-void engine_exec_start_attached(struct engine *e, struct exec *x, bool tty, int rows, int cols,
-				const char *detach_keys, struct stream *s);
+/* Attached: serves the stream to its end; a failed start goes into the stream as text. rows 0:
+ * the size that was given at creation. s->is_mux is the caller's. */
+void engine_exec_start_attached(struct engine *e, struct exec *x, int rows, int cols, struct stream *s);
 /* `done` when the process runs, or why it does not. */
 void engine_exec_start_detached(struct engine *e, struct exec *x, engine_done done, void *arg);
 /* ERROR_CONFLICT when it does not run. */

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/detach.h"
 #include "engine/internal.h"
+#include "engine/schema.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
@@ -19,85 +21,126 @@ struct exec_run {
 	int rows, cols;
 };
 
-enum { KEEP_NS_MAX = 300, EXECS_MANY = 1024 };
+enum { KEEP_S_MAX = 300, EXECS_MANY = 1024 };
 
-static void exec_free(struct exec *x)
+static void exec_forget(struct engine *e, struct exec *x)
 {
+	map_remove(&e->execs, x->id);
+	map_remove(&x->container->execs, x->id);
 	container_unref(x->container);
 	json_decref(x->config);
 	free(x->driver);
 	free(x);
 }
 
-/* Finished execs are kept for five minutes to be inspected (moby: execCommandGC). */
-static void sweep(struct engine *e, const struct container *of)
+/* Those of `among` that do not run, and that ended before `limit_ns`; 0: all of them. */
+static void sweep(struct engine *e, const struct map *among, int64_t limit_ns)
 {
+	struct exec **gone = xcalloc(among->count + 1, sizeof(struct exec *));
 	const struct map_entry *entry;
 	size_t pos = 0, n = 0;
-	struct exec **gone;
-	int64_t now = clock_wall_ns();
 
-	if (!of && e->execs.count < EXECS_MANY)
-		return;
-	gone = xcalloc(e->execs.count + 1, sizeof(struct exec *));
-	while ((entry = map_next(&e->execs, &pos))) {
+	while ((entry = map_next(among, &pos))) {
 		struct exec *x = entry->value;
 
-		if (!x->run && (of ? x->container == of : x->finished_ns && now - x->finished_ns > KEEP_NS_MAX * 1000000000LL))
+		if (!x->run && (!limit_ns || (x->finished_ns && x->finished_ns < limit_ns)))
 			gone[n++] = x;
 	}
-	for (size_t i = 0; i < n; i++) {
-		map_remove(&e->execs, gone[i]->id);
-		exec_free(gone[i]);
-	}
+	for (size_t i = 0; i < n; i++)
+		exec_forget(e, gone[i]);
 	free(gone);
 }
 
 void execs_forget(struct engine *e, struct container *c)
 {
-	sweep(e, c);
+	sweep(e, &c->execs, 0);
 }
 
 void execs_done(struct engine *e)
 {
+	struct map all = e->execs;
 	const struct map_entry *entry;
 	size_t pos = 0;
 
-	while ((entry = map_next(&e->execs, &pos))) {
+	map_init(&e->execs);
+	while ((entry = map_next(&all, &pos))) {
 		struct exec *x = entry->value;
 		struct exec_run *run = x->run;
 
-		if (run) { /* its process went with its driver */
+		if (run)
 			output_free(run->output);
-			free(run);
-		}
-		exec_free(x);
+		free(run);
+		exec_forget(e, x);
 	}
-	map_done(&e->execs);
+	map_done(&all);
 }
 
-int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err)
+/* "exec_create: sh -c …": the command is part of the action. */
+static void tell_command(struct engine *e, struct exec *x, const char *action)
 {
-	json_t *cmd = json_object_get(config, "Cmd"), *v;
-	struct exec *x;
+	json_t *v;
+	struct buf text;
 	size_t i;
 
+	buf_init(&text, 1 << 20);
+	buf_printf(&text, "%s:", action);
+	json_array_foreach(json_object_get(x->config, "Cmd"), i, v)
+		buf_printf(&text, " %s", json_string_value(v));
+	if (i == 1)
+		buf_puts(&text, " "); /* Docker joins the command and its arguments, also when there are none */
+	engine_container_event(e, x->container, text.data, json_pack("{s:s}", "execID", x->id));
+	buf_done(&text);
+}
+
+static int check_running(const struct container *c, struct error *err)
+{
 	if (c->state.status == CONTAINER_PAUSED)
 		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->id);
+	if (c->state.status == CONTAINER_RESTARTING)
+		return error_set_class(err, ERROR_CONFLICT, "Container %s is restarting, wait until the container is running", c->id);
 	if (c->state.status != CONTAINER_RUNNING)
 		return error_set_class(err, ERROR_CONFLICT, "container %s is not running", c->id);
-	if (!json_is_array(cmd) || json_array_size(cmd) == 0)
+	return 0;
+}
+
+static int check_config(json_t *config, struct error *err)
+{
+	const char *keys = json_string_value(json_object_get(config, "DetachKeys"));
+	struct detach_keys parsed;
+
+	if (json_array_size(json_object_get(config, "Cmd")) == 0)
 		return error_set_class(err, ERROR_INVALID, "No exec command specified");
-	json_array_foreach(cmd, i, v)
-		if (!json_is_string(v))
-			return error_set_class(err, ERROR_INVALID, "invalid JSON: a command's words must be strings");
-	sweep(e, NULL);
+	if (!detach_keys_parse(&parsed, keys))
+		return error_set_class(err, ERROR_INVALID, "Invalid escape keys (%.100s) provided", keys);
+	return 0;
+}
+
+int engine_exec_create(struct engine *e, struct container *c, json_t *body, struct exec **ret, struct error *err)
+{
+	json_t *config = NULL;
+	struct exec *x;
+	int r = decode_json(body, &schema_exec_create, &config, err);
+
+	if (r < 0)
+		error_prefix(err, "invalid JSON");
+	if (r == 0)
+		r = check_config(config, err);
+	if (r == 0)
+		r = check_running(c, err);
+	if (r < 0) {
+		json_decref(config);
+		return r;
+	}
+	/* Finished execs are kept for five minutes to be inspected (moby: execCommandGC). */
+	if (e->execs.count >= EXECS_MANY)
+		sweep(e, &e->execs, clock_wall_ns() - KEEP_S_MAX * 1000000000LL);
 	x = xnew(struct exec);
 	id_generate(x->id);
 	x->container = container_ref(c);
-	x->config = json_incref(config);
+	x->config = config;
 	map_put(&e->execs, x->id, x);
-	engine_container_event(e, c, "exec_create", json_pack("{s:s}", "execID", x->id));
+	map_put(&c->execs, x->id, x);
+	tell_command(e, x, "exec_create");
 	*ret = x;
 	return 0;
 }
@@ -106,7 +149,7 @@ int engine_exec_find(struct engine *e, const char *id, struct exec **ret, struct
 {
 	struct exec *x = map_get(&e->execs, id);
 
-	if (!x)
+	if (!x || x->container->is_gone)
 		return error_set_class(err, ERROR_NOT_FOUND, "No such exec instance: %.100s", id);
 	*ret = x;
 	return 0;
@@ -115,10 +158,11 @@ int engine_exec_find(struct engine *e, const char *id, struct exec **ret, struct
 int engine_exec_start_check(struct engine *e, struct exec *x, struct error *err)
 {
 	(void)e;
+	if (check_running(x->container, err) < 0)
+		return err->code;
 	if (x->is_started)
-		return error_set_class(err, ERROR_CONFLICT, "exec command %s has already run", x->id);
-	if (x->container->state.status != CONTAINER_RUNNING)
-		return error_set_class(err, ERROR_CONFLICT, "container %s is not running", x->container->id);
+		return error_set_class(err, ERROR_CONFLICT, x->has_exit_code ? "exec command %s has already run" :
+								      "exec command %s is already running", x->id);
 	return 0;
 }
 
@@ -142,9 +186,8 @@ static void on_started(void *arg, int host_pid)
 	struct exec_run *run = arg;
 	struct exec *x = run->exec;
 
-	x->is_running = true;
 	x->pid = host_pid;
-	engine_container_event(run->engine, x->container, "exec_start", json_pack("{s:s}", "execID", x->id));
+	tell_command(run->engine, x, "exec_start");
 	engine_later(run->engine, run->done, run->arg, NULL);
 	run->done = NULL;
 }
@@ -204,6 +247,13 @@ static void close_input(void *arg)
 		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
 }
 
+static void on_detached(void *arg)
+{
+	struct exec_run *run = arg;
+
+	engine_container_event(run->engine, run->exec->container, "exec_detach", json_pack("{s:s}", "execID", run->exec->id));
+}
+
 static void flow(void *arg, bool is_open)
 {
 	struct exec_run *run = arg;
@@ -242,28 +292,33 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 static struct exec_run *run_new(struct engine *e, struct exec *x)
 {
 	struct exec_run *run = xnew(struct exec_run);
+	json_t *size = json_object_get(x->config, "ConsoleSize");
 
 	run->engine = e;
 	run->exec = x;
 	run->output = output_new();
 	run->tty = json_is_true(json_object_get(x->config, "Tty"));
-	x->is_started = true;
+	run->rows = (int)json_integer_value(json_array_get(size, 0));
+	run->cols = (int)json_integer_value(json_array_get(size, 1));
+	x->is_started = x->is_running = true; /* from the request on, as moby's: output may come before its pid */
 	x->run = run;
 	return run;
 }
 
-void engine_exec_start_attached(struct engine *e, struct exec *x, bool tty, int rows, int cols, const char *detach_keys,
-				struct stream *s)
+void engine_exec_start_attached(struct engine *e, struct exec *x, int rows, int cols, struct stream *s)
 {
 	struct exec_run *run = run_new(e, x);
-	struct input in = { .write = write_input, .close = close_input, .flow = flow, .arg = run };
+	struct input in = { .write = write_input, .close = close_input, .flow = flow, .detached = on_detached, .arg = run };
 
-	run->tty = tty;
-	run->rows = rows;
-	run->cols = cols;
+	if (rows > 0 && cols > 0) {
+		run->rows = rows;
+		run->cols = cols;
+	}
 	if (!json_is_true(json_object_get(x->config, "AttachStdin")))
 		in.write = NULL;
-	output_attach(run->output, s, true, true, &in, detach_keys, true);
+	output_attach(run->output, s, json_is_true(json_object_get(x->config, "AttachStdout")),
+		      json_is_true(json_object_get(x->config, "AttachStderr")), &in, run->tty,
+		      json_string_value(json_object_get(x->config, "DetachKeys")), true);
 	plan_make(e, x->container, PLAN_EXEC, x->config, on_planned, run);
 }
 

@@ -24,6 +24,7 @@ struct crun {
 	struct list retries;           /* removals that wait for the end of a start */
 	bool has_timer, is_starting, is_restarting, is_auto_removed;
 	int rows, cols;
+	int64_t start_ns;              /* when the driver was asked; wall clock */
 	bool is_stdin_closed;
 	struct process_exit exit;      /* held until the log is written */
 };
@@ -50,12 +51,15 @@ struct input {
 	int (*write)(void *arg, const void *data, size_t len); /* 1: pause */
 	void (*close)(void *arg);
 	void (*flow)(void *arg, bool is_open);
+	void (*detached)(void *arg); /* the client's keys asked for it; may be NULL */
 	void *arg;
 };
+
 /* Serves a client's stream until it ends or the output does. `in` is copied; NULL write: no stdin.
+ * Detach keys are looked for only at a terminal.
  * Before the start nothing is read from the client: output_stdin_drained begins it. */
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
-		   const char *detach_keys, bool is_before_start);
+		   bool is_terminal, const char *detach_keys, bool is_before_start);
 /* How to slow the process down; output_attach's input sets the same. */
 void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), void *arg);
 void output_stdin_drained(struct output *o);
@@ -79,6 +83,7 @@ int mounts_resolve(struct engine *e, struct container *c, struct error *err);
 /* ---- plan.c ---- */
 enum plan_kind {
 	PLAN_MOUNTS, /* for work on files */
+	PLAN_OWNER,  /* the same, with the container's user in spec.uid and gid */
 	PLAN_START,  /* the main process; prepares tmpfs, mount points, new volumes */
 	PLAN_EXEC,   /* a further process */
 };
@@ -114,6 +119,7 @@ int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct
 struct stop_wait { struct list link; engine_done done; void *arg; };
 /* -ESRCH when it has no process. */
 int crun_signal(struct crun *run, int signo, struct error *err);
+void crun_tell_kill(struct crun *run, int signo); /* the event */
 void crun_flow(void *arg, bool is_open); /* arg: struct crun */
 /* is_removed: those who wait for the removal too. */
 void crun_answer_waits(struct crun *run, bool is_removed);
@@ -123,6 +129,7 @@ void removals_retry(struct crun *run); /* a start has ended: those that waited f
 
 void execs_done(struct engine *e); /* at the end: all of them, after the drivers */
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
+void execs_done(struct engine *e); /* all of them; the drivers are gone */
 int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
 
 /* Calls back once, from the loop, not from within. */

@@ -185,7 +185,7 @@ static void on_started(void *arg, int host_pid)
 
 	c->state.status = CONTAINER_RUNNING;
 	c->state.pid = host_pid;
-	c->state.started_ns = clock_wall_ns();
+	c->state.started_ns = run->start_ns;
 	c->state.finished_ns = 0;
 	c->state.exit_code = 0;
 	free(c->state.error);
@@ -263,7 +263,11 @@ static void finish_exit(void *arg)
 	output_free(run->output);
 	run->output = output_new();
 	save(e, c);
-	engine_container_event(e, c, "die", json_pack("{s:o}", "exitCode", json_sprintf("%d", exit->code)));
+	if (exit->is_oom)
+		engine_container_event(e, c, "oom", NULL);
+	engine_container_event(e, c, "die",
+			       json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", exit->code), "execDuration",
+					 json_sprintf("%lld", (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000))));
 	tell_volumes(e, c, "unmount");
 	answer_stops(run);
 	crun_answer_waits(run, false);
@@ -337,6 +341,7 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 		start_failed(run, err);
 		return;
 	}
+	run->start_ns = clock_wall_ns(); /* before anything can be logged: clients ask for the logs since then */
 	if (chain_lifecycle_start(e->drivers, c, plan, sink, &run->process, &told) < 0) {
 		run_plan_free(plan);
 		if (told.code == -EACCES) /* no driver runs such a program */
@@ -350,6 +355,20 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 	if (run->is_stdin_closed)
 		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
 	run->is_stdin_closed = false;
+}
+
+/* The predefined ones are all there are so far. */
+static bool has_network(const struct container *c)
+{
+	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+
+	return !mode || !*mode || strcmp(mode, "default") == 0 || strcmp(mode, "bridge") == 0 || strcmp(mode, "host") == 0 ||
+	       strcmp(mode, "none") == 0 || strncmp(mode, "container:", 10) == 0;
+}
+
+static void on_no_network(void *arg, const struct error *err)
+{
+	start_failed(arg, err);
 }
 
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)
@@ -371,6 +390,12 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 	run->start_done = done;
 	run->start_arg = arg;
 	c->state.is_manually_stopped = false;
+	if (!has_network(c)) {
+		error_set_class(&err, ERROR_NOT_FOUND, "network %.200s not found",
+				json_string_value(json_object_get(c->host_config, "NetworkMode")));
+		engine_later(e, on_no_network, run, &err);
+		return;
+	}
 	plan_make(e, c, PLAN_START, NULL, on_planned, run);
 }
 
@@ -409,6 +434,11 @@ int crun_signal(struct crun *run, int signo, struct error *err)
 	return p->owner->ops->lifecycle->signal(p->owner, run->container, p, signo, err);
 }
 
+void crun_tell_kill(struct crun *run, int signo)
+{
+	engine_container_event(run->engine, run->container, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
+}
+
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg)
 {
 	int signo = signal && *signal ? signal_number(signal) : SIGKILL;
@@ -422,7 +452,7 @@ void engine_container_kill(struct engine *e, struct container *c, const char *si
 	else
 		r = crun_signal(crun_of(e, c), signo, &err);
 	if (r == 0)
-		engine_container_event(e, c, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
+		crun_tell_kill(crun_of(e, c), signo);
 	engine_later(e, done, arg, r < 0 ? &err : NULL);
 }
 
@@ -431,6 +461,7 @@ static void on_stop_timer(uv_timer_t *t)
 	struct crun *run = t->data;
 
 	crun_signal(run, SIGKILL, NULL);
+	crun_tell_kill(run, SIGKILL);
 }
 
 static void start_stop_timer(struct crun *run, int timeout_s)
@@ -453,7 +484,7 @@ static int own_timeout(const struct container *c)
 
 static void on_stopped(void *arg, const struct error *err);
 
-struct stopping { struct engine *engine; struct container *container; engine_done done; void *arg; bool is_restart; };
+struct stopping { struct engine *engine; struct container *container; engine_done done; void *arg; bool is_restart, was_live; };
 
 static void stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done, void *arg)
 {
@@ -472,7 +503,7 @@ static void stop(struct engine *e, struct container *c, const char *signal, int 
 	if (c->state.status == CONTAINER_PAUSED)
 		engine_container_unpause(e, c, NULL, NULL);
 	crun_signal(run, signo, NULL);
-	engine_container_event(e, c, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
+	crun_tell_kill(run, signo);
 	start_stop_timer(run, timeout_s);
 }
 
@@ -491,7 +522,7 @@ void engine_container_stop(struct engine *e, struct container *c, const char *si
 		return;
 	}
 	s = xnew(struct stopping);
-	*s = (struct stopping){ e, container_ref(c), done, arg, false };
+	*s = (struct stopping){ e, container_ref(c), done, arg, false, true };
 	stop(e, c, signal, timeout_s, on_stopped, s);
 }
 
@@ -500,7 +531,7 @@ void engine_container_restart(struct engine *e, struct container *c, const char 
 {
 	struct stopping *s = xnew(struct stopping);
 
-	*s = (struct stopping){ e, container_ref(c), done, arg, true };
+	*s = (struct stopping){ e, container_ref(c), done, arg, true, container_is_live(c) };
 	if (container_is_live(c)) {
 		crun_of(e, c)->is_restarting = true;
 		stop(e, c, signal, timeout_s, on_stopped, s);
@@ -526,7 +557,8 @@ static void on_stopped(void *arg, const struct error *err)
 	struct stopping *s = arg;
 
 	(void)err;
-	engine_container_event(s->engine, s->container, "stop", NULL);
+	if (s->was_live)
+		engine_container_event(s->engine, s->container, "stop", NULL);
 	if (s->is_restart) {
 		crun_of(s->engine, s->container)->is_restarting = false;
 		engine_container_start(s->engine, s->container, on_restarted, s);

@@ -1,6 +1,5 @@
 #include "engine/log.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,69 +32,6 @@ struct log {
 	int fd;                      /* the pool's */
 	uint64_t size;
 };
-
-/* ---- configuration ---- */
-
-static bool parse_bytes(const char *text, uint64_t *ret)
-{
-	char *end;
-	unsigned long long v = strtoull(text, &end, 10);
-	int c = tolower((unsigned char)*end), shift = c == 'k' ? 10 : c == 'm' ? 20 : c == 'g' ? 30 : 0;
-
-	if (!isdigit((unsigned char)*text) || v == 0 || v > (1ull << 50) >> shift)
-		return false;
-	end += shift != 0;
-	end += tolower((unsigned char)*end) == 'b';
-	*ret = (uint64_t)v << shift;
-	return !*end;
-}
-
-static int parse_option(const char *driver, const char *key, const char *value, struct log_limits *l, struct error *err)
-{
-	static const char *const ignored[] = { "labels", "labels-regex", "env", "env-regex", "tag", "compress" };
-	char *end;
-
-	if (strcmp(key, "max-size") == 0) {
-		if (parse_bytes(value, &l->max_bytes))
-			return 0;
-		return error_set_class(err, ERROR_INVALID, "invalid value for max-size: invalid size: '%.60s'", value);
-	}
-	if (strcmp(key, "max-file") == 0) {
-		unsigned long n = strtoul(value, &end, 10);
-
-		if (!isdigit((unsigned char)*value) || *end || n < 1)
-			return error_set_class(err, ERROR_INVALID, "max-file cannot be less than 1");
-		l->max_files = n < LOG_FILES_MAX ? (unsigned)n : LOG_FILES_MAX;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
-		if (strcmp(ignored[i], key) == 0)
-			return 0;
-	return error_set_class(err, ERROR_INVALID, "unknown log opt '%.60s' for %s log driver", key, driver);
-}
-
-int log_parse_config(json_t *config, struct log_limits *ret, struct error *err)
-{
-	const char *driver = json_string_value(json_object_get(config, "Type")), *key;
-	struct log_limits l = { .max_files = 1, .is_kept = true };
-	json_t *v;
-	int r = 0;
-
-	if (!driver || !*driver)
-		driver = "json-file";
-	if (strcmp(driver, "none") == 0)
-		l.is_kept = false;
-	else if (strcmp(driver, "local") == 0) /* moby: daemon/logger/local, its defaults */
-		l = (struct log_limits){ .max_bytes = 20 << 20, .max_files = 5, .is_kept = true };
-	else if (strcmp(driver, "json-file") != 0)
-		return error_set_class(err, ERROR_INVALID, "logger: no log driver named '%.100s' is registered", driver);
-	json_object_foreach(json_object_get(config, "Config"), key, v)
-		if (r == 0 && l.is_kept)
-			r = parse_option(driver, key, json_string_value(v) ? json_string_value(v) : "", &l, err);
-	if (r == 0)
-		*ret = l;
-	return r;
-}
 
 /* ---- on the pool ---- */
 

@@ -24,6 +24,10 @@ struct log_limits {
 /* HostConfig.LogConfig: driver and options, in Docker's words when they are wrong. */
 int log_parse_config(json_t *log_config, struct log_limits *ret, struct error *err);
 
+/* The labels and variables that the options "labels", "env", "labels-regex" and "env-regex" name, as
+ * `docker logs --details` shows them: "a=b,c=d " (malloc'd; " " when there are none). */
+char *log_details(json_t *options, json_t *container_config);
+
 struct log;
 
 /* Opens lazily: the first entry makes the file. */

@@ -22,7 +22,7 @@ struct log_reader {
 	struct logs_options opt;
 	struct stream *stream;
 	uv_timer_t timer;            /* follows the file: it is the one record of order */
-	char *path;
+	char *path, *details;        /* what --details puts before a line; NULL: nothing */
 	int fd;
 	struct buf raw;              /* bytes of the file that make no whole entry yet */
 	struct buf partial[3];       /* lines without their end */
@@ -32,6 +32,7 @@ struct log_reader {
 	bool is_mux, is_counting, has_counted;
 	bool is_last, is_at_end;     /* nothing more will come; all of it has been read */
 	bool is_busy, is_closed, is_full;
+	bool was_over;               /* the time was past --until, and all was in the file, when the reading began */
 	uint64_t mark;               /* of the log when the reading began */
 	unsigned tries;
 	void (*ended)(void *arg, struct stream *s); /* instead of the stream's end: attach goes on */
@@ -44,7 +45,7 @@ static void put_line(struct log_reader *r, int stream, int64_t ns, const char *d
 {
 	unsigned char head[8] = { (unsigned char)stream };
 	char when[CLOCK_RFC3339_MAX + 1] = "";
-	size_t nwhen = 0, total;
+	size_t nwhen = 0, ndetails = r->details ? strlen(r->details) : 0, total;
 
 	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) || (r->opt.since_ns && ns < r->opt.since_ns) ||
 	    (r->opt.until_ns && ns > r->opt.until_ns))
@@ -59,12 +60,13 @@ static void put_line(struct log_reader *r, int stream, int64_t ns, const char *d
 		nwhen = strlen(when);
 		when[nwhen++] = ' ';
 	}
-	total = nwhen + len;
+	total = nwhen + ndetails + len;
 	for (int i = 0; i < 4; i++)
 		head[4 + i] = (unsigned char)(total >> (24 - 8 * i));
 	if (r->is_mux)
 		buf_append(&r->out, head, sizeof(head));
 	buf_append(&r->out, when, nwhen);
+	buf_append(&r->out, r->details, ndetails);
 	buf_append(&r->out, data, len);
 }
 
@@ -202,6 +204,7 @@ static void on_timer_closed(uv_handle_t *h)
 	buf_done(&r->raw);
 	buf_done(&r->out);
 	container_unref(r->container);
+	free(r->details);
 	free(r->path);
 	free(r);
 }
@@ -217,6 +220,12 @@ static uint64_t mark_of(const struct log_reader *r)
 	return log ? log_mark(log) : 0;
 }
 
+/* What comes from now on is later than --until. */
+static bool is_over(const struct log_reader *r)
+{
+	return r->opt.until_ns && clock_wall_ns() > r->opt.until_ns;
+}
+
 static void read_on(void *arg)
 {
 	struct log_reader *r = arg;
@@ -229,7 +238,8 @@ static void read_on(void *arg)
 	}
 	r->is_busy = true;
 	r->mark = mark_of(r);
-	r->is_last = !(r->opt.follow && container_is_live(r->container));
+	r->was_over = is_over(r) && r->mark != UINT64_MAX;
+	r->is_last = !(r->opt.follow && container_is_live(r->container)) || is_over(r);
 	uv_queue_work(r->engine->loop, &r->work, work, after);
 }
 
@@ -267,7 +277,7 @@ static void after(uv_work_t *w, int status)
 	buf_reset(&r->out);
 	r->is_full = stream_is_full(r->stream);
 	/* What was written meanwhile belongs to it; but a container that never stops writing must not hold us. */
-	if (r->is_at_end && r->is_last && ((r->mark == mark_of(r) && r->mark != UINT64_MAX) || r->tries++ == TRIES_MAX))
+	if (r->is_at_end && r->is_last && ((r->mark == mark_of(r) && r->mark != UINT64_MAX) || r->tries++ == TRIES_MAX || r->was_over))
 		finish(r);
 	else if (!r->is_full)
 		uv_timer_start(&r->timer, on_timer, r->is_at_end ? FOLLOW_MS : 0, 0);
@@ -318,6 +328,8 @@ static struct log_reader *reader_new(struct engine *e, struct container *c, cons
 	r->stream = s;
 	r->is_mux = s->is_mux;
 	r->path = log_path(e, c);
+	if (opt->details)
+		r->details = log_details(json_object_get(json_object_get(c->host_config, "LogConfig"), "Config"), c->config);
 	r->fd = -1;
 	buf_init(&r->raw, ENTRY_MAX_BYTES + READ_BYTES);
 	buf_init(&r->partial[1], 2 * LINE_MAX_BYTES);

@@ -1,6 +1,7 @@
 /* Fan-out of one process's output to its log and to the attached clients, and
  * the way of a client's input back. One slow client slows the process down as
  * a slow terminal would; one that has gone costs nothing. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@ struct output_client {
 	bool want[3];
 	struct input in;
 	bool has_input, is_full;
-	struct detach_keys keys;   /* none: a stream in frames */
+	struct detach_keys keys;   /* none: no terminal */
 };
 
 struct output {
@@ -145,18 +146,33 @@ static void on_close(void *arg)
 	free(c);
 }
 
+static void send_input(struct output_client *c, const void *data, size_t len)
+{
+	if (len > 0 && c->in.write(c->in.arg, data, len) == 1)
+		stream_read_stop(c->stream);
+}
+
 static void on_data(void *arg, const void *data, size_t len)
 {
 	struct output_client *c = arg;
+	struct buf out;
 
 	if (!c->output || !c->has_input)
 		return;
-	if (detach_keys_match(&c->keys, data, len)) {
-		detach(c);
+	if (c->keys.n == 0 || (c->keys.matched == 0 && !memchr(data, c->keys.v[0], len))) {
+		send_input(c, data, len);
 		return;
 	}
-	if (c->in.write(c->in.arg, data, len) == 1)
-		stream_read_stop(c->stream);
+	buf_init(&out, len + sizeof(c->keys.v));
+	if (detach_keys_take(&c->keys, data, len, &out)) {
+		send_input(c, out.data, out.len);
+		if (c->in.detached)
+			c->in.detached(c->in.arg);
+		detach(c);
+	} else {
+		send_input(c, out.data, out.len);
+	}
+	buf_done(&out);
 }
 
 static void on_eof(void *arg)
@@ -186,7 +202,7 @@ void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), vo
 }
 
 void output_attach(struct output *o, struct stream *s, bool want_stdout, bool want_stderr, const struct input *in,
-		   const char *detach_keys, bool is_before_start)
+		   bool is_terminal, const char *detach_keys, bool is_before_start)
 {
 	struct output_client *c = xnew(struct output_client);
 
@@ -202,7 +218,7 @@ void output_attach(struct output *o, struct stream *s, bool want_stdout, bool wa
 		c->has_input = in->write != NULL;
 		c->in = *in;
 	}
-	if (!s->is_mux)
+	if (is_terminal)
 		detach_keys_parse(&c->keys, detach_keys);
 	if (o->is_ended) {
 		c->output = NULL;

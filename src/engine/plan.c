@@ -416,7 +416,7 @@ static void work(uv_work_t *w)
 			r = prepare_mounts(j, fs);
 		if (r == 0)
 			r = make_spec(j, fs);
-		if (r == 0)
+		if (r == 0 && j->kind != PLAN_OWNER)
 			find_program(fs, &p->spec);
 		rootfs_free(fs);
 	}
@@ -452,6 +452,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	struct plan_job *j = xnew(struct plan_job);
 	struct crun *run = crun_of(e, c);
 	struct run_plan *p = xnew(struct run_plan);
+	json_t *size = json_object_get(c->host_config, "ConsoleSize");
 	struct image *image;
 
 	j->kind = kind;
@@ -461,8 +462,8 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->exec_config = json_deep_copy(exec_config);
 	j->dir = container_dir(e, c);
 	j->is_live = container_is_live(c);
-	j->rows = run->rows;
-	j->cols = run->cols;
+	j->rows = run->rows ? run->rows : (int)json_integer_value(json_array_get(size, 0));
+	j->cols = run->rows ? run->cols : (int)json_integer_value(json_array_get(size, 1));
 	j->plan = p;
 	j->done = done;
 	j->arg = arg;

@@ -161,4 +161,5 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	w->arg = rm;
 	list_append(&crun_of(e, c)->stop_waits, &w->link);
 	crun_signal(crun_of(e, c), SIGKILL, NULL);
+	crun_tell_kill(crun_of(e, c), SIGKILL);
 }

@@ -308,6 +308,19 @@ static int check_resources(json_t *host, struct error *err)
 	return check_ulimits(json_object_get(host, "Ulimits"), err);
 }
 
+/* Docker gives these; here nothing could, and a container without them would be a lie. */
+static int check_hardware(json_t *host, struct error *err)
+{
+	json_t *device = json_array_get(json_object_get(host, "Devices"), 0);
+
+	if (has_any(host, "DeviceRequests"))
+		return refuse(err, "could not select device driver \"\" with capabilities: [[gpu]]");
+	if (device)
+		return refuse(err, "error gathering device information while adding custom device \"%.200s\": devices of the host cannot be given to a sandbox",
+			      text_of(device, "PathOnHost"));
+	return 0;
+}
+
 static int check_extra_hosts(json_t *hosts, struct error *err)
 {
 	json_t *v;
@@ -340,6 +353,8 @@ static int check_host(json_t *host, struct error *err)
 		r = refuse(err, "invalid Annotations: the empty string is not permitted as an annotation key");
 	if (r == 0)
 		r = check_resources(host, err);
+	if (r == 0)
+		r = check_hardware(host, err);
 	if (r == 0)
 		r = log_parse_config(json_object_get(host, "LogConfig"), &limits, err);
 	return r;

@@ -322,6 +322,14 @@ size_t images_count(const struct images *im)
 
 /* ---- names ---- */
 
+static bool is_tag(const char *tag)
+{
+	size_t n = strlen(tag);
+
+	return n > 0 && n <= 128 && tag[0] != '.' && tag[0] != '-' &&
+	       strspn(tag, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
+}
+
 int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err)
 {
 	CLEANUP(freep) char *text = tag && *tag ? xasprintf("%s:%s", repo, tag) : xstrdup(repo), *name = NULL;
@@ -330,6 +338,8 @@ int images_tag(struct images *im, struct image *i, const char *repo, const char 
 	size_t at;
 	int r = reference_parse(text, &ref, err);
 
+	if (tag && *tag && !is_tag(tag))
+		r = error_set_class(err, ERROR_INVALID, "invalid tag format");
 	if (r == 0 && *ref.digest)
 		r = error_set_class(err, ERROR_INVALID, "refusing to create a tag with a digest reference");
 	if (r < 0)

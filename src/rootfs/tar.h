@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "rootfs/rootfs.h"
@@ -34,6 +35,8 @@ int tar_write(struct rootfs *fs, const char *path, const struct tar_write_option
 struct tar_extract_options {
 	bool no_overwrite_dir_non_dir; /* Docker's noOverwriteDirNonDir */
 	bool copy_uid_gid;             /* keep the archive's owners; else root (0:0) */
+	bool has_owner;                /* with copy_uid_gid: uid and gid, whatever the archive says */
+	uint32_t uid, gid;
 	bool is_layer;                 /* .wh. entries are whiteouts (an image layer) */
 	unsigned long long max_bytes;  /* unpacked total; 0: unlimited */
 	unsigned long long max_entries; /* 0: 10 million */
@@ -44,5 +47,9 @@ struct tar_extract_options {
  * archive is ERROR_INVALID; a read-only target ERROR_FORBIDDEN. */
 int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_options *opt,
 		tar_read_fn read, void *arg, struct error *err);
+
+/* Reads it to its end and changes nothing: 0 for a whole archive (also one of no bytes), else
+ * ERROR_INVALID. The source must be set back before tar_extract. */
+int tar_check(tar_read_fn read, void *arg, struct error *err);
 
 #endif

@@ -121,13 +121,13 @@ static int put_entry(struct rootfs *fs, struct archive *a, struct archive_entry 
 	}
 }
 
-static void set_attributes(struct rootfs *fs, struct archive_entry *e, const char *path, bool keep_owner)
+static void set_attributes(struct rootfs *fs, struct archive_entry *e, const char *path, const struct tar_extract_options *opt)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { archive_entry_mtime(e), archive_entry_mtime_nsec(e) } };
 
-	if (keep_owner)
-		rootfs_chown(fs, NULL, NULL, path, (uint32_t)archive_entry_uid(e), (uint32_t)archive_entry_gid(e),
-			     AT_SYMLINK_NOFOLLOW);
+	if (opt->copy_uid_gid)
+		rootfs_chown(fs, NULL, NULL, path, opt->has_owner ? opt->uid : (uint32_t)archive_entry_uid(e),
+			     opt->has_owner ? opt->gid : (uint32_t)archive_entry_gid(e), AT_SYMLINK_NOFOLLOW);
 	if (archive_entry_filetype(e) != AE_IFLNK)
 		rootfs_chmod(fs, NULL, NULL, path, archive_entry_mode(e) & 07777, 0);
 	rootfs_utimens(fs, NULL, NULL, path, times, AT_SYMLINK_NOFOLLOW);
@@ -161,7 +161,7 @@ static int extract_all(struct rootfs *fs, struct archive *a, const char *base, c
 		if (r < 0)
 			return err && err->code ? err->code : r == -EROFS ? error_set_class(err, ERROR_FORBIDDEN, "container rootfs is marked read-only") :
 					     error_set(err, r, "%.300s: %s", path, strerror(-r));
-		set_attributes(fs, e, path, opt->copy_uid_gid);
+		set_attributes(fs, e, path, opt);
 	}
 	if (got != ARCHIVE_EOF)
 		return error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", archive_error_string(a));
@@ -176,23 +176,48 @@ void tar_accept_compressions(struct archive *a)
 	archive_read_support_filter_zstd(a);
 }
 
+static int open_archive(struct archive *a, struct reader *rd, struct error *err)
+{
+	if (!a)
+		return error_set(err, -ENOMEM, "out of memory");
+	archive_read_support_format_tar(a);
+	archive_read_support_format_empty(a);
+	tar_accept_compressions(a);
+	if (archive_read_open(a, rd, NULL, on_read, NULL) != ARCHIVE_OK)
+		return error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", archive_error_string(a));
+	return 0;
+}
+
 int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_options *opt, tar_read_fn read, void *arg,
 		struct error *err)
 {
 	struct reader rd = { read, arg };
+	locale_t before = locale_enter_utf8(); /* names in archives are UTF-8 */
 	struct archive *a = archive_read_new();
-	locale_t before;
-	int r;
+	int r = open_archive(a, &rd, err);
 
-	if (!a)
-		return error_set(err, -ENOMEM, "out of memory");
-	before = locale_enter_utf8(); /* names in archives are UTF-8 */
-	archive_read_support_format_tar(a);
-	tar_accept_compressions(a);
-	if (archive_read_open(a, &rd, NULL, on_read, NULL) != ARCHIVE_OK)
-		r = error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", archive_error_string(a));
-	else
+	if (r == 0)
 		r = extract_all(fs, a, path, opt, err);
+	archive_read_free(a);
+	locale_leave(before);
+	return r;
+}
+
+int tar_check(tar_read_fn read, void *arg, struct error *err)
+{
+	struct reader rd = { read, arg };
+	locale_t before = locale_enter_utf8();
+	struct archive *a = archive_read_new();
+	struct archive_entry *e;
+	int r = open_archive(a, &rd, err), got = ARCHIVE_OK;
+
+	while (r == 0 && (got == ARCHIVE_OK || got == ARCHIVE_WARN)) {
+		got = archive_read_next_header(a, &e);
+		if (got == ARCHIVE_OK || got == ARCHIVE_WARN)
+			got = archive_read_data_skip(a);
+	}
+	if (r == 0 && got != ARCHIVE_EOF)
+		r = error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", archive_error_string(a));
 	archive_read_free(a);
 	locale_leave(before);
 	return r;

@@ -175,3 +175,12 @@ void events_replay(struct events *ev, int64_t since_ns, int64_t until_ns, void (
 			cb(arg, e);
 	}
 }
+
+size_t events_count(const struct events *ev)
+{
+	size_t n = 0;
+
+	list_for_each(it, &ev->subscriptions)
+		n += !container_of(it, struct events_subscription, link)->is_ended;
+	return n;
+}

@@ -36,6 +36,8 @@ struct events_subscription *events_subscribe(struct events *ev,
 		void (*cb)(void *arg, const struct event *e), void *arg);
 void events_unsubscribe(struct events_subscription *sub); /* takes NULL */
 
+size_t events_count(const struct events *ev); /* live subscriptions */
+
 /* Past events with time_ns in [since, until], oldest first. */
 void events_replay(struct events *ev, int64_t since_ns, int64_t until_ns,
 		   void (*cb)(void *arg, const struct event *e), void *arg);

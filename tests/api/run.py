@@ -11,5 +11,7 @@ loader = unittest.TestLoader()
 suite = loader.loadTestsFromNames(names) if names else loader.discover(here)
 result = unittest.TextTestRunner(verbosity=1).run(suite)
 failed = len(result.failures) + len(result.errors)
+for _, why in result.skipped:
+    print(f"api: skipped: {why}")
 print(f"api: {result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
 sys.exit(1 if failed or not result.testsRun else 0)

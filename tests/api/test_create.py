@@ -24,9 +24,7 @@ ALL_HOST = {
     "Isolation": "default", "CpuShares": 512, "Memory": 8 << 20, "NanoCpus": 500000000, "CgroupParent": "/p", "BlkioWeight": 100,
     "BlkioWeightDevice": [{"Path": "/dev/sda", "Weight": 10}], "BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1}],
     "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [], "BlkioDeviceWriteIOps": [], "CpusetCpus": "0", "CpusetMems": "0",
-    "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm"}],
-    "DeviceCgroupRules": ["c 1:1 rwm"], "DeviceRequests": [{"Driver": "d", "Count": 1, "DeviceIDs": ["0"],
-                                                            "Capabilities": [["gpu"]], "Options": {"o": "p"}}],
+    "Devices": [], "DeviceCgroupRules": ["c 1:1 rwm"], "DeviceRequests": None,
     "MemoryReservation": 7 << 20, "MemorySwap": 16 << 20, "MemorySwappiness": 50, "OomKillDisable": True, "PidsLimit": 50,
     "Ulimits": [{"Name": "nofile", "Hard": 20, "Soft": 10}],
     "Mounts": [{"Type": "tmpfs", "Target": "/m", "TmpfsOptions": {"SizeBytes": 4096, "Mode": 448}}],
@@ -215,6 +213,10 @@ class Create(ApiTest):
         self.host_refused("unknown or invalid runtime name: x", Runtime="x")
         self.host_refused("logger: no log driver named 'x' is registered", LogConfig={"Type": "x"})
         self.host_refused("invalid network mode: invalid container format container:<name|id>", NetworkMode="container:")
+        self.host_refused("No such container: x", NetworkMode="container:x")
+        self.host_refused('could not select device driver "" with capabilities: [[gpu]]', DeviceRequests=[{"Count": 1, "Capabilities": [["gpu"]]}])
+        self.host_refused('error gathering device information while adding custom device "/dev/sda": devices of the host cannot be given to a sandbox',
+                          Devices=[{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": "rwm"}])
         self.host_refused("conflicting options: dns and the network mode", NetworkMode="container:x", Dns=["1.2.3.4"])
 
     def test_by_version(self):

@@ -1,0 +1,200 @@
+/* GET /events: the past from the ring, then what happens. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/filters.h"
+#include "image/reference.h"
+#include "util/alloc.h"
+#include "util/clock.h"
+
+struct watching {
+	struct stream *stream;
+	struct events_subscription *sub;
+	json_t *filters;
+	int api_version;
+	uv_timer_t timer;
+};
+
+/* ---- filters (moby: daemon/events/filter.go): values of a key are alternatives, keys must all match ---- */
+
+static bool has_value(json_t *values, const char *text)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(values, i, v)
+		if (strcmp(json_string_value(v), text) == 0)
+			return true;
+	return false;
+}
+
+static bool begins_with_one(json_t *values, const char *text)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(values, i, v)
+		if (strncmp(json_string_value(v), text, json_string_length(v)) == 0)
+			return true;
+	return false;
+}
+
+/* These carry a text behind a colon; asked for without it they mean all of them. */
+static bool matches_action(json_t *values, const char *action)
+{
+	static const char *const open[] = { "health_status", "exec_create", "exec_start" };
+
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		if (has_value(values, open[i]))
+			return begins_with_one(values, action);
+	return has_value(values, action);
+}
+
+/* "busybox" for "busybox:latest". */
+static bool has_name(json_t *values, const char *image)
+{
+	struct reference ref;
+
+	return has_value(values, image) || (reference_parse(image, &ref, NULL) == 0 && has_value(values, ref.name));
+}
+
+static const char *attribute(const struct event *e, const char *name)
+{
+	const char *v = json_string_value(json_object_get(e->attributes, name));
+
+	return v ? v : "";
+}
+
+static bool passes(json_t *filters, const struct event *e)
+{
+	static const char *const kinds[] = { "daemon", "container", "plugin", "volume", "network", "service", "node", "secret", "config" };
+	const char *image = attribute(e, strcmp(e->type, "image") == 0 ? "name" : "image");
+
+	if ((filters_has(filters, "event") && !matches_action(json_object_get(filters, "event"), e->action)) ||
+	    (filters_has(filters, "type") && !has_value(json_object_get(filters, "type"), e->type)) ||
+	    (filters_has(filters, "scope") && !has_value(json_object_get(filters, "scope"), "local")) ||
+	    !filters_labels(filters, e->attributes))
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (filters_has(filters, kinds[i]) && !begins_with_one(json_object_get(filters, kinds[i]), e->actor_id) &&
+		    !begins_with_one(json_object_get(filters, kinds[i]), attribute(e, "name")))
+			return false;
+	return !filters_has(filters, "image") || has_name(json_object_get(filters, "image"), e->actor_id) ||
+	       has_name(json_object_get(filters, "image"), image);
+}
+
+/* ---- one event ---- */
+
+/* The old fields were dropped by 1.52. */
+static json_t *event_view(const struct event *e)
+{
+	json_t *o = json_object();
+
+	if (strcmp(e->type, "container") == 0 || strcmp(e->type, "image") == 0) {
+		json_object_set_new(o, "status", json_string(e->action));
+		json_object_set_new(o, "id", json_string(e->actor_id));
+	}
+	if (strcmp(e->type, "container") == 0)
+		json_object_set_new(o, "from", json_string(attribute(e, "image")));
+	json_object_update_new(o, json_pack("{s:s, s:s, s:{s:s, s:O}, s:s, s:I, s:I}", "Type", e->type, "Action", e->action, "Actor", "ID",
+					    e->actor_id, "Attributes", e->attributes, "scope", "local", "time",
+					    (json_int_t)(e->time_ns / 1000000000), "timeNano", (json_int_t)e->time_ns));
+	return o;
+}
+
+static void on_event(void *arg, const struct event *e)
+{
+	struct watching *w = arg;
+	json_t *o;
+	char *text;
+
+	if (!passes(w->filters, e))
+		return;
+	if (w->api_version < API_VERSION(1, 46) && strcmp(e->type, "image") == 0 && strcmp(e->action, "create") == 0)
+		return;
+	o = event_view(e);
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (text) {
+		stream_write(w->stream, text, strlen(text));
+		stream_write(w->stream, "\n", 1);
+	}
+	free(text);
+	if (stream_is_full(w->stream))
+		stream_abort(w->stream); /* a client that does not read what it asked for */
+}
+
+/* ---- the stream ---- */
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void on_close(void *arg)
+{
+	struct watching *w = arg;
+
+	events_unsubscribe(w->sub);
+	json_decref(w->filters);
+	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+}
+
+static void on_until(uv_timer_t *t)
+{
+	struct watching *w = t->data;
+
+	stream_end(w->stream);
+}
+
+static int get_time(struct request *req, const char *key, int64_t now, int64_t *ret, struct error *err)
+{
+	const char *text = request_query(req, key);
+
+	*ret = 0;
+	if (!text || !*text || strcmp(text, "0") == 0 || clock_parse_timestamp(text, now, ret) == 0)
+		return 0;
+	return error_set_class(err, ERROR_INVALID, "invalid value for '%s': failed to parse value as time or duration: \"%.100s\"", key, text);
+}
+
+static int get_range(struct request *req, int64_t now, int64_t *ret_since, int64_t *ret_until, struct error *err)
+{
+	if (get_time(req, "since", now, ret_since, err) < 0 || get_time(req, "until", now, ret_until, err) < 0)
+		return err->code;
+	if (*ret_until && *ret_until < *ret_since)
+		return error_set_class(err, ERROR_INVALID, "`since` time (%.100s) cannot be after `until` time (%.100s)",
+				       request_query(req, "since"), request_query(req, "until"));
+	return 0;
+}
+
+void SystemEvents(struct request *req)
+{
+	static const struct stream_events events = { .on_close = on_close };
+	struct engine *e = api_engine(req);
+	int64_t since, until, now = clock_wall_ns();
+	struct error err = { 0 };
+	struct watching *w;
+	json_t *filters;
+
+	if (get_range(req, now, &since, &until, &err) < 0 || !(filters = filters_parse(req, NULL, &err))) {
+		reply_error(req, &err);
+		return;
+	}
+	w = xnew(struct watching);
+	w->filters = filters;
+	w->api_version = request_api_version(req);
+	w->stream = reply_stream(req, 200, "application/json");
+	stream_set_events(w->stream, &events, w);
+	uv_timer_init(e->loop, &w->timer);
+	w->timer.data = w;
+	if (since || until)
+		events_replay(e->events, since, until ? until : INT64_MAX, on_event, w);
+	if (until && until <= now) {
+		stream_end(w->stream);
+		return;
+	}
+	w->sub = events_subscribe(e->events, on_event, w);
+	if (until)
+		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now + 999999) / 1000000), 0);
+}

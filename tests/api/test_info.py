@@ -1,0 +1,64 @@
+"""/info, /version, /system/df."""
+import os
+import unittest
+
+from harness import ApiTest
+
+
+class Info(ApiTest):
+    options = ("--default-runtime", "wasm")
+
+    def get(self, path, version="v1.51", query=None):
+        reply = self.d.call("GET", path, version=version, query=query)
+        self.assertEqual(reply.status, 200, reply.body)
+        return reply.json
+
+    def test_info(self):
+        info = self.get("/info")
+        self.assertGolden("info", {**info, "Architecture": "<arch>", "OSVersion": "<version>", "OperatingSystem": "<os>",
+                                   "NFd": "<NFd>", "SecurityOptions": info["SecurityOptions"][:1]})
+        self.assertTrue(info["OperatingSystem"].endswith(" (sockerless)"))
+        self.assertEqual(info["NCPU"], os.cpu_count())
+        self.assertGreater(info["NFd"], 3)
+        self.assertEqual(info["ID"], self.get("/info")["ID"])
+
+    def test_info_by_version(self):
+        self.assertEqual(self.get("/info", "v1.49")["BridgeNfIptables"], False)
+        self.assertNotIn("BridgeNfIptables", self.get("/info", "v1.50"))
+        self.assertIn("AllowNondistributableArtifactsCIDRs", self.get("/info", "v1.48")["RegistryConfig"])
+        self.assertIn("KernelMemory", self.get("/info", "v1.41"))
+
+    def test_counts(self):
+        one, two, three = self.d.create("true"), self.d.up(), self.d.up()
+        self.d.call("POST", f"/containers/{three}/pause")
+        info = self.get("/info")
+        self.assertEqual([info[f"Containers{s}"] for s in ("", "Running", "Paused", "Stopped")], [3, 1, 1, 1])
+        for cid in (one, two, three):
+            self.d.remove(cid)
+        with self.d.connect() as s:
+            s.sendall(b"GET /v1.51/events HTTP/1.1\r\nHost: d\r\n\r\n")
+            s.recv(4096)
+            self.assertEqual(self.get("/info")["NEventsListener"], 1)
+        self.d.wait_for(lambda: self.get("/info")["NEventsListener"] == 0, "the listener's end")
+
+    def test_version(self):
+        self.assertGolden("version", self.get("/version"))
+
+    def test_df(self):
+        cid, _ = self.d.run("sh", "-c", "head -c 5000 /dev/zero >/f; head -c 3000 /dev/zero >/v/g", HostConfig={"Binds": ["used:/v"]})
+        self.d.call("POST", "/volumes/create", {"Name": "unused"})
+        df = self.get("/system/df")
+        self.assertEqual([(c["Id"], c["SizeRw"]) for c in df["Containers"]], [(cid, 5000)])
+        self.assertEqual({v["Name"]: v["UsageData"] for v in df["Volumes"]}, {"used": {"RefCount": 1, "Size": 3000}, "unused": {"RefCount": 0, "Size": 0}})
+        self.assertEqual([(i["RepoTags"], i["Containers"], i["SharedSize"]) for i in df["Images"]], [(["busybox:latest"], 1, 0)])
+        self.assertEqual((df["LayersSize"], df["BuildCache"]), (df["Images"][0]["Size"], []))
+        self.assertNotIn("BuilderSize", df)
+        self.assertEqual(self.get("/system/df", "v1.41")["BuilderSize"], 0)
+        only = self.get("/system/df", query=[("type", "volume"), ("type", "build-cache")])
+        self.assertEqual((only["Images"], only["Containers"], len(only["Volumes"]), only["BuildCache"]), (None, None, 2, []))
+        self.assertError(self.d.call("GET", "/system/df", query={"type": "x"}), 400, "unknown object type: x")
+        self.d.remove(cid)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,289 @@
+"""Attach, logs and wait."""
+import json
+import threading
+import time
+import unittest
+
+from harness import ApiTest, demux
+
+TTY = {"Tty": True, "OpenStdin": True}
+
+
+class Attach(ApiTest):
+    def start(self, cid):
+        reply = self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(reply.status, 204, reply.body)
+
+    def test_both_streams_before_start(self):
+        cid = self.d.create("sh", "-c", "echo out; echo err >&2; exit 3")
+        with self.d.attach(cid) as a:
+            self.assertEqual(a.status, 101)
+            self.assertIn(b"Content-Type: application/vnd.docker.multiplexed-stream", a.head)
+            self.start(cid)
+            self.assertEqual(demux(a.read()), {1: b"out\n", 2: b"err\n"})
+
+    def test_content_type_by_version(self):
+        cid = self.d.create("true")
+        with self.d.attach(cid, version="v1.41") as a:
+            self.assertIn(b"Content-Type: application/vnd.docker.raw-stream", a.head)
+        cid = self.d.create("true", Tty=True)
+        with self.d.attach(cid) as a:
+            self.assertIn(b"Content-Type: application/vnd.docker.raw-stream", a.head)
+
+    def test_one_stream(self):
+        cid = self.d.create("sh", "-c", "echo out; echo err >&2")
+        with self.d.attach(cid, stdout=0) as a:
+            self.start(cid)
+            self.assertEqual(demux(a.read()), {1: b"", 2: b"err\n"})
+
+    def test_half_close_ends_stdin(self):
+        cid = self.d.create("cat", OpenStdin=True, StdinOnce=True)
+        with self.d.attach(cid, stdin=1) as a:
+            self.start(cid)
+            a.send(b"a\nb")
+            a.half_close()
+            self.assertEqual(demux(a.read())[1], b"a\nb")
+
+    def test_half_close_without_stdin_once(self):
+        cid = self.d.up("cat", OpenStdin=True)
+        with self.d.attach(cid, stdin=1) as a:
+            a.send(b"a\n")
+            a.half_close()
+            a.read(b"a\n")
+        with self.d.attach(cid, stdin=1) as a:
+            a.send(b"b\n")
+            self.assertIn(b"b\n", a.read(b"b\n"))
+        self.d.remove(cid)
+
+    def test_replay(self):
+        cid = self.d.create("sh", "-c", "echo before; read x; echo $x", OpenStdin=True)
+        self.start(cid)
+        self.d.wait_for(lambda: b"before" in self.d.logs(cid), "the first line")
+        with self.d.attach(cid, logs=1, stream=0) as a:
+            self.assertEqual(demux(a.read())[1], b"before\n")
+        with self.d.attach(cid, logs=1, stdin=1) as a:
+            a.read(b"before\n")
+            a.send(b"after\n")
+            self.assertEqual(demux(a.read())[1], b"before\nafter\n")
+
+    def test_replay_of_no_log(self):
+        cid = self.d.create("true", HostConfig={"LogConfig": {"Type": "none"}})
+        with self.d.attach(cid, logs=1) as a:
+            self.assertEqual(demux(a.read())[1], b"Error attaching: configured logging driver does not support reading\n")
+
+    def test_nothing_to_attach(self):
+        cid = self.d.up()
+        for query in ({"stream": 0}, {"stdout": 0, "stderr": 0}, {"stdout": 0, "stderr": 0, "stdin": 1}):
+            with self.subTest(query), self.d.attach(cid, **query) as a:
+                self.assertEqual((a.status, a.read()), (101, b""))
+        self.d.remove(cid)
+
+    def test_several_clients(self):
+        cid = self.d.create("sh", "-c", "echo x")
+        clients = [self.d.attach(cid) for _ in range(5)]
+        self.start(cid)
+        self.assertEqual([demux(a.read())[1] for a in clients], [b"x\n"] * 5)
+        for a in clients:
+            a.close()
+
+    def test_refused(self):
+        cid = self.d.up()
+        self.assertError(self.d.call("POST", f"/containers/{cid}/attach", query={"detachKeys": "shift-x"}), 400,
+                         "Invalid detach keys (shift-x) provided")
+        self.d.call("POST", f"/containers/{cid}/pause")
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/attach", query={"stream": 1, "stdout": 1}).status, 409)
+        self.d.remove(cid)
+        self.assertError(self.d.call("POST", "/containers/nope/attach"), 404, "No such container: nope")
+
+    # ---- detach keys ----
+
+    def test_detach(self):
+        since = time.time()
+        cid = self.d.up("cat", **TTY)
+        with self.d.attach(cid, stdin=1) as a:
+            a.send(b"one\r")
+            a.read(b"one\r\none\r\n")
+            a.send(b"two\x10")
+            self.assertNotIn(b"^P", a.quiet(0.3))
+            a.send(b"\x11never")
+            self.assertTrue(a.read().endswith(b"two"))
+        with self.d.attach(cid, stdin=1) as a: # the keys did not reach the process
+            a.send(b"\r")
+            self.assertIn(b"two\r\n", a.read(b"two\r\n"))
+        self.assertEqual([e["Action"] for e in self.d.events(since, container=[cid])], ["create", "start", "attach", "detach", "attach"])
+        self.d.remove(cid)
+
+    def test_no_detach(self):
+        cid = self.d.up("sh", "-c", "stty raw -echo; echo ready; while true; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done", **TTY)
+        with self.d.attach(cid, stdin=1, logs=1) as a:
+            a.read(b"ready")
+            a.send(b"\x10")
+            self.assertNotIn(b"10", a.quiet(0.3))
+            a.send(b"\x10\x11")
+            self.assertEqual(a.read(b"11").split(b"ready")[1].split(), [b"10", b"10", b"11"])
+        self.d.remove(cid)
+
+    def test_own_keys(self):
+        cid = self.d.up("cat", **TTY)
+        with self.d.attach(cid, stdin=1, detachKeys="a,ctrl-x,DEL") as a:
+            a.send(b"x")
+            a.read(b"x")
+            a.send(b"a\x18\x7fz")
+            self.assertEqual(a.read(), b"x")
+        self.d.remove(cid)
+
+    def test_not_without_terminal(self):
+        cid = self.d.create("cat", OpenStdin=True, StdinOnce=True)
+        with self.d.attach(cid, stdin=1) as a:
+            self.start(cid)
+            a.send(b"\x10\x11")
+            a.half_close()
+            self.assertEqual(demux(a.read())[1], b"\x10\x11")
+
+
+class Logs(ApiTest):
+    def logged(self, cid, **query):
+        return demux(self.d.logs(cid, **query))
+
+    def test_streams_and_tail(self):
+        cid, _ = self.d.run("sh", "-c", "echo 1; sleep 0.1; echo 2 >&2; sleep 0.1; echo 3")
+        self.assertEqual(self.logged(cid), {1: b"1\n3\n", 2: b"2\n"})
+        self.assertEqual(self.logged(cid, stderr=0), {1: b"1\n3\n", 2: b""})
+        self.assertEqual(self.logged(cid, stdout=0), {1: b"", 2: b"2\n"})
+        for tail, out in (("all", b"1\n3\n"), ("bad", b"1\n3\n"), ("-1", b"1\n3\n"), ("0", b""), ("1", b"3\n"), ("100", b"1\n3\n")):
+            with self.subTest(tail):
+                self.assertEqual(self.logged(cid, tail=tail)[1], out)
+        reply = self.d.call("GET", f"/containers/{cid}/logs")
+        self.assertEqual((reply.status, reply.message), (400, "Bad parameters: you must choose at least one stream"))
+
+    def test_timestamps(self):
+        cid, _ = self.d.run("echo", "x")
+        self.assertRegex(self.logged(cid, timestamps=1)[1], rb"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z x\n$")
+
+    def test_since_and_until(self):
+        cid, _ = self.d.run("sh", "-c", "echo a; sleep 0.4; echo b; sleep 0.4; echo c")
+        times = [line.split()[0].decode() for line in self.logged(cid, timestamps=1)[1].splitlines()]
+        second = time.mktime(time.strptime(times[1][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+        fraction = times[1][19:-1]
+        for query, out in (({"since": times[1]}, b"b\nc\n"), ({"until": times[1]}, b"a\nb\n"), ({"since": times[1], "until": times[1]}, b"b\n"),
+                           ({"since": f"{int(second)}{fraction}"}, b"b\nc\n"), ({"since": "10m"}, b"a\nb\nc\n"), ({"since": "0"}, b"a\nb\nc\n"),
+                           ({"until": "10m"}, b""), ({"since": "-10m"}, b""), ({"until": "-10m"}, b"a\nb\nc\n"),
+                           ({"since": times[1][:19] + fraction + "+00:00"}, b"b\nc\n")):
+            with self.subTest(query):
+                self.assertEqual(self.logged(cid, **query)[1], out)
+        for key in ("since", "until"):
+            self.assertEqual(self.d.call("GET", f"/containers/{cid}/logs", query={"stdout": 1, key: "yesterday"}).status, 400)
+
+    def test_follow(self):
+        cid = self.d.create("sh", "-c", "echo a; sleep 0.3; echo b")
+        self.assertEqual(self.logged(cid, follow=1), {1: b"", 2: b""}) # nothing runs
+        self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(self.logged(cid, follow=1)[1], b"a\nb\n")
+        self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(self.logged(cid, follow=1)[1], b"a\nb\na\nb\n")
+        self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(self.logged(cid, follow=1, tail=0)[1].split()[-1], b"b")
+
+    def test_follow_until(self):
+        cid = self.d.up("sh", "-c", "while true; do echo x; sleep 0.05; done")
+        before = time.time()
+        self.assertIn(b"x\n", self.logged(cid, follow=1, until=f"{before + 0.6:.9f}")[1])
+        self.assertLess(0.5, time.time() - before)
+        self.assertLess(time.time() - before, 5)
+        self.d.remove(cid)
+
+    def test_long_and_partial_lines(self):
+        cid, _ = self.d.run("sh", "-c", "head -c 40000 /dev/zero | tr '\\0' y; echo; printf partial")
+        self.assertEqual(self.logged(cid)[1], b"y" * 40000 + b"\npartial")
+        sizes = []
+        data = self.d.logs(cid)
+        while data:
+            sizes.append(int.from_bytes(data[4:8], "big"))
+            data = data[8 + sizes[-1]:]
+        self.assertLessEqual(max(sizes), 16384)
+
+    def test_details(self):
+        log = {"Type": "json-file", "Config": {"labels": "a,none", "env": "E", "env-regex": "^F"}}
+        cid, _ = self.d.run("sh", "-c", "echo x; echo y", Labels={"a": "b c", "z": "1"}, Env=["E=1", "F1=2", "G=3"], HostConfig={"LogConfig": log})
+        self.assertEqual(self.logged(cid, details=1)[1], b"E=1,F1=2,a=b+c x\nE=1,F1=2,a=b+c y\n")
+        self.assertEqual(self.logged(cid)[1], b"x\ny\n")
+        cid, _ = self.d.run("echo", "x")
+        self.assertEqual(self.logged(cid, details=1)[1], b" x\n")
+
+    def test_terminal(self):
+        cid, _ = self.d.run("sh", "-c", "echo a; echo b >&2", Tty=True)
+        self.assertEqual(self.d.logs(cid), b"a\r\nb\r\n")
+
+    def test_drivers(self):
+        cid, _ = self.d.run("echo", "x", HostConfig={"LogConfig": {"Type": "local"}})
+        self.assertEqual(self.logged(cid)[1], b"x\n")
+        self.assertTrue(self.d.inspect(cid)["LogPath"].startswith(self.d.data))
+        cid, _ = self.d.run("echo", "x", HostConfig={"LogConfig": {"Type": "none"}})
+        self.assertError(self.d.call("GET", f"/containers/{cid}/logs", query={"stdout": 1}), 501,
+                         "configured logging driver does not support reading")
+        self.assertEqual(self.d.inspect(cid)["LogPath"], "")
+
+    def test_options_refused(self):
+        for options, text in (({"max-size": "x"}, "invalid value for max-size: invalid size: 'x'"), ({"max-file": "0"}, "max-file cannot be less than 1"),
+                              ({"compress": "perhaps"}, 'invalid boolean value for compress: strconv.ParseBool: parsing "perhaps": invalid syntax'),
+                              ({"compress": "true"}, "compress cannot be true when max-file is less than 2 or max-size is not set"),
+                              ({"foo": "1"}, "unknown log opt 'foo' for json-file log driver"), ({"mode": "x"}, "logger: logging mode not supported: x"),
+                              ({"max-buffer-size": "1m"}, "logger: max-buffer-size option is only supported with 'mode=non-blocking'")):
+            with self.subTest(options):
+                reply = self.d.call("POST", "/containers/create", {"Image": "busybox", "HostConfig": {"LogConfig": {"Type": "json-file", "Config": options}}})
+                self.assertError(reply, 400, text)
+        config = {"LogConfig": {"Type": "json-file", "Config": {"compress": "true", "max-size": "1m", "max-file": "2"}}}
+        self.assertEqual(self.d.call("POST", "/containers/create", {"Image": "busybox", "HostConfig": config}).status, 201)
+
+
+class Wait(ApiTest):
+    def wait(self, cid, **query):
+        """Begins to wait; the answer comes from the returned function."""
+        answer = []
+        thread = threading.Thread(target=lambda: answer.append(self.d.call("POST", f"/containers/{cid}/wait", query=query)))
+        thread.start()
+        time.sleep(0.1)
+
+        def result():
+            thread.join(20)
+            return answer[0].json
+        return result
+
+    def test_not_running(self):
+        cid = self.d.create("sh", "-c", "sleep 0.3; exit 7")
+        self.assertEqual(self.wait(cid)(), {"StatusCode": 0})
+        self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(self.wait(cid, condition="not-running")(), {"StatusCode": 7})
+        self.assertEqual(self.wait(cid, condition="")(), {"StatusCode": 7})
+
+    def test_next_exit(self):
+        cid, _ = self.d.run("sh", "-c", "exit 7")
+        result = self.wait(cid, condition="next-exit")
+        self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(result(), {"StatusCode": 7})
+
+    def test_removed(self):
+        cid = self.d.create("sh", "-c", "exit 7", HostConfig={"AutoRemove": True})
+        result = self.wait(cid, condition="removed")
+        self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(result(), {"StatusCode": 7})
+        self.assertEqual(self.d.call("GET", f"/containers/{cid}/json").status, 404)
+        cid = self.d.create("true")
+        result = self.wait(cid, condition="removed")
+        self.d.remove(cid)
+        self.assertEqual(result()["StatusCode"], 0)
+
+    def test_refused(self):
+        cid = self.d.create("true")
+        self.assertError(self.d.call("POST", f"/containers/{cid}/wait", query={"condition": "x"}), 400, 'invalid condition: "x"')
+        self.assertEqual(json.loads(self.d.call("POST", f"/containers/{cid}/wait", query={"condition": "x"}, version="v1.29").body), {"StatusCode": 0})
+
+    def test_headers_come_at_once(self):
+        cid = self.d.create("true")
+        with self.d.connect(timeout=5) as s:
+            s.sendall(f"POST /v1.51/containers/{cid}/wait?condition=next-exit HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+            self.assertTrue(s.recv(65536).startswith(b"HTTP/1.1 200"))
+
+
+if __name__ == "__main__":
+    unittest.main()
