@@ -16,7 +16,7 @@ void SystemPing(struct request *req)
 	reply_header(req, "Pragma", "no-cache");
 	reply_header(req, "Builder-Version", "1");
 	reply_header(req, "Swarm", "inactive");
-	reply_text(req, 200, "text/plain; charset=utf-8", "OK");
+	reply_text(req, 200, "text/plain; charset=utf-8", strcmp(request_method(req), "HEAD") == 0 ? "" : "OK");
 }
 
 void SystemVersion(struct request *req)

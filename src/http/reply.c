@@ -5,6 +5,12 @@
 #include "http/internal.h"
 #include "util/alloc.h"
 
+const struct reply_field reply_fixed[REPLY_FIXED] = {
+	{ "Api-Version", API_VERSION_MAX_TEXT },
+	{ "Docker-Experimental", "false" },
+	{ "Ostype", "linux" },
+};
+
 void reply_header(struct request *req, const char *name, const char *value)
 {
 	if (req->nheaders == sizeof(req->headers) / sizeof(req->headers[0]))
@@ -16,9 +22,8 @@ void reply_header(struct request *req, const char *name, const char *value)
 
 static void add_headers(struct request *req)
 {
-	MHD_add_response_header(req->response, "Api-Version", API_VERSION_MAX_TEXT);
-	MHD_add_response_header(req->response, "Docker-Experimental", "false");
-	MHD_add_response_header(req->response, "Ostype", "linux");
+	for (size_t i = 0; i < REPLY_FIXED; i++)
+		MHD_add_response_header(req->response, reply_fixed[i].name, reply_fixed[i].value);
 	if (req->server->config.server_header)
 		MHD_add_response_header(req->response, "Server", req->server->config.server_header);
 	for (size_t i = 0; i < req->nheaders; i++)
@@ -27,7 +32,21 @@ static void add_headers(struct request *req)
 
 enum MHD_Result reply_queue(struct request *req)
 {
-	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
+	if (req->response)
+		return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
+	hijack_by_hand(req);
+	return MHD_NO;
+}
+
+static void go(struct request *req)
+{
+	if (req->is_complete) {
+		request_maybe_free(req);
+		return;
+	}
+	if (req->has_body && !req->is_body_done && req->text)
+		access_answered_early(req, false);
+	request_resume(req);
 }
 
 static void on_gate(void *arg)
@@ -36,10 +55,7 @@ static void on_gate(void *arg)
 
 	req->is_waiting_for_gate = false;
 	req->may_send = true;
-	if (req->is_complete)
-		request_maybe_free(req);
-	else
-		request_resume(req);
+	go(req);
 }
 
 static void answer(struct request *req, int status, struct MHD_Response *take_response)
@@ -49,13 +65,12 @@ static void answer(struct request *req, int status, struct MHD_Response *take_re
 	req->is_answered = true;
 	req->status = status;
 	req->response = take_response;
-	add_headers(req);
+	if (take_response)
+		add_headers(req);
 	req->may_send = !gate->may_send || gate->may_send(gate->ctx, on_gate, req);
 	req->is_waiting_for_gate = !req->may_send;
-	if (req->is_complete)
-		request_maybe_free(req);
-	else if (req->may_send)
-		request_resume(req);
+	if (req->may_send || req->is_complete)
+		go(req);
 }
 
 static void answer_bytes(struct request *req, int status, const char *content_type, char *take_text, size_t len)
@@ -63,7 +78,9 @@ static void answer_bytes(struct request *req, int status, const char *content_ty
 	struct MHD_Response *r = MHD_create_response_from_buffer(len, take_text, MHD_RESPMEM_MUST_FREE);
 
 	if (content_type)
-		MHD_add_response_header(r, "Content-Type", content_type);
+		reply_header(req, "Content-Type", content_type);
+	req->text = take_text;
+	req->text_len = len;
 	answer(req, status, r);
 }
 
@@ -128,6 +145,10 @@ void reply_hijack(struct request *req, const char *content_type, void (*ready)(v
 		return;
 	}
 	reply_header(req, "Content-Type", content_type);
+	if (!request_header(req, "Upgrade") || req->is_1_0) { /* docker before 1.10, and curl */
+		answer(req, 200, NULL);
+		return;
+	}
 	reply_header(req, "Upgrade", "tcp");
 	answer(req, 101, hijack_response(req));
 }

@@ -1,10 +1,10 @@
 /* A request: what came, and the handler's questions about it. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "http/head.h"
 #include "http/internal.h"
 #include "util/alloc.h"
 
@@ -25,7 +25,7 @@ static void add_query(struct request *req, const char *text, size_t n)
 	const char *eq = memchr(text, '=', n);
 	size_t nk = eq ? (size_t)(eq - text) : n;
 
-	if (n == 0 || req->nqueries >= 256)
+	if (n == 0 || req->nqueries >= HEAD_QUERIES_MAX)
 		return;
 	req->queries = xrealloc(req->queries, (req->nqueries + 1) * sizeof(*req->queries));
 	req->queries[req->nqueries].key = http_decode(text, nk, true);
@@ -33,20 +33,30 @@ static void add_query(struct request *req, const char *text, size_t n)
 	req->nqueries++;
 }
 
-/* "/v1.43/containers/json?all=1": version, path and query. */
+/* "/v1.43" before another slash. Its length, 0 when there is none. */
+static size_t parse_version(const char *p, int *ret)
+{
+	size_t major = strncmp(p, "/v", 2) == 0 ? strspn(p + 2, "0123456789") : 0, minor;
+
+	if (major == 0 || major > 4 || p[2 + major] != '.')
+		return 0;
+	minor = strspn(p + 3 + major, "0123456789");
+	if (minor == 0 || minor > 3 || p[3 + major + minor] != '/')
+		return 0;
+	*ret = API_VERSION(atoi(p + 2), atoi(p + 3 + major));
+	return 3 + major + minor;
+}
+
+/* "/v1.43/containers/json?all=1": version, path and query; "http://host" before it says nothing. */
 void request_parse_target(struct request *req)
 {
-	const char *p = req->target, *query = strchr(p, '?');
-	unsigned major, minor;
-	int used = 0;
+	const char *p = req->target, *query;
 	size_t n;
 
-	if (sscanf(p, "/v%u.%u%n", &major, &minor, &used) == 2 && p[used] == '/' && major < 100 && minor < 1000) {
-		req->version = API_VERSION((int)major, (int)minor);
-		p += used;
-	} else {
-		used = 0;
-	}
+	if (strncasecmp(p, "http://", 7) == 0)
+		p += 7 + strcspn(p + 7, "/?");
+	p += parse_version(p, &req->version);
+	query = strchr(p, '?');
 	n = query ? (size_t)(query - p) : strlen(p);
 	req->path = xstrndup(p, n);
 	while (query) {
@@ -88,6 +98,7 @@ void request_resume(struct request *req)
 		return;
 	req->is_suspended = false;
 	MHD_resume_connection(req->mhd);
+	req->server->has_resumed = true;
 	server_kick(req->server);
 }
 
