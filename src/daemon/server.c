@@ -18,16 +18,20 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
+static const int signal_numbers[] = { SIGTERM, SIGINT };
+
 struct server {
 	const struct options *options;
 	uv_loop_t loop;
-	uv_signal_t signals[2];
+	uv_signal_t signals[ARRAY_SIZE(signal_numbers)];
 	struct engine *engine;
 	struct router *router;
 	struct http_server *http;
-	int lock_fd;
-	bool is_stopping;
+	int lock_fd, signals_seen;
+	bool is_listening[HOSTS_MAX];
 };
+
+enum { SIGNALS_MAX = 3 /* as dockerd: the third ends it at once */, CONNECTIONS_MAX = 10000 };
 
 /* sd_notify(3) without its library: one datagram. */
 static void notify(const char *text)
@@ -91,6 +95,32 @@ static int open_engine(struct server *s, struct error *err)
 	return engine_open(&eo, &s->engine, err);
 }
 
+/* Clients must not take the descriptors that containers need. */
+static size_t connections_max(void)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur / 4 * 3 < CONNECTIONS_MAX ? rl.rlim_cur / 4 * 3 : CONNECTIONS_MAX;
+}
+
+static int open_listener(struct server *s, int host, struct error *err)
+{
+	const char *url = s->options->hosts[host];
+	int fds[LISTEN_FDS_MAX];
+	int n = listen_open(url, fds, err), r = n < 0 ? n : 0;
+
+	s->is_listening[host] = n >= 0;
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = http_server_listen(s->http, fds[i], NULL, NULL, err);
+		else
+			close(fds[i]);
+	}
+	if (r == 0)
+		log_info("listening on %s", url);
+	return r;
+}
+
 static int open_http(struct server *s, struct error *err)
 {
 	struct http_config hc = { .loop = &s->loop, .gate = { may_send, s }, .context = s->engine,
@@ -98,15 +128,11 @@ static int open_http(struct server *s, struct error *err)
 	int r = router_new(api_routes, api_route_count, &s->router, err);
 
 	hc.router = s->router;
+	hc.limits.max_connections = connections_max();
 	if (r == 0)
 		r = http_server_new(&hc, &s->http, err);
-	for (int i = 0; r == 0 && i < s->options->nhosts; i++) {
-		int fd = listen_open(s->options->hosts[i], err);
-
-		r = fd < 0 ? fd : http_server_listen(s->http, fd, NULL, NULL, err);
-		if (r == 0)
-			log_info("listening on %s", s->options->hosts[i]);
-	}
+	for (int i = 0; r == 0 && i < s->options->nhosts; i++)
+		r = open_listener(s, i, err);
 	return r;
 }
 
@@ -114,30 +140,63 @@ static int open_http(struct server *s, struct error *err)
 
 static void on_engine_stopped(void *arg)
 {
-	(void)arg;
+	struct server *s = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signal_numbers); i++)
+		uv_close((uv_handle_t *)&s->signals[i], NULL);
 }
 
 static void on_http_stopped(void *arg)
 {
 	struct server *s = arg;
 
-	engine_stop(s->engine, on_engine_stopped, s);
+	if (s->engine)
+		engine_stop(s->engine, on_engine_stopped, s);
+	else
+		on_engine_stopped(s);
+}
+
+/* Also after a start that came only so far: what there is has handles on the loop. */
+static void stop(struct server *s)
+{
+	for (int i = 0; i < s->options->nhosts; i++)
+		if (s->is_listening[i])
+			listen_unlink(s->options->hosts[i]);
+	if (s->http)
+		http_server_stop(s->http, on_http_stopped, s);
+	else
+		on_http_stopped(s);
 }
 
 static void on_signal(uv_signal_t *h, int signo)
 {
 	struct server *s = h->data;
 
-	if (s->is_stopping)
+	s->signals_seen++;
+	if (s->signals_seen == SIGNALS_MAX) {
+		log_warn("ending at once on signal %d", signo);
+		_exit(128 + signo);
+	}
+	if (s->signals_seen > 1)
 		return;
-	s->is_stopping = true;
 	log_info("stopping on signal %d", signo);
 	notify("STOPPING=1");
-	for (int i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&s->signals[i], NULL);
-	for (int i = 0; i < s->options->nhosts; i++)
-		listen_unlink(s->options->hosts[i]);
-	http_server_stop(s->http, on_http_stopped, s);
+	stop(s);
+}
+
+static void init_signals(struct server *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(signal_numbers); i++) {
+		uv_signal_init(&s->loop, &s->signals[i]);
+		s->signals[i].data = s;
+	}
+}
+
+static void watch_signals(struct server *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(signal_numbers); i++)
+		uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
+	notify("READY=1");
 }
 
 static void raise_fd_limit(void)
@@ -148,19 +207,6 @@ static void raise_fd_limit(void)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
-}
-
-static void serve(struct server *s)
-{
-	static const int numbers[2] = { SIGTERM, SIGINT };
-
-	for (int i = 0; i < 2; i++) {
-		uv_signal_init(&s->loop, &s->signals[i]);
-		s->signals[i].data = s;
-		uv_signal_start(&s->signals[i], on_signal, numbers[i]);
-	}
-	notify("READY=1");
-	uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
 int server_run(const struct options *o, struct error *err)
@@ -174,13 +220,17 @@ int server_run(const struct options *o, struct error *err)
 	umask(077); /* state is nobody else's */
 	raise_fd_limit();
 	uv_loop_init(&s->loop);
+	init_signals(s);
 	r = make_data_root(s, err);
 	if (r == 0)
 		r = open_engine(s, err);
 	if (r == 0)
 		r = open_http(s, err);
 	if (r == 0)
-		serve(s);
+		watch_signals(s);
+	else
+		stop(s);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
 	engine_free(s->engine);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	http_server_free(s->http);
