@@ -250,7 +250,7 @@ void access_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enu
 	*con_cls = NULL;
 	if (req->connection)
 		connection_request_ends(req->connection);
-	req->is_complete = true;
+	req->is_complete = req->is_ending = true; /* what is told now may answer, which would free it */
 	request_set_gone(req);
 	if (req->hijack_ready && req->is_answered) {
 		req->hijack_ready(req->hijack_arg, NULL);
@@ -259,5 +259,6 @@ void access_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enu
 	if (req->stream)
 		reply_stream_closed(req->stream);
 	req->stream = NULL;
+	req->is_ending = false;
 	request_maybe_free(req);
 }

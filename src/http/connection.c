@@ -120,8 +120,11 @@ static void on_event(struct watched *w, uint32_t events)
 	}
 	if (c->state == CONNECTION_AWAY)
 		return;
-	if ((events & EPOLLIN) && list_is_empty(&c->readable))
+	if (events & EPOLLIN) {
+		list_remove(&c->readable);
 		list_append(&c->server->readable, &c->readable);
+		c->bytes_turn = c->server->turn + 1;
+	}
 	if (c->state != CONNECTION_BUSY)
 		return;
 	/* TCP shows the end of a process and half a close alike; who only half-closes seldom follows a log. */
@@ -225,8 +228,8 @@ void connection_after_turn(struct http_server *s)
 		struct connection *c = container_of(it, struct connection, readable);
 
 		list_remove(it);
-		/* The bytes may have been a request's that ended with this turn or, taken early, the last. */
-		if (c->state == CONNECTION_IDLE && c->idle_turn + 1 < s->turn && list_is_empty(&c->timed.link))
+		/* The bytes may have been a request's that ended in their turn or, taken early, in the one before. */
+		if (c->state == CONNECTION_IDLE && c->idle_turn + 1 < c->bytes_turn && list_is_empty(&c->timed.link))
 			timed_start(s, &c->timed, s->config.limits.head_timeout_ms);
 	}
 }

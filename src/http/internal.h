@@ -26,11 +26,11 @@ struct http_server {
 	struct http_config config;
 	struct MHD_Daemon *mhd;
 	uv_poll_t watch_poll;
-	uv_timer_t timer, sweep;
+	uv_timer_t sweep;
 	uv_idle_t kick;
 	int watch_fd;             /* epoll over every connection, and over microhttpd's own epoll */
 	struct list listeners, wraps, connections, lingers, requests, hijacks, timed;
-	struct list readable;     /* connections inside microhttpd that got bytes in this turn */
+	struct list readable;     /* connections inside microhttpd that got bytes which it is still reading */
 	struct connection *adopted; /* while microhttpd is being given it */
 	uint64_t turn;            /* counts runs of microhttpd */
 	bool has_resumed, is_resuming; /* since the last turn; in this one */
@@ -59,7 +59,7 @@ struct connection {
 	enum connection_state state;
 	int fd;
 	bool is_local;            /* a Unix socket: half a close is no leaving */
-	uint64_t idle_turn;       /* when the last request ended */
+	uint64_t idle_turn, bytes_turn; /* when the last request ended, and for which turn the last bytes came */
 };
 
 struct query { char *key, *value; };
@@ -82,7 +82,7 @@ struct request {
 	bool was_seen, was_called, is_body_done, is_body_paused, is_too_large;
 	bool is_1_0, has_body, expects_continue, is_cut; /* cut: answered by hand, what still comes is discarded */
 	uint64_t discarded;       /* bytes of the body that nobody wanted */
-	bool is_suspended, is_gone, is_answered, is_complete, may_send, is_waiting_for_gate;
+	bool is_suspended, is_gone, is_answered, is_complete, is_ending, may_send, is_waiting_for_gate;
 	void (*on_data)(void *arg, const void *data, size_t len);
 	void (*on_end)(void *arg, int result);
 	void *body_arg;
@@ -153,7 +153,7 @@ void connection_request_begins(struct connection *c, struct request *req);
 void connection_request_ends(struct connection *c);
 /* microhttpd finds fault, in a log line: with whom, and an answer of ours. */
 void connection_blame(struct http_server *s, int status);
-/* After microhttpd's turn: heads that have begun and not come to their end. */
+/* When microhttpd has read all: heads that have begun and not come to their end. */
 void connection_after_turn(struct http_server *s);
 void connection_close_all(struct http_server *s);
 

@@ -69,7 +69,7 @@ void request_parse_target(struct request *req)
 
 void request_maybe_free(struct request *req)
 {
-	if (!req->is_complete || (req->was_called && !req->is_answered) || req->is_waiting_for_gate)
+	if (!req->is_complete || req->is_ending || (req->was_called && !req->is_answered) || req->is_waiting_for_gate)
 		return;
 	list_remove(&req->link);
 	for (size_t i = 0; i < req->nqueries; i++) {

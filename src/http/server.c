@@ -18,11 +18,6 @@ enum { POOL_BYTES = 64 << 10, HEAD_BYTES = 56 << 10, JSON_BYTES = 8 << 20, CONNE
 
 static void turn(struct http_server *s, bool is_due);
 
-static void on_timer(uv_timer_t *t)
-{
-	turn(t->data, true);
-}
-
 static void on_kick(uv_idle_t *idle)
 {
 	uv_idle_stop(idle);
@@ -65,19 +60,17 @@ static bool read_watch(struct http_server *s)
 
 static void run_mhd(struct http_server *s)
 {
-	MHD_UNSIGNED_LONG_LONG ms;
+	MHD_UNSIGNED_LONG_LONG ms; /* 0 or never: no time-outs are set */
 
 	s->is_resuming = s->has_resumed;
 	s->has_resumed = false;
 	s->turn++;
 	MHD_run(s->mhd);
-	connection_after_turn(s);
-	if (MHD_get_timeout(s->mhd, &ms) != MHD_YES)
-		uv_timer_stop(&s->timer);
-	else if (ms == 0) /* a timer that starts itself again starves the loop */
+	if (MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0) { /* a timer that starts itself again would starve the loop */
 		server_kick(s);
-	else
-		uv_timer_start(&s->timer, on_timer, ms, 0);
+		return;
+	}
+	connection_after_turn(s);
 }
 
 /* Our look at a connection comes before microhttpd's, which reads it. */
@@ -161,11 +154,10 @@ static void init_handles(struct http_server *s)
 	uv_loop_t *loop = s->config.loop;
 
 	uv_poll_init(loop, &s->watch_poll, s->watch_fd);
-	uv_timer_init(loop, &s->timer);
 	uv_timer_init(loop, &s->sweep);
 	uv_idle_init(loop, &s->kick);
-	s->watch_poll.data = s->timer.data = s->sweep.data = s->kick.data = s;
-	s->handles = 4;
+	s->watch_poll.data = s->sweep.data = s->kick.data = s;
+	s->handles = 3;
 	uv_poll_start(&s->watch_poll, UV_READABLE, on_watch);
 }
 
@@ -213,8 +205,7 @@ static void on_server_closed(uv_handle_t *h)
 
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 {
-	uv_handle_t *handles[] = { (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->timer, (uv_handle_t *)&s->sweep,
-				   (uv_handle_t *)&s->kick };
+	uv_handle_t *handles[] = { (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep, (uv_handle_t *)&s->kick };
 
 	s->done = done;
 	s->done_arg = arg;
