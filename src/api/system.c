@@ -19,6 +19,11 @@ void SystemPing(struct request *req)
 	reply_text(req, 200, "text/plain; charset=utf-8", strcmp(request_method(req), "HEAD") == 0 ? "" : "OK");
 }
 
+void SystemOptions(struct request *req)
+{
+	reply_empty(req, 200);
+}
+
 void SystemVersion(struct request *req)
 {
 	struct utsname u;

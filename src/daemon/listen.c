@@ -16,7 +16,7 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-enum { BACKLOG = 1024, SD_FIRST_FD = 3 };
+enum { BACKLOG = 4096, SD_FIRST_FD = 3 };
 
 static bool make_parents(const char *path)
 {

@@ -69,6 +69,9 @@ static void take_coding(struct head_facts *f, const char *value, size_t n)
 void head_take_field(struct head_facts *f, const char *name, size_t nname, const char *value, size_t nvalue)
 {
 	f->cost += FIELD_COST;
+	for (size_t i = 0; i < nname; i++)
+		if (!is_token(name[i]))
+			find_fault(f, 400, "malformed header line");
 	for (size_t i = 0; i < nvalue; i++)
 		if (is_control(value[i]) && value[i] != '\t')
 			find_fault(f, 400, "invalid header value");

@@ -1,4 +1,5 @@
 /* A request: what came, and the handler's questions about it. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,7 +190,7 @@ int request_query_int(const struct request *req, const char *key, int64_t value,
 	}
 	errno = 0;
 	*ret = strtoll(text, &end, 10);
-	if (*end || errno)
+	if (*end || errno || isspace((unsigned char)*text))
 		return error_set_class(err, ERROR_INVALID, "strconv.Atoi: parsing \"%.100s\": %s", text,
 				       errno ? "value out of range" : "invalid syntax");
 	return 0;
