@@ -170,6 +170,7 @@ void engine_free(struct engine *e)
 		return;
 	chain_free(e->drivers);
 	store_close(e->store);
+	execs_done(e);
 	list_for_each(it, &e->containers.by_age)
 		crun_free(container_of(it, struct container, by_age));
 	if (e->containers.store)
@@ -177,7 +178,6 @@ void engine_free(struct engine *e)
 	events_free(e->events);
 	images_free(e->images);
 	volumes_free(e->volumes);
-	map_done(&e->execs);
 	free((char *)e->options.data_root);
 	free((char *)e->options.socket_path);
 	free((char *)e->options.default_runtime);

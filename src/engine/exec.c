@@ -58,6 +58,24 @@ void execs_forget(struct engine *e, struct container *c)
 	sweep(e, c);
 }
 
+void execs_done(struct engine *e)
+{
+	const struct map_entry *entry;
+	size_t pos = 0;
+
+	while ((entry = map_next(&e->execs, &pos))) {
+		struct exec *x = entry->value;
+		struct exec_run *run = x->run;
+
+		if (run) { /* its process went with its driver */
+			output_free(run->output);
+			free(run);
+		}
+		exec_free(x);
+	}
+	map_done(&e->execs);
+}
+
 int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err)
 {
 	json_t *cmd = json_object_get(config, "Cmd"), *v;

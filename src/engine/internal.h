@@ -102,6 +102,7 @@ void crun_answer_waits(struct crun *run, bool is_removed);
 /* ---- remove.c ---- */
 void removals_retry(struct crun *run); /* a start has ended: those that waited for it */
 
+void execs_done(struct engine *e); /* at the end: all of them, after the drivers */
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
 int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
 

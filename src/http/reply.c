@@ -139,8 +139,10 @@ void reply_hijack(struct request *req, const char *content_type, void (*ready)(v
 	req->hijack_ready = ready;
 	req->hijack_arg = arg;
 	if (req->is_gone || req->is_complete) {
-		req->is_answered = true;
+		req->is_answered = req->is_cut = true;
+		req->hijack_ready = NULL;
 		ready(arg, NULL);
+		request_resume(req);
 		request_maybe_free(req);
 		return;
 	}

@@ -72,6 +72,8 @@ void request_maybe_free(struct request *req)
 {
 	if (!req->is_complete || req->is_ending || (req->was_called && !req->is_answered) || req->is_waiting_for_gate)
 		return;
+	if (req->stream) /* the client had gone before it began */
+		reply_stream_closed(req->stream);
 	list_remove(&req->link);
 	for (size_t i = 0; i < req->nqueries; i++) {
 		free(req->queries[i].key);

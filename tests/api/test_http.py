@@ -366,6 +366,8 @@ class Crowds(HttpTest):
                 except TimeoutError:
                     pass
             s.close()
+            if i % 100 == 0:
+                self.assertIsNone(self.d.process.poll(), self.d.log_text())
         self.back_to(fds)
         self.assertEqual(self.d.call("GET", f"/containers/{cid}/json").json["State"]["Running"], True)
         self.assertEqual(len(self.d.call("GET", "/containers/json", query={"all": 1}).json), 1)
