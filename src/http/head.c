@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FIELD_COST = 64, LENGTH_DIGITS_MAX = 18 };
+enum { FIELD_COST = 64, LENGTH_DIGITS_MAX = 18, METHOD_MAX = 32 };
 
 static bool is_token(char ch)
 {
@@ -189,6 +189,8 @@ static enum head_state read_request_line(struct reader *r)
 
 	while (r->at < r->n && is_token(r->data[r->at]))
 		r->at++;
+	if (r->at - start > METHOD_MAX)
+		return fail(r, 400, "malformed HTTP request");
 	if (r->at == r->n)
 		return HEAD_INCOMPLETE;
 	if (r->at == start || r->data[r->at] != ' ')

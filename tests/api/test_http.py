@@ -304,6 +304,43 @@ def frames(data):
         data = data[8 + size:]
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Tcp(HttpTest):
+    port = free_port()
+    options = ("-H", f"tcp://127.0.0.1:{port}")
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def test_half_closed_and_vanished(self):
+        cid = self.d.create("sleep", "1000")
+        with self.connect() as s:
+            s.sendall(f"POST /containers/{cid}/start HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+            s.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_reply(s)[0], 204)
+        fds = self.fds()
+        for path in ("GET /events", f"GET /containers/{cid}/logs?stdout=1&follow=1", f"POST /containers/{cid}/wait"):
+            for _ in range(5):
+                with self.connect() as s:
+                    s.sendall(f"{path} HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+                    self.assertEqual(s.recv(15), b"HTTP/1.1 200 OK")
+        self.back_to(fds)
+        self.d.remove(cid)
+
+    def test_early_answer(self):
+        with self.connect() as s:
+            s.sendall(b"PUT /containers/none/archive?path=/ HTTP/1.1\r\nHost: d\r\nContent-Length: 30000000\r\n\r\n" + bytes(30000000))
+            self.assertEqual(read_reply(s)[0], 404)
+        with self.connect() as s:
+            s.sendall(b"nonsense" * 100000)
+            self.assertEqual(read_reply(s)[0], 400)
+
+
 class Crowds(HttpTest):
     def connect_patiently(self):
         while True:
@@ -410,6 +447,21 @@ class Crowds(HttpTest):
         for s in lazy:
             s.close()
         self.back_to(fds)
+        self.d.remove(cid)
+
+    def test_who_never_read_what_is_attached(self):
+        cid = self.d.create("sh", "-c", "yes 0123456789 | head -c 40000000")
+        before = self.rss_kib()
+        with self.d.connect() as s:
+            s.sendall(f"POST /containers/{cid}/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\n"
+                      "Upgrade: tcp\r\n\r\n".encode())
+            self.assertEqual(read_reply(s)[0], 101)
+            self.d.call("POST", f"/containers/{cid}/start")
+            time.sleep(1.5)
+            if not SANITIZED:
+                self.assertLess(self.rss_kib() - before, 16384)
+            self.assertEqual(self.d.call("GET", "/_ping").status, 200)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"], 0)  # it goes on without the client
         self.d.remove(cid)
 
     def test_no_descriptors(self):

@@ -61,6 +61,7 @@ static void test_refused(void **state)
 		{ 400, "\x16\x03\x01\x02" },
 		{ 400, "hello world, this is no HTTP at all\r\n" },
 		{ 400, "GET\r\n" },
+		{ 400, "NEVERENDINGNEVERENDINGNEVERENDINGNEVERENDING" },
 		{ 400, " GET / HTTP/1.1\r\n" },
 		{ 400, "GET  / HTTP/1.1\r\n" },
 		{ 400, "GET /\r\n" },
