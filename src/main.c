@@ -1,9 +1,14 @@
 /* sockerlessd: options in, daemon on. What belongs to the whole process (signals, umask, limits) is set here:
  * the library leaves it alone. */
+#include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <sockerless/version.h>
 
@@ -14,12 +19,20 @@
 static const int stop_signals[2] = { SIGTERM, SIGINT };
 static uv_signal_t watches[2];
 
+enum { SIGNALS_MAX = 3 }; /* as dockerd: the third ends it at once */
+
 static void on_signal(uv_signal_t *h, int signo)
 {
+	static int seen;
+
+	if (++seen == SIGNALS_MAX) {
+		log_warn("ending at once on signal %d", signo);
+		_exit(128 + signo);
+	}
+	if (seen > 1)
+		return;
 	log_info("stopping on signal %d", signo);
 	notify_send("STOPPING=1");
-	for (int i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&watches[i], NULL);
 	server_stop(h->data);
 }
 
@@ -42,9 +55,25 @@ static void serve(struct server *s)
 		uv_signal_init(server_loop(s), &watches[i]);
 		watches[i].data = s;
 		uv_signal_start(&watches[i], on_signal, stop_signals[i]);
+		uv_unref((uv_handle_t *)&watches[i]);
 	}
 	notify_send("READY=1");
 	server_run(s);
+	for (int i = 0; i < 2; i++)
+		uv_close((uv_handle_t *)&watches[i], NULL);
+	uv_run(server_loop(s), UV_RUN_DEFAULT);
+}
+
+/* On a Unix socket the kernel answers a TCP option with EOPNOTSUPP; libmicrohttpd 0.9.75 expects ENOPROTOOPT
+ * there, and not hearing it tries two options again with every reply, a tenth of the daemon's time for a small
+ * request. The program's definition comes before the C library's; all else passes through unchanged. */
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int r = (int)syscall(SYS_setsockopt, fd, level, name, value, len);
+
+	if (r < 0 && errno == EOPNOTSUPP && level == IPPROTO_TCP)
+		errno = ENOPROTOOPT;
+	return r;
 }
 
 static int run(const struct options *o)

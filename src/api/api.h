@@ -45,6 +45,7 @@ char *view_status(const struct container *c); /* "Up 3 minutes", "Exited (0) …
 
 #define HANDLER(name) void name(struct request *req)
 HANDLER(SystemPing);
+HANDLER(SystemOptions);
 HANDLER(SystemVersion);
 HANDLER(SystemInfo);
 HANDLER(SystemEvents);

@@ -7,6 +7,7 @@
 const struct route api_routes[] = {
 	{ "SystemPing", "GET", "/_ping", SystemPing, 0, ALL, SLOT_NONE, "full" },
 	{ "SystemPingHead", "HEAD", "/_ping", SystemPing, 0, ALL, SLOT_NONE, "full" },
+	{ "SystemOptions", "OPTIONS", "/{any...}", SystemOptions, 0, ALL, SLOT_NONE, "full" },
 	{ "SystemVersion", "GET", "/version", SystemVersion, 0, ALL, SLOT_NONE, "full" },
 	{ "SystemInfo", "GET", "/info", SystemInfo, 0, ALL, SLOT_NONE, "full" },
 	{ "SystemDataUsage", "GET", "/system/df", SystemDataUsage, 0, V(25), SLOT_FILESYSTEM, "full" },

@@ -25,6 +25,11 @@ void SystemPing(struct request *req)
 	reply_constant(req, strcmp(request_method(req), "HEAD") == 0 ? &ping_head : &ping);
 }
 
+void SystemOptions(struct request *req)
+{
+	reply_empty(req, 200);
+}
+
 void SystemVersion(struct request *req)
 {
 	struct utsname u;

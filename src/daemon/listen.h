@@ -4,10 +4,13 @@
 
 #include "util/error.h"
 
-/* A bound, listening, non-blocking socket. A Unix socket gets mode 0600; a stale one is replaced, one that
- * answers is ERROR_CONFLICT. Returns the descriptor, the caller's, or -errno with *err set. Blocks briefly. */
-int listen_open(const char *url, struct error *err);
-/* Takes any URL: removes what listen_open made in the file system. */
+enum { LISTEN_FDS_MAX = 16 };
+
+/* Bound, listening, non-blocking sockets; returns how many, or -errno. unix:// and tcp:// make one. fd:// takes
+ * all that systemd handed over, fd://N descriptor N of them. A Unix socket gets mode 0600, directories that are
+ * missing 0700; a stale socket is replaced, one that answers is ERROR_CONFLICT, any other file stays. */
+int listen_open(const char *url, int ret_fds[LISTEN_FDS_MAX], struct error *err);
+/* Removes what listen_open made in the file system. */
 void listen_unlink(const char *url);
 
 #endif

@@ -15,7 +15,7 @@
 const char options_help[] =
 	"usage: sockerlessd [options]\n"
 	"\n"
-	"  -H, --host URL         listen on unix://PATH, tcp://127.0.0.1:PORT or fd:// (repeatable)\n"
+	"  -H, --host URL         listen on unix://PATH, tcp://127.0.0.1:PORT, tcp://[::1]:PORT or fd:// (repeatable)\n"
 	"      --data-root DIR    where containers and their state live\n"
 	"      --ephemeral        keep no state over a restart\n"
 	"      --synthetic        pretend to run what no driver can run\n"
@@ -57,7 +57,7 @@ int options_check_host(const char *url, struct error *err)
 {
 	if ((strncmp(url, "unix://", 7) == 0 && url[7]) || strncmp(url, "fd://", 5) == 0)
 		return 0;
-	if (strncmp(url, "tcp://127.", 10) == 0 || strncmp(url, "tcp://localhost:", 16) == 0)
+	if (strncmp(url, "tcp://127.", 10) == 0 || strncmp(url, "tcp://localhost:", 16) == 0 || strncmp(url, "tcp://[::1]:", 12) == 0)
 		return 0;
 	if (strncmp(url, "tcp://", 6) == 0)
 		return error_set_class(err, ERROR_INVALID, "--host %s: without TLS only loopback is served", url);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/list.h"
+
+enum { CONNECTIONS_MAX = 10000 };
 
 struct posted { struct list link; void (*call)(void *arg); void *arg; };
 
@@ -138,9 +141,18 @@ static int open_engine(struct server *s, struct error *err)
 	return engine_open(&eo, &s->engine, err);
 }
 
+/* Clients must not take the descriptors that containers need. */
+static size_t connections_max(void)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur / 4 * 3 < CONNECTIONS_MAX ? rl.rlim_cur / 4 * 3 : CONNECTIONS_MAX;
+}
+
 static int open_http(struct server *s, struct error *err)
 {
 	struct http_config hc = { .loop = &s->loop, .router = s->router, .gate = { may_send, is_safe, s }, .context = s->engine,
+				  .limits.max_connections = connections_max(),
 				  .server_header = "Docker/" SOCKERLESS_VERSION " (linux) sockerless" };
 	int r = http_server_new(&hc, &s->http, err);
 
@@ -159,17 +171,23 @@ int server_listen_fd(struct server *s, int take_fd, struct error *err)
 
 int server_listen(struct server *s, const char *url, struct error *err)
 {
-	int fd, r;
+	int fds[LISTEN_FDS_MAX], n, r = 0;
 
 	if (s->nurls == ARRAY_SIZE(s->urls))
 		return error_set_class(err, ERROR_INVALID, "%s: too many listeners", url);
-	fd = listen_open(url, err);
-	r = fd < 0 ? fd : server_listen_fd(s, fd, err);
-	if (r < 0)
-		return r;
+	n = listen_open(url, fds, err);
+	if (n < 0)
+		return n;
 	s->urls[s->nurls++] = xstrdup(url);
-	log_info("listening on %s", url);
-	return 0;
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = server_listen_fd(s, fds[i], err);
+		else
+			close(fds[i]);
+	}
+	if (r == 0)
+		log_info("listening on %s", url);
+	return r;
 }
 
 /* libuv writes without MSG_NOSIGNAL: one client that leaves would end the program. */

@@ -162,6 +162,12 @@ void engine_stop(struct engine *e, void (*done)(void *arg), void *arg)
 	reconcile(e);
 	chain_free(e->drivers);
 	e->drivers = NULL;
+	list_for_each(it, &e->containers.by_age) {
+		struct container *c = container_of(it, struct container, by_age);
+
+		if (c->run)
+			crun_abandon(c->run);
+	}
 	done(arg);
 }
 

@@ -32,6 +32,7 @@ struct crun {
 /* Never NULL. crun_free: when the container goes; its clients' streams end. */
 struct crun *crun_of(struct engine *e, struct container *c);
 void crun_free(struct container *c);
+void crun_abandon(struct crun *run); /* at the daemon's stop: answers whoever waits */
 
 /* ---- output.c: fan-out of one process's output to log and clients ---- */
 

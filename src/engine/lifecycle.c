@@ -231,13 +231,13 @@ static void on_stdin_drained(void *arg)
 	output_stdin_drained(((struct crun *)arg)->output);
 }
 
-static void answer_stops(struct crun *run)
+static void answer_stops(struct crun *run, const struct error *err)
 {
 	list_for_each_safe(it, &run->stop_waits) {
 		struct stop_wait *w = container_of(it, struct stop_wait, link);
 
 		list_remove(it);
-		engine_later(run->engine, w->done, w->arg, NULL);
+		engine_later(run->engine, w->done, w->arg, err);
 		free(w);
 	}
 }
@@ -269,7 +269,7 @@ static void finish_exit(void *arg)
 			       json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", exit->code), "execDuration",
 					 json_sprintf("%lld", (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000))));
 	tell_volumes(e, c, "unmount");
-	answer_stops(run);
+	answer_stops(run, NULL);
 	crun_answer_waits(run, false);
 	if (is_auto_remove(c) && !run->is_restarting)
 		engine_container_remove(e, c, true, true, NULL, NULL);
@@ -556,18 +556,31 @@ static void on_stopped(void *arg, const struct error *err)
 {
 	struct stopping *s = arg;
 
-	(void)err;
-	if (s->was_live)
+	if (!err && s->was_live)
 		engine_container_event(s->engine, s->container, "stop", NULL);
-	if (s->is_restart) {
+	if (!err && s->is_restart) {
 		crun_of(s->engine, s->container)->is_restarting = false;
 		engine_container_start(s->engine, s->container, on_restarted, s);
 		return;
 	}
 	if (s->done)
-		s->done(s->arg, NULL);
+		s->done(s->arg, err);
 	container_unref(s->container);
 	free(s);
+}
+
+/* The drivers are gone, and what they would have told will not be told. */
+void crun_abandon(struct crun *run)
+{
+	struct error err = { 0 };
+
+	error_set_class(&err, ERROR_UNAVAILABLE, "the daemon is stopping");
+	run->process = NULL;
+	if (run->has_timer)
+		uv_timer_stop(&run->stop_timer);
+	answer_stops(run, &err);
+	if (run->is_starting)
+		finish_start(run, &err);
 }
 
 /* ---- pause ---- */

@@ -4,20 +4,26 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/internal.h"
 #include "util/alloc.h"
 
+enum { HEAD_MAX = 64 << 10 };
+
 struct hijack {
 	struct stream base;
+	struct watched watched;   /* a client may leave while nobody reads */
 	struct list link;
 	struct http_server *server;
 	uv_pipe_t pipe;
 	char *early;              /* bytes that came with the head */
 	size_t early_len;
 	uv_idle_t early_idle;
-	bool is_ended, is_closing, was_full, is_reading;
+	bool is_ended, is_closing, was_full, is_reading, is_at_eof, has_left;
+	int fd;
 	unsigned handles, writes;
 	char buffer[65536];
 };
@@ -51,6 +57,7 @@ static void close_hijack(struct hijack *h)
 	if (h->is_closing)
 		return;
 	h->is_closing = true;
+	server_unwatch(h->server, h->fd);
 	uv_close((uv_handle_t *)&h->pipe, on_handle_closed);
 	uv_close((uv_handle_t *)&h->early_idle, on_handle_closed);
 }
@@ -142,9 +149,23 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (n == 0)
 		return;
 	uv_read_stop(stream);
+	h->is_at_eof = true;
 	if (n == UV_EOF && h->base.events && h->base.events->on_eof)
 		h->base.events->on_eof(h->base.arg);
-	else if (n != UV_EOF)
+	if (n != UV_EOF || h->has_left)
+		close_hijack(h);
+}
+
+/* What it sent before it left is still for the process, if that reads. */
+static void on_event(struct watched *w, uint32_t events)
+{
+	struct hijack *h = container_of(w, struct hijack, watched);
+	char byte;
+
+	if (h->is_closing || !(events & (EPOLLHUP | EPOLLERR)))
+		return;
+	h->has_left = true;
+	if (h->is_at_eof || (!h->is_reading && !h->early && recv(h->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0))
 		close_hijack(h);
 }
 
@@ -194,34 +215,73 @@ static const struct stream_ops ops = {
 	.read_stop = hj_read_stop,
 };
 
+/* From now on microhttpd may close its descriptor. NULL: there is none for us. */
+static struct hijack *take_over(struct request *req)
+{
+	struct http_server *s = req->server;
+	int fd = fcntl(req->connection->fd, F_DUPFD_CLOEXEC, 3);
+	struct hijack *h;
+
+	req->connection->state = CONNECTION_AWAY;
+	if (fd < 0)
+		return NULL;
+	h = xnew(struct hijack);
+	h->base.ops = &ops;
+	h->watched.event = on_event;
+	h->server = s;
+	h->fd = fd;
+	h->handles = 2;
+	list_append(&s->hijacks, &h->link);
+	uv_pipe_init(s->config.loop, &h->pipe, 0);
+	uv_idle_init(s->config.loop, &h->early_idle);
+	h->pipe.data = h->early_idle.data = h;
+	uv_pipe_open(&h->pipe, fd);
+	server_watch(s, fd, &h->watched, EPOLLRDHUP | EPOLLET);
+	s->counters.hijacked++;
+	return h;
+}
+
+static void tell_ready(struct request *req, struct hijack *h)
+{
+	void (*ready)(void *arg, struct stream *s) = req->hijack_ready;
+
+	req->hijack_ready = NULL;
+	ready(req->hijack_arg, h ? &h->base : NULL);
+}
+
 static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, const char *extra_in, size_t extra_len,
 		       MHD_socket sock, struct MHD_UpgradeResponseHandle *urh)
 {
 	struct request *req = cls;
-	struct http_server *s = req->server;
-	struct hijack *h = xnew(struct hijack);
-	int fd = fcntl(sock, F_DUPFD_CLOEXEC, 3);
+	struct hijack *h = take_over(req);
 
-	(void)mhd, (void)con_cls;
-	h->base.ops = &ops;
-	h->server = s;
-	h->handles = 2;
-	list_append(&s->hijacks, &h->link);
-	if (extra_len) {
+	(void)mhd, (void)con_cls, (void)sock;
+	if (h && extra_len) {
 		h->early = xmalloc(extra_len);
 		h->early_len = extra_len;
 		memcpy(h->early, extra_in, extra_len);
 	}
-	uv_pipe_init(s->config.loop, &h->pipe, 0);
-	uv_idle_init(s->config.loop, &h->early_idle);
-	h->pipe.data = h->early_idle.data = h;
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	uv_pipe_open(&h->pipe, fd);
-	s->counters.hijacked++;
 	MHD_upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
-	server_kick(s);
-	req->hijack_ready(req->hijack_arg, &h->base);
-	req->hijack_ready = NULL;
+	server_kick(req->server);
+	tell_ready(req, h);
+}
+
+void hijack_by_hand(struct request *req)
+{
+	struct hijack *h = take_over(req);
+	struct buf head;
+
+	buf_init(&head, HEAD_MAX);
+	buf_puts(&head, "HTTP/1.1 200 OK\r\n");
+	for (size_t i = 0; i < REPLY_FIXED; i++)
+		buf_printf(&head, "%s: %s\r\n", reply_fixed[i].name, reply_fixed[i].value);
+	for (size_t i = 0; i < req->nheaders; i++)
+		buf_printf(&head, "%s: %s\r\n", req->headers[i].name, req->headers[i].value);
+	buf_puts(&head, "\r\n");
+	if (h)
+		hj_write(&h->base, head.data, head.len);
+	buf_done(&head);
+	tell_ready(req, h);
 }
 
 struct MHD_Response *hijack_response(struct request *req)

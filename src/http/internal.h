@@ -10,15 +10,32 @@
 #include "util/buf.h"
 #include "util/list.h"
 
+/* Whom an event of the watch belongs to. */
+struct watched {
+	void (*event)(struct watched *w, uint32_t events);
+};
+
+/* Something that ends unless it gets on. */
+struct timed {
+	struct list link;         /* of the server's `timed`; linked: the clock runs */
+	uint64_t at_ms;
+	void (*expired)(struct timed *t);
+};
+
 struct http_server {
 	struct http_config config;
 	struct MHD_Daemon *mhd;
-	uv_poll_t mhd_poll, watch_poll;
-	uv_timer_t timer;
+	uv_poll_t watch_poll;
+	uv_timer_t sweep;
 	uv_idle_t kick;
-	int watch_fd;             /* epoll of EPOLLRDHUP: microhttpd sees no client leave while suspended */
-	struct list listeners, requests, hijacks;
-	bool is_stopping;
+	int watch_fd;             /* epoll over every connection, and over microhttpd's own epoll */
+	struct list listeners, wraps, connections, lingers, requests, hijacks, timed;
+	struct list readable;     /* connections inside microhttpd that got bytes which it is still reading */
+	struct connection *adopted; /* while microhttpd is being given it */
+	uint64_t turn;            /* counts runs of microhttpd */
+	bool has_resumed, is_resuming; /* since the last turn; in this one */
+	unsigned nlingers;
+	char *peek;               /* room for the largest head */
 	unsigned handles;
 	void (*done)(void *arg);
 	void *done_arg;
@@ -26,11 +43,24 @@ struct http_server {
 	struct { const struct constant_reply *key; struct MHD_Response *response; } constant[4]; /* made so far */
 };
 
-/* One connection inside microhttpd; its socket context. */
+enum connection_state {
+	CONNECTION_HEAD,          /* ours: the first head is not complete */
+	CONNECTION_IDLE,          /* microhttpd's, and no request has begun */
+	CONNECTION_BUSY,          /* microhttpd's, with a request */
+	CONNECTION_AWAY,          /* microhttpd is about to let it go */
+};
+
+/* One connection from accept to close; inside microhttpd its socket context. */
 struct connection {
+	struct watched watched;
+	struct timed timed;
+	struct list link, readable;
 	struct http_server *server;
 	struct request *request;  /* the current one */
+	enum connection_state state;
 	int fd;
+	bool is_local;            /* a Unix socket: half a close is no leaving */
+	uint64_t idle_turn, bytes_turn; /* when the last request ended, and for which turn the last bytes came */
 };
 
 struct query { char *key, *value; };
@@ -51,7 +81,9 @@ struct request {
 	struct buf body;
 	json_t *json;
 	bool was_seen, was_called, is_body_done, is_body_paused, is_too_large;
-	bool is_suspended, is_gone, is_answered, is_complete, may_send, is_waiting_for_gate;
+	bool is_1_0, has_body, expects_continue, is_cut; /* cut: answered by hand, what still comes is discarded */
+	uint64_t discarded;       /* bytes of the body that nobody wanted */
+	bool is_suspended, is_gone, is_answered, is_complete, is_ending, may_send, is_waiting_for_gate;
 	void (*on_data)(void *arg, const void *data, size_t len);
 	void (*on_end)(void *arg, int result);
 	void *body_arg;
@@ -60,6 +92,8 @@ struct request {
 	/* the reply */
 	struct MHD_Response *response;
 	bool is_response_shared;  /* the server's own: reply_constant */
+	const char *text;         /* a plain reply's body: the response's */
+	size_t text_len;
 	int status;
 	struct { char *name, *value; } headers[16];
 	size_t nheaders;
@@ -80,11 +114,15 @@ void request_parse_target(struct request *req);
 /* Last reference: when microhttpd is done with it and it has been answered. */
 void request_maybe_free(struct request *req);
 /* Lets microhttpd go on with a suspended connection, at the loop's next turn. */
+/* The reply's own headers so far. */
+void request_forget_headers(struct request *req);
 void request_resume(struct request *req);
 /* The client has left before the reply. */
 void request_set_gone(struct request *req);
 
 /* reply.c */
+enum { REPLY_FIXED = 3 };
+extern const struct reply_field { const char *name, *value; } reply_fixed[REPLY_FIXED];
 /* Queues what has been answered, if the gate lets it. */
 enum MHD_Result reply_queue(struct request *req);
 /* Any answer goes through here or reply.c's answer(): {"message": …}. */
@@ -101,9 +139,51 @@ void reply_stream_abort(struct reply_stream *rs);
 
 /* hijack.c */
 struct MHD_Response *hijack_response(struct request *req);
+/* For a client that asked for no upgrade: 200 and the raw connection. */
+void hijack_by_hand(struct request *req);
 void hijack_close_all(struct http_server *s);
+
+/* access.c: microhttpd's callbacks */
+void *access_target(void *cls, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result access_handle(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+			      const char *version, const char *data, size_t *len, void **con_cls);
+void access_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode why);
+/* The answer is there and may go, but the body is still coming: it goes past
+ * it, now or when the body takes too long. */
+void access_answered_early(struct request *req, bool is_now);
+
+/* accept.c */
+void accept_forget_wraps(struct http_server *s);
+
+/* connection.c */
+/* A new descriptor that speaks HTTP. */
+void connection_new(struct http_server *s, int take_fd);
+void connection_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
+void connection_request_begins(struct connection *c, struct request *req);
+void connection_request_ends(struct connection *c);
+/* microhttpd finds fault, in a log line: with whom, and an answer of ours. */
+void connection_blame(struct http_server *s, int status);
+/* When microhttpd has read all: heads that have begun and not come to their end. */
+void connection_after_turn(struct http_server *s);
+void connection_close_all(struct http_server *s);
+
+/* refuse.c: answers past microhttpd, for connections that end with them */
+struct head_verdict;
+/* Queues what fits; the client may still be sending. */
+void refuse_send(struct http_server *s, int fd, int status, const char *message);
+/* The request's own plain answer. */
+void refuse_send_reply(struct request *req);
+/* No more from us; reads and drops what still comes, for a while, and closes:
+ * closed at once, the client's write fails before it has seen the answer. */
+void refuse_linger(struct http_server *s, int take_fd);
+void refuse_close_all(struct http_server *s);
 
 /* server.c */
 void server_kick(struct http_server *s);
+void timed_start(struct http_server *s, struct timed *t, unsigned ms);
+void timed_stop(struct timed *t);
+/* One or the other for ever: `fd` is watched, edge-triggered or by level. */
+int server_watch(struct http_server *s, int fd, struct watched *w, uint32_t events);
+void server_unwatch(struct http_server *s, int fd);
 
 #endif

@@ -5,6 +5,12 @@
 #include "http/internal.h"
 #include "util/alloc.h"
 
+const struct reply_field reply_fixed[REPLY_FIXED] = {
+	{ "Api-Version", API_VERSION_MAX_TEXT },
+	{ "Docker-Experimental", "false" },
+	{ "Ostype", "linux" },
+};
+
 void reply_header(struct request *req, const char *name, const char *value)
 {
 	if (req->nheaders == sizeof(req->headers) / sizeof(req->headers[0]))
@@ -14,36 +20,66 @@ void reply_header(struct request *req, const char *name, const char *value)
 	req->nheaders++;
 }
 
-static void add_fixed_headers(struct request *req)
-{
-	MHD_add_response_header(req->response, "Api-Version", API_VERSION_MAX_TEXT);
-	MHD_add_response_header(req->response, "Docker-Experimental", "false");
-	MHD_add_response_header(req->response, "Ostype", "linux");
-	if (req->server->config.server_header)
-		MHD_add_response_header(req->response, "Server", req->server->config.server_header);
-}
-
 static void add_headers(struct request *req)
 {
-	add_fixed_headers(req);
+	for (size_t i = 0; i < REPLY_FIXED; i++)
+		MHD_add_response_header(req->response, reply_fixed[i].name, reply_fixed[i].value);
+	if (req->server->config.server_header)
+		MHD_add_response_header(req->response, "Server", req->server->config.server_header);
 	for (size_t i = 0; i < req->nheaders; i++)
 		MHD_add_response_header(req->response, req->headers[i].name, req->headers[i].value);
 }
 
 enum MHD_Result reply_queue(struct request *req)
 {
-	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
+	if (req->response)
+		return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
+	hijack_by_hand(req);
+	return MHD_NO;
 }
 
-static struct MHD_Response *json_response(json_t *take_body);
+static void go(struct request *req)
+{
+	if (req->is_complete) {
+		request_maybe_free(req);
+		return;
+	}
+	if (req->has_body && !req->is_body_done && req->text)
+		access_answered_early(req, false);
+	request_resume(req);
+}
+
+static char *json_text(json_t *take_body, size_t *ret_len)
+{
+	char *text = json_dumps(take_body, JSON_COMPACT | JSON_ENCODE_ANY);
+	size_t n = strlen(text);
+
+	json_decref(take_body);
+	text = xrealloc(text, n + 2);
+	memcpy(text + n, "\n", 2);
+	*ret_len = n + 1;
+	return text;
+}
+
+static struct MHD_Response *bytes_response(struct request *req, char *take_text, size_t len)
+{
+	req->text = take_text;
+	req->text_len = len;
+	return MHD_create_response_from_buffer(len, take_text, MHD_RESPMEM_MUST_FREE);
+}
 
 /* What was to be told is not so: an error instead, or the end where a stream has begun. */
 static void refuse(struct request *req, const struct error *err)
 {
+	size_t len;
+	char *text = json_text(json_pack("{s:s}", "message", err->message), &len);
+
 	MHD_destroy_response(req->response);
-	req->response = json_response(json_pack("{s:s}", "message", err->message));
-	add_fixed_headers(req);
+	request_forget_headers(req);
+	reply_header(req, "Content-Type", "application/json");
+	req->response = bytes_response(req, text, len);
 	req->status = 500;
+	add_headers(req);
 	if (req->stream)
 		reply_stream_abort(req->stream);
 	if (req->hijack_ready)
@@ -59,12 +95,9 @@ static void on_gate(void *arg)
 
 	req->is_waiting_for_gate = false;
 	req->may_send = true;
-	if (!gate->is_safe(gate->ctx, &err))
+	if (gate->is_safe && !gate->is_safe(gate->ctx, &err))
 		refuse(req, &err);
-	if (req->is_complete)
-		request_maybe_free(req);
-	else
-		request_resume(req);
+	go(req);
 }
 
 static void answer(struct request *req, int status, struct MHD_Response *take_response)
@@ -74,41 +107,29 @@ static void answer(struct request *req, int status, struct MHD_Response *take_re
 	req->is_answered = true;
 	req->status = status;
 	req->response = take_response;
-	add_headers(req);
+	if (take_response)
+		add_headers(req);
 	req->may_send = !gate->may_send || gate->may_send(gate->ctx, on_gate, req);
 	req->is_waiting_for_gate = !req->may_send;
-	if (req->is_complete)
-		request_maybe_free(req);
-	else if (req->may_send)
-		request_resume(req);
+	if (req->may_send || req->is_complete)
+		go(req);
 }
 
 static void answer_bytes(struct request *req, int status, const char *content_type, char *take_text, size_t len)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(len, take_text, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *r = bytes_response(req, take_text, len);
 
 	if (content_type)
-		MHD_add_response_header(r, "Content-Type", content_type);
+		reply_header(req, "Content-Type", content_type);
 	answer(req, status, r);
-}
-
-static struct MHD_Response *json_response(json_t *take_body)
-{
-	char *text = json_dumps(take_body, JSON_COMPACT | JSON_ENCODE_ANY);
-	size_t n = strlen(text);
-	struct MHD_Response *r;
-
-	json_decref(take_body);
-	text = xrealloc(text, n + 2);
-	memcpy(text + n, "\n", 2);
-	r = MHD_create_response_from_buffer(n + 1, text, MHD_RESPMEM_MUST_FREE);
-	MHD_add_response_header(r, "Content-Type", "application/json");
-	return r;
 }
 
 void reply_json(struct request *req, int status, json_t *take_body)
 {
-	answer(req, status, json_response(take_body));
+	size_t len;
+	char *text = json_text(take_body, &len);
+
+	answer_bytes(req, status, "application/json", text, len);
 }
 
 void reply_empty(struct request *req, int status)
@@ -208,12 +229,18 @@ void reply_hijack(struct request *req, const char *content_type, void (*ready)(v
 	req->hijack_ready = ready;
 	req->hijack_arg = arg;
 	if (req->is_gone || req->is_complete) {
-		req->is_answered = true;
+		req->is_answered = req->is_cut = true;
+		req->hijack_ready = NULL;
 		ready(arg, NULL);
+		request_resume(req);
 		request_maybe_free(req);
 		return;
 	}
 	reply_header(req, "Content-Type", content_type);
+	if (!request_header(req, "Upgrade") || req->is_1_0) { /* docker before 1.10, and curl */
+		answer(req, 200, NULL);
+		return;
+	}
 	reply_header(req, "Upgrade", "tcp");
 	answer(req, 101, hijack_response(req));
 }

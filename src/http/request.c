@@ -1,10 +1,11 @@
 /* A request: what came, and the handler's questions about it. */
+#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "http/head.h"
 #include "http/internal.h"
 #include "util/alloc.h"
 
@@ -25,7 +26,7 @@ static void add_query(struct request *req, const char *text, size_t n)
 	const char *eq = memchr(text, '=', n);
 	size_t nk = eq ? (size_t)(eq - text) : n;
 
-	if (n == 0 || req->nqueries >= 256)
+	if (n == 0 || req->nqueries >= HEAD_QUERIES_MAX)
 		return;
 	req->queries = xrealloc(req->queries, (req->nqueries + 1) * sizeof(*req->queries));
 	req->queries[req->nqueries].key = http_decode(text, nk, true);
@@ -33,20 +34,30 @@ static void add_query(struct request *req, const char *text, size_t n)
 	req->nqueries++;
 }
 
-/* "/v1.43/containers/json?all=1": version, path and query. */
+/* "/v1.43" before another slash. Its length, 0 when there is none. */
+static size_t parse_version(const char *p, int *ret)
+{
+	size_t major = strncmp(p, "/v", 2) == 0 ? strspn(p + 2, "0123456789") : 0, minor;
+
+	if (major == 0 || major > 4 || p[2 + major] != '.')
+		return 0;
+	minor = strspn(p + 3 + major, "0123456789");
+	if (minor == 0 || minor > 3 || p[3 + major + minor] != '/')
+		return 0;
+	*ret = API_VERSION(atoi(p + 2), atoi(p + 3 + major));
+	return 3 + major + minor;
+}
+
+/* "/v1.43/containers/json?all=1": version, path and query; "http://host" before it says nothing. */
 void request_parse_target(struct request *req)
 {
-	const char *p = req->target, *query = strchr(p, '?');
-	unsigned major, minor;
-	int used = 0;
+	const char *p = req->target, *query;
 	size_t n;
 
-	if (sscanf(p, "/v%u.%u%n", &major, &minor, &used) == 2 && p[used] == '/' && major < 100 && minor < 1000) {
-		req->version = API_VERSION((int)major, (int)minor);
-		p += used;
-	} else {
-		used = 0;
-	}
+	if (strncasecmp(p, "http://", 7) == 0)
+		p += 7 + strcspn(p + 7, "/?");
+	p += parse_version(p, &req->version);
+	query = strchr(p, '?');
 	n = query ? (size_t)(query - p) : strlen(p);
 	req->path = xstrndup(p, n);
 	while (query) {
@@ -57,19 +68,26 @@ void request_parse_target(struct request *req)
 	}
 }
 
+void request_forget_headers(struct request *req)
+{
+	while (req->nheaders > 0) {
+		free(req->headers[--req->nheaders].name);
+		free(req->headers[req->nheaders].value);
+	}
+}
+
 void request_maybe_free(struct request *req)
 {
-	if (!req->is_complete || (req->was_called && !req->is_answered) || req->is_waiting_for_gate)
+	if (!req->is_complete || req->is_ending || (req->was_called && !req->is_answered) || req->is_waiting_for_gate)
 		return;
+	if (req->stream) /* the client had gone before it began */
+		reply_stream_closed(req->stream);
 	list_remove(&req->link);
 	for (size_t i = 0; i < req->nqueries; i++) {
 		free(req->queries[i].key);
 		free(req->queries[i].value);
 	}
-	for (size_t i = 0; i < req->nheaders; i++) {
-		free(req->headers[i].name);
-		free(req->headers[i].value);
-	}
+	request_forget_headers(req);
 	if (req->response && !req->is_response_shared)
 		MHD_destroy_response(req->response);
 	route_match_done(&req->match);
@@ -88,6 +106,7 @@ void request_resume(struct request *req)
 		return;
 	req->is_suspended = false;
 	MHD_resume_connection(req->mhd);
+	req->server->has_resumed = true;
 	server_kick(req->server);
 }
 
@@ -185,7 +204,7 @@ int request_query_int(const struct request *req, const char *key, int64_t value,
 	}
 	errno = 0;
 	*ret = strtoll(text, &end, 10);
-	if (*end || errno)
+	if (*end || errno || isspace((unsigned char)*text))
 		return error_set_class(err, ERROR_INVALID, "strconv.Atoi: parsing \"%.100s\": %s", text,
 				       errno ? "value out of range" : "invalid syntax");
 	return 0;

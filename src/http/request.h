@@ -55,7 +55,7 @@ const char *request_body_text(const struct request *req, size_t *ret_len);
 /* ROUTE_BODY_STREAM: the body piece by piece. The handler runs when the head
  * is complete; it must call this before it returns. on_data consumes all; to
  * slow the client down call pause, later resume. on_end: result 0 at the end
- * of the body, -EPIPE when the client went, -EMSGSIZE over the route's cap. */
+ * of the body, -EPIPE when the client went. */
 void request_body_start(struct request *req,
 			void (*on_data)(void *arg, const void *data, size_t len),
 			void (*on_end)(void *arg, int result), void *arg);

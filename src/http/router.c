@@ -123,8 +123,23 @@ static bool match_pattern(const char *pattern, const char *path, struct route_ma
 	return *pattern == '\0' && *path == '\0';
 }
 
+/* Empty segments, "." and ".." name nothing; they are not resolved. */
+static bool is_clean(const char *path)
+{
+	while (*path == '/') {
+		size_t n = strcspn(++path, "/");
+
+		if (n == 0 || (path[0] == '.' && (n == 1 || (n == 2 && path[1] == '.'))))
+			return false;
+		path += n;
+	}
+	return *path == '\0';
+}
+
 bool router_match(const struct router *r, const char *method, const char *raw_path, struct route_match *ret)
 {
+	if (!is_clean(raw_path))
+		return false;
 	for (size_t i = 0; i < r->n; i++) {
 		if (strcmp(r->table[i].method, method) != 0)
 			continue;

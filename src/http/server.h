@@ -25,17 +25,23 @@ struct http_gate {
 };
 
 struct http_limits { /* zero: the default in brackets */
-	size_t max_connections;      /* [10000] */
-	size_t max_head_bytes;       /* [60 KiB] 431 above */
-	size_t max_json_bytes;       /* [8 MiB] 413… Docker's text */
-	uint64_t max_stream_bytes;   /* [0: none] */
-	unsigned head_timeout_ms;    /* [20000] from accept or the end of the last reply's first byte */
-	unsigned idle_timeout_ms;    /* [120000] */
+	size_t max_connections;      /* [10000] above it a connection is answered 503 and closed */
+	size_t max_head_bytes;       /* [56 KiB, at most that] 431 above */
+	size_t max_json_bytes;       /* [8 MiB] 413 above */
+	unsigned head_timeout_ms;    /* [30000] from a head's first byte to its last */
 };
 
-/* Where a TLS relay will sit: given an accepted fd it answers another fd that
- * speaks plain HTTP (a socketpair's end), or -1 to drop. NULL: plain. */
-typedef int (*http_wrap_fn)(void *ctx, int fd);
+/* What a relay in front of the server does, TLS for one: it takes the accepted
+ * descriptor, speaks with the client, and gives one that speaks plain HTTP (a
+ * socket pair's end) to `plain`, once, at once or later, from the loop; -1
+ * drops the connection. After http_server_stop `plain` closes what it is given. */
+typedef void (*http_plain_fn)(void *token, int take_fd);
+typedef void (*http_wrap_fn)(void *ctx, int take_fd, http_plain_fn plain, void *token);
+
+/* Looks at a connection's first head, complete and sound, before the server
+ * does. True: it has taken the descriptor, with the head still unread in it.
+ * This is where WebSocket paths leave for another library. */
+typedef bool (*http_claim_fn)(void *ctx, const char *head, size_t len, int take_fd);
 
 struct http_config {
 	uv_loop_t *loop;
@@ -43,12 +49,14 @@ struct http_config {
 	struct http_gate gate;
 	struct http_limits limits;
 	void *context;               /* request_context() */
+	http_claim_fn claim;         /* NULL: nobody's */
+	void *claim_ctx;
 	const char *server_header;   /* "Docker/…" */
 };
 
 int http_server_new(const struct http_config *config, struct http_server **ret, struct error *err);
 
-/* Adds a listening socket (bound and listening, non-blocking); takes fd. */
+/* Adds a listening socket (bound and listening, non-blocking); takes fd, also on failure. wrap NULL: plain. */
 int http_server_listen(struct http_server *s, int take_fd, http_wrap_fn wrap, void *wrap_ctx, struct error *err);
 void http_server_unlisten_all(struct http_server *s);
 

@@ -1,4 +1,4 @@
-/* Which row of a table serves a request, and what percent-encoding means. */
+/* Targets, escapes and the look-up over a route table. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,121 +11,227 @@
 #include "http/internal.h"
 
 static void one(struct request *req) { (void)req; }
-static void two(struct request *req) { (void)req; }
+static void other(struct request *req) { (void)req; }
 
 static const struct route table[] = {
 	{ .operation = "List", .method = "GET", .pattern = "/things/json", .handler = one },
 	{ .operation = "Inspect", .method = "GET", .pattern = "/things/{name}/json", .handler = one },
+	{ .operation = "Delete", .method = "DELETE", .pattern = "/things/{name}", .handler = one },
 	{ .operation = "Image", .method = "GET", .pattern = "/images/{name...}/json", .handler = one },
-	{ .operation = "Delete", .method = "DELETE", .pattern = "/images/{name...}", .handler = one },
+	{ .operation = "Any", .method = "OPTIONS", .pattern = "/{any...}", .handler = one },
+	{ .operation = "Two", .method = "GET", .pattern = "/a/{x}/b/{y}", .handler = one },
 };
 
-static struct router *router;
-
-static int setup(void **state)
+static int make(void **state)
 {
-	(void)state;
-	return router_new(table, sizeof(table) / sizeof(table[0]), &router, NULL);
-}
+	struct router *r;
 
-static int teardown(void **state)
-{
-	(void)state;
-	router_free(router);
+	if (router_new(table, sizeof(table) / sizeof(table[0]), &r, NULL) < 0)
+		return -1;
+	*state = r;
 	return 0;
 }
 
-/* The operation and the first parameter, "-" where nothing matches. */
-static void check(const char *method, const char *path, const char *operation, const char *param)
+static int done(void **state)
+{
+	router_free(*state);
+	return 0;
+}
+
+/* The operation and its first parameter, or NULL. */
+static const char *look_up(struct router *r, const char *method, const char *path, char param[64])
 {
 	struct route_match m;
 
-	if (!router_match(router, method, path, &m)) {
-		assert_string_equal(operation, "-");
-		return;
-	}
-	assert_string_equal(m.route->operation, operation);
-	if (param)
-		assert_string_equal(m.values[0], param);
-	else
-		assert_int_equal(m.nparams, 0);
+	param[0] = '\0';
+	if (!router_match(r, method, path, &m))
+		return NULL;
+	if (m.nparams)
+		strncpy(param, m.values[0], 63);
 	route_match_done(&m);
+	return m.route->operation;
 }
 
-static void test_matching(void **state)
+static void test_matches(void **state)
 {
+	static const struct { const char *method, *path, *operation, *param; } good[] = {
+		{ "GET", "/things/json", "List", "" },
+		{ "GET", "/things/json/json", "Inspect", "json" },
+		{ "GET", "/things/a%2Fb/json", "Inspect", "a/b" },
+		{ "GET", "/things/%41%20b+c/json", "Inspect", "A b+c" },
+		{ "DELETE", "/things/x", "Delete", "x" },
+		{ "GET", "/images/a/b/c:1/json", "Image", "a/b/c:1" },
+		{ "GET", "/images/a%2Fb/json", "Image", "a/b" },
+		{ "GET", "/images/json/json", "Image", "json" },
+		{ "OPTIONS", "/x/y/z", "Any", "x/y/z" },
+		{ "GET", "/a/1/b/2", "Two", "1" },
+	};
+	char param[64];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		const char *operation = look_up(*state, good[i].method, good[i].path, param);
+
+		assert_non_null(operation);
+		assert_string_equal(operation, good[i].operation);
+		assert_string_equal(param, good[i].param);
+	}
+}
+
+static void test_no_match(void **state)
+{
+	static const struct { const char *method, *path; } bad[] = {
+		{ "GET", "" }, { "GET", "/" }, { "GET", "*" }, { "GET", "/things" }, { "GET", "/things/" }, { "POST", "/things/json" },
+		{ "HEAD", "/things/json" }, { "get", "/things/json" }, { "GET", "/things/json/" }, { "GET", "//things/json" },
+		{ "GET", "/things//json" }, { "GET", "/things/../json" }, { "GET", "/things/./json" }, { "GET", "/x/../things/json" },
+		{ "DELETE", "/things/.." }, { "GET", "/images/json" }, { "GET", "/images//json" }, { "GET", "/images/a//b/json" },
+		{ "GET", "/images/a/../b/json" }, { "OPTIONS", "/" }, { "GET", "/a/1/b" }, { "GET", "/a/1/c/2" },
+	};
+	char param[64];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_null(look_up(*state, bad[i].method, bad[i].path, param));
+}
+
+static void test_override(void **state)
+{
+	struct route_match m;
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		assert_int_equal(router_override(*state, table[i].operation, other, NULL), 0);
+	assert_true(router_match(*state, "GET", "/things/x/json", &m));
+	assert_ptr_equal(m.handler, other);
+	assert_ptr_equal(m.route->handler, one); /* the table itself stays */
+	route_match_done(&m);
+	assert_true(router_override(*state, "Nothing", other, &err) < 0);
+	assert_int_equal(err.cls, ERROR_NOT_FOUND);
+}
+
+static void test_doubles(void **state)
+{
+	static const struct route twice[] = { { .operation = "A", .method = "GET", .pattern = "/a" },
+					      { .operation = "A", .method = "GET", .pattern = "/b" } };
+	static const struct route same[] = { { .operation = "A", .method = "GET", .pattern = "/a" },
+					     { .operation = "B", .method = "GET", .pattern = "/a" } };
+	struct router *r = NULL;
+	struct error err = { 0 };
+
 	(void)state;
-	check("GET", "/things/json", "List", NULL);
-	check("POST", "/things/json", "-", NULL);
-	check("GET", "/things/a/json", "Inspect", "a");
-	check("GET", "/things//json", "-", NULL);
-	check("GET", "/things/a/json/", "-", NULL);
-	check("GET", "/things/a/b/json", "-", NULL);
-	check("GET", "/things/a%2Fb/json", "Inspect", "a/b"); /* an escaped slash stays inside */
-	check("GET", "/images/a/b/c/json", "Image", "a/b/c");
-	check("GET", "/images/json", "-", NULL);
-	check("DELETE", "/images/a/b:c", "Delete", "a/b:c");
-	check("DELETE", "/images/", "-", NULL);
-	check("GET", "", "-", NULL);
+	assert_true(router_new(twice, 2, &r, &err) < 0);
+	assert_true(router_new(same, 2, &r, &err) < 0);
+	assert_string_equal(err.message, "route B is there twice");
+	assert_null(r);
 }
 
-static void test_decoding(void **state)
+static void test_decode(void **state)
 {
-	static const struct { const char *in, *path, *query; } cases[] = {
-		{ "a%20b", "a b", "a b" }, { "a+b", "a+b", "a b" }, { "%", "%", "%" }, { "%4", "%4", "%4" }, { "%4g", "%4g", "%4g" },
-		{ "%41%42", "AB", "AB" }, { "%e2%82%ac", "€", "€" },
+	static const struct { const char *text, *plain, *form; } cases[] = {
+		{ "", "", "" }, { "a+b", "a+b", "a b" }, { "%2f%2F", "//", "//" }, { "%", "%", "%" }, { "%4", "%4", "%4" },
+		{ "%zz", "%zz", "%zz" }, { "%25%32%35", "%25", "%25" }, { "a%c3%a9", "a\xc3\xa9", "a\xc3\xa9" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char *path = http_decode(cases[i].in, strlen(cases[i].in), false);
-		char *query = http_decode(cases[i].in, strlen(cases[i].in), true);
+		char *plain = http_decode(cases[i].text, strlen(cases[i].text), false);
+		char *form = http_decode(cases[i].text, strlen(cases[i].text), true);
 
-		assert_string_equal(path, cases[i].path);
-		assert_string_equal(query, cases[i].query);
-		free(path);
-		free(query);
+		assert_string_equal(plain, cases[i].plain);
+		assert_string_equal(form, cases[i].form);
+		free(plain);
+		free(form);
 	}
 }
 
-static void test_overrides(void **state)
-{
-	struct route_match m;
-	struct error err = { 0 };
-	int arg;
+/* ---- targets ---- */
 
-	(void)state;
-	assert_int_equal(router_override(router, "List", two, &arg, &err), 0);
-	assert_true(router_match(router, "GET", "/things/json", &m));
-	assert_ptr_equal(m.handler, two);
-	assert_ptr_equal(m.arg, &arg);
-	assert_ptr_equal(m.route->handler, one); /* to hand the request on */
-	route_match_done(&m);
-	assert_true(router_override(router, "Lists", two, NULL, &err) < 0);
-	assert_int_equal(err.cls, ERROR_NOT_FOUND);
+static struct http_server server;
+
+static struct request *parse(const char *target)
+{
+	struct request *req;
+
+	if (!server.requests.next)
+		list_init(&server.requests);
+	req = request_new(&server, target);
+	request_parse_target(req);
+	return req;
 }
 
-static void test_doubled_rows(void **state)
+static void drop(struct request *req)
 {
-	static const struct route same_name[] = { { .operation = "A", .method = "GET", .pattern = "/a" },
-						  { .operation = "A", .method = "GET", .pattern = "/b" } };
-	static const struct route same_path[] = { { .operation = "A", .method = "GET", .pattern = "/a" },
-						  { .operation = "B", .method = "GET", .pattern = "/a" } };
-	struct router *r;
+	req->is_complete = true;
+	request_maybe_free(req);
+}
+
+static void test_targets(void **state)
+{
+	static const struct { const char *target; int version; const char *path; } cases[] = {
+		{ "/_ping", API_VERSION_MAX, "/_ping" },
+		{ "/v1.43/info?x", API_VERSION(1, 43), "/info" },
+		{ "/v1.24/v1.25/x", API_VERSION(1, 24), "/v1.25/x" },
+		{ "/v99.1/info", API_VERSION(99, 1), "/info" },
+		{ "/v1.43", API_VERSION_MAX, "/v1.43" },
+		{ "/v1/info", API_VERSION_MAX, "/v1/info" },
+		{ "/v1.2.3/info", API_VERSION_MAX, "/v1.2.3/info" },
+		{ "/v1.+43/info", API_VERSION_MAX, "/v1.+43/info" },
+		{ "/v99999999999.1/info", API_VERSION_MAX, "/v99999999999.1/info" },
+		{ "/volumes", API_VERSION_MAX, "/volumes" },
+		{ "http://d/v1.40/info", API_VERSION(1, 40), "/info" },
+		{ "HTTP://d:80/info?a=/v1.40/", API_VERSION_MAX, "/info" },
+		{ "http://d", API_VERSION_MAX, "" },
+		{ "http://d?a", API_VERSION_MAX, "" },
+		{ "*", API_VERSION_MAX, "*" },
+	};
 
 	(void)state;
-	assert_true(router_new(same_name, 2, &r, NULL) < 0);
-	assert_true(router_new(same_path, 2, &r, NULL) < 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct request *req = parse(cases[i].target);
+
+		assert_string_equal(request_path(req), cases[i].path);
+		assert_int_equal(request_api_version(req), cases[i].version);
+		drop(req);
+	}
+}
+
+static void test_queries(void **state)
+{
+	struct request *req = parse("/x?a=1&a=2&b&c=&d=%26%3d+e?f&&=v&n=12x&m=-5&t=False&u=yes");
+	struct error err = { 0 };
+	int64_t n;
+
+	(void)state;
+	assert_string_equal(request_query(req, "a"), "1");
+	assert_string_equal(request_query_nth(req, "a", 1), "2");
+	assert_null(request_query_nth(req, "a", 2));
+	assert_int_equal(request_query_count(req, "a"), 2);
+	assert_string_equal(request_query(req, "b"), "");
+	assert_string_equal(request_query(req, "c"), "");
+	assert_string_equal(request_query(req, "d"), "&= e?f");
+	assert_null(request_query(req, "e"));
+	assert_false(request_query_bool(req, "b"));
+	assert_false(request_query_bool(req, "t"));
+	assert_true(request_query_bool(req, "u"));
+	assert_true(request_query_bool_default(req, "absent", true));
+	assert_true(request_query_int(req, "n", 0, &n, &err) < 0);
+	assert_string_equal(err.message, "strconv.Atoi: parsing \"12x\": invalid syntax");
+	assert_int_equal(request_query_int(req, "m", 0, &n, NULL), 0);
+	assert_int_equal(n, -5);
+	assert_int_equal(request_query_int(req, "absent", 7, &n, NULL), 0);
+	assert_int_equal(n, 7);
+	drop(req);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_matching),
-		cmocka_unit_test(test_decoding),
-		cmocka_unit_test(test_overrides),
-		cmocka_unit_test(test_doubled_rows),
+		cmocka_unit_test_setup_teardown(test_matches, make, done),
+		cmocka_unit_test_setup_teardown(test_no_match, make, done),
+		cmocka_unit_test_setup_teardown(test_override, make, done),
+		cmocka_unit_test(test_doubles),
+		cmocka_unit_test(test_decode),
+		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_queries),
 	};
 
-	return cmocka_run_group_tests_name("http_router", tests, setup, teardown);
+	return cmocka_run_group_tests_name("http_router", tests, NULL, NULL);
 }

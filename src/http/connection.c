@@ -1,0 +1,245 @@
+/* A connection's way: its first head is ours until it is complete and sound,
+ * then microhttpd reads it and all that follow. We go on watching for clients
+ * that leave, which microhttpd does not see while it is suspended, and for
+ * heads that begin and do not end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http/head.h"
+#include "http/internal.h"
+#include "util/alloc.h"
+
+enum { FIRST_PEEK = 4096 };
+
+static void forget(struct connection *c)
+{
+	timed_stop(&c->timed);
+	list_remove(&c->link);
+	list_remove(&c->readable);
+	server_unwatch(c->server, c->fd);
+	c->server->counters.open_connections--;
+	free(c);
+}
+
+static void drop(struct connection *c)
+{
+	int fd = c->fd;
+
+	forget(c);
+	close(fd);
+}
+
+/* ---- the first head ---- */
+
+static void refuse(struct connection *c, int status, const char *message)
+{
+	struct http_server *s = c->server;
+	int fd = c->fd;
+
+	refuse_send(s, fd, status, message);
+	forget(c);
+	refuse_linger(s, fd);
+}
+
+static void adopt(struct connection *c, size_t head)
+{
+	static const struct sockaddr nowhere = { .sa_family = AF_UNIX };
+	struct http_server *s = c->server;
+	int fd = c->fd;
+
+	timed_stop(&c->timed);
+	if (s->config.claim && s->config.claim(s->config.claim_ctx, s->peek, head, fd)) {
+		forget(c);
+		return;
+	}
+	c->state = CONNECTION_IDLE;
+	s->adopted = c;
+	if (MHD_add_connection(s->mhd, fd, &nowhere, sizeof(nowhere)) != MHD_YES) {
+		s->counters.refused++;
+		forget(c); /* microhttpd has closed it */
+	}
+	s->adopted = NULL;
+	server_kick(s);
+}
+
+static void look_at_head(struct connection *c, bool is_over)
+{
+	struct http_server *s = c->server;
+	size_t max = s->config.limits.max_head_bytes, head;
+	struct head_verdict bad;
+	ssize_t n = recv(c->fd, s->peek, FIRST_PEEK < max ? FIRST_PEEK : max, MSG_PEEK | MSG_DONTWAIT);
+	enum head_state state;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR) && !is_over)
+		return;
+	if (n <= 0) {
+		drop(c);
+		return;
+	}
+	state = head_check(s->peek, (size_t)n, max, &head, &bad);
+	if (state == HEAD_INCOMPLETE && n == FIRST_PEEK) {
+		n = recv(c->fd, s->peek, max, MSG_PEEK | MSG_DONTWAIT);
+		state = head_check(s->peek, n > 0 ? (size_t)n : 0, max, &head, &bad);
+	}
+	if (state == HEAD_GOOD)
+		adopt(c, head);
+	else if (state == HEAD_BAD)
+		refuse(c, bad.status, bad.message);
+	else if (is_over)
+		refuse(c, 400, "unexpected end of the request");
+	else if (list_is_empty(&c->timed.link))
+		timed_start(s, &c->timed, s->config.limits.head_timeout_ms);
+}
+
+/* ---- inside microhttpd ---- */
+
+/* Resumed, microhttpd finds out what became of the client. */
+static void client_left(struct request *req)
+{
+	if (!req->is_suspended)
+		return;
+	request_set_gone(req);
+	if (req->stream)
+		reply_stream_abort(req->stream);
+	else
+		request_resume(req);
+}
+
+static void on_event(struct watched *w, uint32_t events)
+{
+	struct connection *c = container_of(w, struct connection, watched);
+	bool has_left = events & (EPOLLHUP | EPOLLERR);
+
+	if (c->state == CONNECTION_HEAD) {
+		look_at_head(c, events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP));
+		return;
+	}
+	if (c->state == CONNECTION_AWAY)
+		return;
+	if (events & EPOLLIN) {
+		list_remove(&c->readable);
+		list_append(&c->server->readable, &c->readable);
+		c->bytes_turn = c->server->turn + 1;
+	}
+	if (c->state != CONNECTION_BUSY)
+		return;
+	/* TCP shows the end of a process and half a close alike; who only half-closes seldom follows a log. */
+	if (has_left || ((events & EPOLLRDHUP) && !c->is_local && c->request->stream))
+		client_left(c->request);
+}
+
+static void on_expired(struct timed *t)
+{
+	struct connection *c = container_of(t, struct connection, timed);
+
+	if (c->state == CONNECTION_HEAD) {
+		refuse(c, 408, "timed out waiting for the request's head");
+	} else if (c->state == CONNECTION_BUSY && !c->request->is_cut) {
+		access_answered_early(c->request, true);
+	} else {
+		if (c->state == CONNECTION_IDLE)
+			refuse_send(c->server, c->fd, 408, "timed out waiting for the request's head");
+		shutdown(c->fd, SHUT_RDWR); /* microhttpd sees the end and lets go */
+	}
+}
+
+void connection_new(struct http_server *s, int take_fd)
+{
+	struct connection *c;
+	int domain = AF_UNIX;
+	socklen_t len = sizeof(domain);
+
+	if (s->counters.open_connections >= s->config.limits.max_connections) {
+		refuse_send(s, take_fd, 503, "too many connections");
+		refuse_linger(s, take_fd);
+		return;
+	}
+	getsockopt(take_fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	c = xnew(struct connection);
+	c->watched.event = on_event;
+	c->timed.expired = on_expired;
+	c->server = s;
+	c->fd = take_fd;
+	c->is_local = domain == AF_UNIX;
+	list_init(&c->timed.link);
+	list_init(&c->readable);
+	list_append(&s->connections, &c->link);
+	s->counters.open_connections++;
+	if (server_watch(s, take_fd, &c->watched, EPOLLIN | EPOLLRDHUP | EPOLLET) < 0)
+		drop(c);
+	else
+		look_at_head(c, false);
+}
+
+void connection_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
+{
+	struct http_server *s = cls;
+
+	(void)mhd;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = s->adopted;
+	} else if (*context && *context != s->adopted) {
+		forget(*context); /* and microhttpd closes it */
+		*context = NULL;
+	}
+}
+
+void connection_request_begins(struct connection *c, struct request *req)
+{
+	timed_stop(&c->timed);
+	c->state = CONNECTION_BUSY;
+	c->request = req;
+}
+
+void connection_request_ends(struct connection *c)
+{
+	timed_stop(&c->timed);
+	if (c->state == CONNECTION_BUSY)
+		c->state = CONNECTION_IDLE;
+	c->request = NULL;
+	c->idle_turn = c->server->turn;
+}
+
+void connection_blame(struct http_server *s, int status)
+{
+	struct list *first = s->readable.next;
+	struct connection *c;
+
+	/* Only one got bytes, and none goes on with older ones: it is the one. */
+	if (first == &s->readable || first->next != &s->readable || s->is_resuming)
+		return;
+	c = container_of(first, struct connection, readable);
+	if (c->state == CONNECTION_AWAY || (c->request && c->request->is_answered))
+		return;
+	refuse_send(s, c->fd, status, status == 431 || status == 414 ? "request header fields too large" :
+			status == 413 ? "request body too large" : status == 505 ? "unsupported HTTP version" :
+			"malformed HTTP request");
+	c->state = CONNECTION_AWAY;
+	refuse_linger(s, fcntl(c->fd, F_DUPFD_CLOEXEC, 3)); /* microhttpd's own answer fails then */
+}
+
+void connection_after_turn(struct http_server *s)
+{
+	list_for_each_safe(it, &s->readable) {
+		struct connection *c = container_of(it, struct connection, readable);
+
+		list_remove(it);
+		/* The bytes may have been a request's that ended in their turn or, taken early, in the one before. */
+		if (c->state == CONNECTION_IDLE && c->idle_turn + 1 < c->bytes_turn && list_is_empty(&c->timed.link))
+			timed_start(s, &c->timed, s->config.limits.head_timeout_ms);
+	}
+}
+
+void connection_close_all(struct http_server *s)
+{
+	list_for_each_safe(it, &s->connections) {
+		struct connection *c = container_of(it, struct connection, link);
+
+		if (c->state == CONNECTION_HEAD)
+			drop(c);
+	}
+}
