@@ -221,7 +221,7 @@ class Bodies(HttpTest):
         self.assertError(self.d.call("PUT", "/containers/none/archive", b"x" * 50000000, query={"path": "/"}), 404,
                          "No such container: none")
         cid = self.d.create("true")
-        self.assertError(self.d.call("PUT", f"/containers/{cid}/archive", b"x" * 50000000), 400, "bad parameter: missing path")
+        self.assertError(self.d.call("PUT", f"/containers/{cid}/archive", b"x" * 50000000), 400, "bad parameter: path cannot be empty")
         s = self.d.connect()
         with s:
             s.sendall(f"PUT /containers/{cid}/archive?path=/ HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n".encode()

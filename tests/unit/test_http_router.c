@@ -98,12 +98,12 @@ static void test_override(void **state)
 	struct error err = { 0 };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		assert_int_equal(router_override(*state, table[i].operation, other, NULL), 0);
+		assert_int_equal(router_override(*state, table[i].operation, other, NULL, NULL), 0);
 	assert_true(router_match(*state, "GET", "/things/x/json", &m));
 	assert_ptr_equal(m.handler, other);
 	assert_ptr_equal(m.route->handler, one); /* the table itself stays */
 	route_match_done(&m);
-	assert_true(router_override(*state, "Nothing", other, &err) < 0);
+	assert_true(router_override(*state, "Nothing", other, NULL, &err) < 0);
 	assert_int_equal(err.cls, ERROR_NOT_FOUND);
 }
 

@@ -286,7 +286,7 @@ static int start(void **state)
 	uv_loop_init(&f.loop);
 	uv_async_init(&f.loop, &f.stop, on_stop);
 	assert_int_equal(router_new(routes, sizeof(routes) / sizeof(routes[0]), &f.router, NULL), 0);
-	assert_int_equal(router_override(f.router, "Override", ping_instead, NULL), 0);
+	assert_int_equal(router_override(f.router, "Override", ping_instead, NULL, NULL), 0);
 	c.router = f.router;
 	assert_int_equal(http_server_new(&c, &f.server, NULL), 0);
 	for (int i = 0; i < 2; i++) {
