@@ -156,6 +156,7 @@ static json_t *registry_config(int api_version)
 void SystemInfo(struct request *req)
 {
 	static const char *const empty[] = { "HttpProxy", "HttpsProxy", "NoProxy", "Isolation", "ProductLicense" };
+	static const char *const commits[] = { "ContainerdCommit", "RuncCommit", "InitCommit" };
 	int api_version = request_api_version(req);
 	struct engine *e = api_engine(req);
 	json_t *o = json_object(), *security = json_pack("[s]", "name=seccomp,profile=builtin");
@@ -186,9 +187,8 @@ void SystemInfo(struct request *req)
 	put(o, "Swarm", json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "", "LocalNodeState", "inactive",
 				  "ControlAvailable", 0, "Error", "", "RemoteManagers"));
 	put(o, "InitBinary", json_string("docker-init"));
-	put(o, "ContainerdCommit", json_pack("{s:s}", "ID", ""));
-	put(o, "RuncCommit", json_pack("{s:s}", "ID", ""));
-	put(o, "InitCommit", json_pack("{s:s}", "ID", ""));
+	for (size_t i = 0; i < ARRAY_SIZE(commits); i++)
+		put(o, commits[i], api_version < API_VERSION(1, 49) ? json_pack("{s:s, s:s}", "ID", "", "Expected", "") : json_pack("{s:s}", "ID", ""));
 	if (geteuid() != 0)
 		json_array_append_new(security, json_string("name=rootless"));
 	put(o, "SecurityOptions", security);

@@ -248,8 +248,10 @@ static void normalise_log(json_t *host)
 }
 
 /* What the request's version did not have is as if it was not said. */
-static void forget_newer(json_t *host, int api_version)
+static void forget_newer(json_t *config, json_t *host, int api_version)
 {
+	if (api_version < 1044)
+		json_object_del(json_object_get(config, "Healthcheck"), "StartInterval");
 	if (api_version < 1042)
 		json_object_del(host, "ConsoleSize");
 	if (api_version < 1043)
@@ -264,7 +266,6 @@ static void adapt_host(struct engine *e, json_t *host, json_t *networking, int a
 {
 	json_int_t memory = json_integer_value(json_object_get(host, "Memory"));
 
-	forget_newer(host, api_version);
 	normalise_network(e, host, networking);
 	normalise_ports(host);
 	normalise_log(host);
@@ -290,6 +291,7 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 
 	id_generate(c->id);
 	c->created_ns = clock_wall_ns();
+	forget_newer(body, child(body, "HostConfig"), api_version); /* before parts of it are shared with the image */
 	c->config = make_config(body, image->config);
 	c->host_config = json_incref(child(body, "HostConfig"));
 	c->networking = json_incref(child(body, "NetworkingConfig"));
