@@ -79,9 +79,9 @@ static int count_fds(void)
 /* What the sandbox does not do is told as Docker tells it of a kernel. */
 static void put_abilities(json_t *o, int api_version)
 {
-	static const char *const yes[] = { "PidsLimit", "IPv4Forwarding" };
+	static const char *const yes[] = { "MemoryLimit", "PidsLimit", "IPv4Forwarding" };
 	static const struct { const char *key, *warning; } no[] = {
-		{ "MemoryLimit", "WARNING: No memory limit support" }, { "SwapLimit", "WARNING: No swap limit support" },
+		{ "SwapLimit", "WARNING: No swap limit support" },
 		{ "CpuCfsPeriod", "WARNING: No cpu cfs period support" }, { "CpuCfsQuota", "WARNING: No cpu cfs quota support" },
 		{ "CPUShares", "WARNING: No cpu shares support" }, { "CPUSet", "WARNING: No cpuset support" },
 		{ "OomKillDisable", NULL }, { "Debug", NULL }, { "ExperimentalBuild", NULL }, { "LiveRestoreEnabled", NULL },

@@ -51,7 +51,7 @@ static int parse_option(const char *driver, const char *key, const char *value, 
 	static const char *const other[] = { "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size" };
 
 	if (strcmp(key, "max-size") == 0) {
-		if (parse_bytes(value, &l->max_bytes) || strcmp(value, "-1") == 0) /* no limit */
+		if (parse_bytes(value, &l->max_bytes))
 			return 0;
 		return error_set_class(err, ERROR_INVALID, "invalid value for max-size: invalid size: '%.60s'", value);
 	}

@@ -156,9 +156,9 @@ class Create(ApiTest):
 
     def test_warnings(self):
         self.assertEqual(self.post().json["Warnings"], [])
-        self.assertEqual(self.post(HostConfig={"Memory": 8 << 20, "CpuShares": 5, "NetworkMode": "host",
+        self.assertEqual(self.post(HostConfig={"BlkioWeight": 10, "CpuShares": 5, "NetworkMode": "host",
                                                "PortBindings": {"80/tcp": []}}).json["Warnings"],
-                         ["Memory is kept, but this engine does not enforce it.", "CpuShares is kept, but this engine does not enforce it.",
+                         ["CpuShares is kept, but this engine does not enforce it.", "BlkioWeight is kept, but this engine does not enforce it.",
                           "Published ports are discarded when using host network mode"])
 
     # ---- what is refused ----
