@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "util/alloc.h"
-#include "util/cleanup.h"
 #include "util/clock.h"
 
 static bool is_known(const char *const *known, const char *key)
@@ -84,14 +83,10 @@ bool filters_any(json_t *filters, const char *key, bool (*match)(const void *obj
 
 static bool has_label(json_t *labels, const char *wanted)
 {
-	CLEANUP(freep) char *key = xstrdup(wanted);
-	char *value = strchr(key, '=');
-	const char *have;
+	size_t n = strcspn(wanted, "=");
+	const char *have = json_string_value(json_object_getn(labels, wanted, n));
 
-	if (value)
-		*value++ = '\0';
-	have = json_string_value(json_object_get(labels, key));
-	return have && (!value || strcmp(have, value) == 0);
+	return have && (!wanted[n] || strcmp(have, wanted + n + 1) == 0);
 }
 
 bool filters_labels(json_t *filters, json_t *labels)

@@ -120,6 +120,8 @@ static json_t *endpoint_view(const struct container *c, json_t *given, const cha
 			      "Gateway", "", "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "GlobalIPv6Address", "",
 			      "GlobalIPv6PrefixLen", 0);
 
+	if (api_version < API_VERSION(1, 48))
+		json_object_del(o, "GwPriority");
 	if (api_version >= API_VERSION(1, 44))
 		json_object_set_new(o, "DNSNames", json_null());
 	return o;

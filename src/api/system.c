@@ -87,9 +87,9 @@ static int count_fds(void)
 /* What the sandbox does not do is told as Docker tells it of a kernel. */
 static void put_abilities(json_t *o, int api_version)
 {
-	static const char *const yes[] = { "PidsLimit", "IPv4Forwarding" };
+	static const char *const yes[] = { "MemoryLimit", "PidsLimit", "IPv4Forwarding" };
 	static const struct { const char *key, *warning; } no[] = {
-		{ "MemoryLimit", "WARNING: No memory limit support" }, { "SwapLimit", "WARNING: No swap limit support" },
+		{ "SwapLimit", "WARNING: No swap limit support" },
 		{ "CpuCfsPeriod", "WARNING: No cpu cfs period support" }, { "CpuCfsQuota", "WARNING: No cpu cfs quota support" },
 		{ "CPUShares", "WARNING: No cpu shares support" }, { "CPUSet", "WARNING: No cpuset support" },
 		{ "OomKillDisable", NULL }, { "Debug", NULL }, { "ExperimentalBuild", NULL }, { "LiveRestoreEnabled", NULL },
@@ -164,6 +164,7 @@ static json_t *registry_config(int api_version)
 void SystemInfo(struct request *req)
 {
 	static const char *const empty[] = { "HttpProxy", "HttpsProxy", "NoProxy", "Isolation", "ProductLicense" };
+	static const char *const commits[] = { "ContainerdCommit", "RuncCommit", "InitCommit" };
 	int api_version = request_api_version(req);
 	struct engine *e = api_engine(req);
 	json_t *o = json_object(), *security = json_pack("[s]", "name=seccomp,profile=builtin");
@@ -194,9 +195,8 @@ void SystemInfo(struct request *req)
 	put(o, "Swarm", json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "", "LocalNodeState", "inactive",
 				  "ControlAvailable", 0, "Error", "", "RemoteManagers"));
 	put(o, "InitBinary", json_string("docker-init"));
-	put(o, "ContainerdCommit", json_pack("{s:s}", "ID", ""));
-	put(o, "RuncCommit", json_pack("{s:s}", "ID", ""));
-	put(o, "InitCommit", json_pack("{s:s}", "ID", ""));
+	for (size_t i = 0; i < ARRAY_SIZE(commits); i++)
+		put(o, commits[i], api_version < API_VERSION(1, 49) ? json_pack("{s:s, s:s}", "ID", "", "Expected", "") : json_pack("{s:s}", "ID", ""));
 	if (geteuid() != 0)
 		json_array_append_new(security, json_string("name=rootless"));
 	put(o, "SecurityOptions", security);

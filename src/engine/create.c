@@ -178,6 +178,35 @@ static json_t *child(json_t *o, const char *key)
 	return v;
 }
 
+/* Zero values are what absent fields read as, so a hundred thousand containers need not keep them.
+ * `kept`: pointers in Docker's structures, where zero and absent differ. */
+static void drop_zeros(json_t *o, const char *const *kept)
+{
+	const char *key;
+	json_t *v;
+	void *next;
+
+	json_object_foreach_safe(o, next, key, v) {
+		bool is_zero = json_is_false(v) || (json_is_string(v) && !json_string_length(v)) || (json_is_integer(v) && !json_integer_value(v));
+
+		for (size_t i = 0; is_zero && kept[i]; i++)
+			is_zero = strcmp(kept[i], key) != 0;
+		if (is_zero)
+			json_object_del(o, key);
+	}
+}
+
+/* Lists that read as empty, not as null, when they are absent. */
+static void drop_empty_lists(json_t *host)
+{
+	static const char *const lists[] = { "Dns", "DnsOptions", "DnsSearch", "BlkioWeightDevice", "BlkioDeviceReadBps",
+					     "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps", "Devices" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		if (json_array_size(json_object_get(host, lists[i])) == 0)
+			json_object_del(host, lists[i]);
+}
+
 /* "80" is "80/tcp"; a port without bindings has one to a port of our choice. */
 static void normalise_ports(json_t *host)
 {
@@ -219,8 +248,10 @@ static void normalise_log(json_t *host)
 }
 
 /* What the request's version did not have is as if it was not said. */
-static void forget_newer(json_t *host, int api_version)
+static void forget_newer(json_t *config, json_t *host, int api_version)
 {
+	if (api_version < 1044)
+		json_object_del(json_object_get(config, "Healthcheck"), "StartInterval");
 	if (api_version < 1042)
 		json_object_del(host, "ConsoleSize");
 	if (api_version < 1043)
@@ -235,7 +266,6 @@ static void adapt_host(struct engine *e, json_t *host, json_t *networking, int a
 {
 	json_int_t memory = json_integer_value(json_object_get(host, "Memory"));
 
-	forget_newer(host, api_version);
 	normalise_network(e, host, networking);
 	normalise_ports(host);
 	normalise_log(host);
@@ -255,10 +285,13 @@ static void adapt_host(struct engine *e, json_t *host, json_t *networking, int a
 /* `body` is decoded and checked. */
 static struct container *build(struct engine *e, json_t *body, struct image *image, int api_version)
 {
+	static const char *const config_pointers[] = { "StopTimeout", NULL };
+	static const char *const host_pointers[] = { "Init", "MemorySwappiness", "OomKillDisable", NULL };
 	struct container *c = container_new();
 
 	id_generate(c->id);
 	c->created_ns = clock_wall_ns();
+	forget_newer(body, child(body, "HostConfig"), api_version); /* before parts of it are shared with the image */
 	c->config = make_config(body, image->config);
 	c->host_config = json_incref(child(body, "HostConfig"));
 	c->networking = json_incref(child(body, "NetworkingConfig"));
@@ -270,6 +303,9 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 		name[ID_SHORT_LEN] = '\0';
 		json_object_set_new(c->config, "Hostname", json_string(name));
 	}
+	drop_zeros(c->config, config_pointers);
+	drop_zeros(c->host_config, host_pointers);
+	drop_empty_lists(c->host_config);
 	c->image_ref = xstrdup(json_string_value(json_object_get(body, "Image")));
 	c->image_id = xstrdup(image->id);
 	c->platform = xstrdup("linux");

@@ -357,13 +357,25 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 	run->is_stdin_closed = false;
 }
 
-/* The predefined ones are all there are so far. */
-static bool has_network(const struct container *c)
+/* The predefined ones are all there are so far, and those of other running containers. */
+static int check_network(struct engine *e, const struct container *c, struct error *err)
 {
+	static const char *const predefined[] = { "", "default", "bridge", "host", "none" };
 	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+	struct container *other;
 
-	return !mode || !*mode || strcmp(mode, "default") == 0 || strcmp(mode, "bridge") == 0 || strcmp(mode, "host") == 0 ||
-	       strcmp(mode, "none") == 0 || strncmp(mode, "container:", 10) == 0;
+	for (size_t i = 0; mode && i < ARRAY_SIZE(predefined); i++)
+		if (strcmp(predefined[i], mode) == 0)
+			return 0;
+	if (!mode)
+		return 0;
+	if (strncmp(mode, "container:", 10) != 0)
+		return error_set_class(err, ERROR_NOT_FOUND, "network %.200s not found", mode);
+	if (containers_find(&e->containers, mode + 10, &other, err) < 0)
+		return err->code;
+	if (!container_is_live(other))
+		return error_set_class(err, ERROR_CONFLICT, "cannot join network of a non running container: %s", other->id);
+	return 0;
 }
 
 static void on_no_network(void *arg, const struct error *err)
@@ -390,9 +402,7 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 	run->start_done = done;
 	run->start_arg = arg;
 	c->state.is_manually_stopped = false;
-	if (!has_network(c)) {
-		error_set_class(&err, ERROR_NOT_FOUND, "network %.200s not found",
-				json_string_value(json_object_get(c->host_config, "NetworkMode")));
+	if (check_network(e, c, &err) < 0) {
 		engine_later(e, on_no_network, run, &err);
 		return;
 	}

@@ -423,7 +423,7 @@ int validate_create(json_t *body, int api_version, struct error *err)
 
 void validate_warn(json_t *body, json_t *warnings)
 {
-	static const char *const unenforced[] = { "Memory", "MemoryReservation", "NanoCpus", "CpuShares", "CpuQuota", "CpuPeriod", "BlkioWeight" };
+	static const char *const unenforced[] = { "MemoryReservation", "NanoCpus", "CpuShares", "CpuQuota", "CpuPeriod", "BlkioWeight" };
 	json_t *host = json_object_get(body, "HostConfig");
 
 	for (size_t i = 0; i < ARRAY_SIZE(unenforced); i++)

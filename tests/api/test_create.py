@@ -156,9 +156,9 @@ class Create(ApiTest):
 
     def test_warnings(self):
         self.assertEqual(self.post().json["Warnings"], [])
-        self.assertEqual(self.post(HostConfig={"Memory": 8 << 20, "CpuShares": 5, "NetworkMode": "host",
+        self.assertEqual(self.post(HostConfig={"BlkioWeight": 10, "CpuShares": 5, "NetworkMode": "host",
                                                "PortBindings": {"80/tcp": []}}).json["Warnings"],
-                         ["Memory is kept, but this engine does not enforce it.", "CpuShares is kept, but this engine does not enforce it.",
+                         ["CpuShares is kept, but this engine does not enforce it.", "BlkioWeight is kept, but this engine does not enforce it.",
                           "Published ports are discarded when using host network mode"])
 
     # ---- what is refused ----
@@ -228,6 +228,9 @@ class Create(ApiTest):
         self.assertEqual(self.post(version="v1.41", HostConfig=mount).status, 201)
         self.assertEqual(self.made(version="v1.41", HostConfig={"ConsoleSize": [1, 2]})["HostConfig"]["ConsoleSize"], [0, 0])
         self.assertNotIn("Annotations", self.made(version="v1.42", HostConfig={"Annotations": {"a": "b"}})["HostConfig"])
+        health = {"Test": ["CMD", "true"], "StartInterval": 5000000}
+        self.assertEqual(self.made(version="v1.43", Healthcheck=health)["Config"]["Healthcheck"], {"Test": ["CMD", "true"]})
+        self.assertEqual(self.made(Healthcheck=health)["Config"]["Healthcheck"], health)
         text = "image with reference busybox was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)"
         self.assertError(self.post(query={"platform": "linux/arm64"}), 404, text)
         self.assertEqual(self.post(query={"platform": "linux/amd64"}).status, 201)

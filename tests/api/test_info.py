@@ -26,6 +26,7 @@ class Info(ApiTest):
         self.assertEqual(self.get("/info", "v1.49")["BridgeNfIptables"], False)
         self.assertNotIn("BridgeNfIptables", self.get("/info", "v1.50"))
         self.assertIn("AllowNondistributableArtifactsCIDRs", self.get("/info", "v1.48")["RegistryConfig"])
+        self.assertEqual((self.get("/info", "v1.48")["RuncCommit"], self.get("/info", "v1.49")["RuncCommit"]), ({"ID": "", "Expected": ""}, {"ID": ""}))
         self.assertIn("KernelMemory", self.get("/info", "v1.41"))
 
     def test_counts(self):

@@ -40,6 +40,10 @@ class Lifecycle(ApiTest):
         self.assertEqual((endpoint["IPPrefixLen"], endpoint["IPAddress"], endpoint["DNSNames"]), (0, "", None))
         old = self.d.inspect(self.d.create("true"), "v1.43")["NetworkSettings"]["Networks"]["bridge"]
         self.assertNotIn("DNSNames", old)
+        self.assertNotIn("GwPriority", old)
+        other = self.d.create("true")
+        cid = self.d.create("true", HostConfig={"NetworkMode": "container:" + other})
+        self.assertError(self.post(cid, "start"), 409, f"cannot join network of a non running container: {other}")
         cid = self.d.create("true", HostConfig={"NetworkMode": "nope"})
         self.assertError(self.post(cid, "start"), 404, "network nope not found")
         self.assertEqual(self.state(cid)["Status"], "created")
