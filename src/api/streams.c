@@ -148,6 +148,7 @@ void ContainerLogs(struct request *req)
 	opt.stderr_ = request_query_bool(req, "stderr");
 	opt.follow = request_query_bool(req, "follow");
 	opt.timestamps = request_query_bool(req, "timestamps");
+	opt.details = request_query_bool(req, "details");
 	if (tail && *tail && strcmp(tail, "all") != 0) {
 		char *end;
 

@@ -9,6 +9,7 @@
 
 #include "rootfs/tar.h"
 #include "util/alloc.h"
+#include "util/cleanup.h"
 
 enum { CHUNK = 65536 };
 
@@ -46,21 +47,37 @@ static uint32_t go_mode(uint32_t mode)
 static int not_found(struct file_job *j)
 {
 	return error_set_class(&j->err, ERROR_NOT_FOUND, "Could not find the file %.300s in container %s", j->path,
-			       j->container->id);
+			       j->container->name);
+}
+
+/* The path ends in '/' or '/.': a link there is followed. */
+static bool means_dir(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 1 && (path[n - 1] == '/' || (path[n - 1] == '.' && path[n - 2] == '/'));
+}
+
+/* The last component, without the slashes behind it; "/" of the root. */
+static char *base_name(const char *path)
+{
+	size_t end = strlen(path), start;
+
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && path[start - 1] != '/'; start--)
+		;
+	return start < end ? xstrndup(path + start, end - start) : xstrdup("/");
 }
 
 static int look(struct file_job *j, struct rootfs *fs)
 {
 	struct rootfs_stat st;
 	char target[4096];
-	const char *base;
-	size_t n = strlen(j->path);
-	bool wants_dir = n > 1 && (j->path[n - 1] == '/' || (j->path[n - 1] == '.' && j->path[n - 2] == '/'));
 
-	if (rootfs_stat(fs, NULL, NULL, j->path, wants_dir ? 0 : AT_SYMLINK_NOFOLLOW, &st) < 0)
+	if (rootfs_stat(fs, NULL, NULL, j->path, means_dir(j->path) ? 0 : AT_SYMLINK_NOFOLLOW, &st) < 0)
 		return not_found(j);
-	base = strrchr(j->path, '/');
-	j->stat.name = xstrdup(base && base[1] ? base + 1 : j->path);
+	j->stat.name = base_name(j->path);
 	j->stat.size = st.size;
 	j->stat.go_mode = go_mode(st.mode);
 	j->stat.mtime_ns = (int64_t)st.mtime.tv_sec * 1000000000 + st.mtime.tv_nsec;
@@ -92,10 +109,31 @@ static ssize_t read_fd(void *arg, const void **ret)
 	return n < 0 ? -errno : n;
 }
 
+/* The mount that the path lies in, by its name: the walk itself refuses what links hide. */
+static int check_writable(struct file_job *j)
+{
+	const struct run_mount *in = &j->plan->mounts[0];
+	size_t longest = 0;
+
+	for (size_t i = 1; i < j->plan->nmounts; i++) {
+		const struct run_mount *m = &j->plan->mounts[i];
+		size_t n = strlen(m->target);
+
+		if (n > longest && strncmp(j->path, m->target, n) == 0 && (!j->path[n] || j->path[n] == '/')) {
+			in = m;
+			longest = n;
+		}
+	}
+	if (!in->is_readonly)
+		return 0;
+	return error_set_class(&j->err, ERROR_FORBIDDEN, longest ? "mounted volume is marked read-only" :
+								  "container rootfs is marked read-only");
+}
+
 static void put(struct file_job *j, struct rootfs *fs)
 {
 	struct tar_extract_options opt = { .no_overwrite_dir_non_dir = j->no_overwrite_dir_non_dir,
-					   .copy_uid_gid = j->copy_uid_gid };
+					   .copy_uid_gid = true };
 	struct source *s;
 	struct rootfs_stat st;
 
@@ -107,6 +145,8 @@ static void put(struct file_job *j, struct rootfs *fs)
 		error_set_class(&j->err, ERROR_INVALID, "extraction point is not a directory");
 		return;
 	}
+	if (check_writable(j) < 0)
+		return;
 	s = xnew(struct source);
 	s->fd = j->tar_fd;
 	tar_extract(fs, j->path, &opt, read_fd, s, &j->err);
@@ -116,11 +156,15 @@ static void put(struct file_job *j, struct rootfs *fs)
 static void get(struct file_job *j, struct rootfs *fs)
 {
 	struct tar_write_options opt = { 0 };
+	CLEANUP(freep) char *whole = NULL;
+	const char *path = j->path;
 
 	if (look(j, fs) < 0)
 		return;
 	opt.rename_root = j->stat.name;
-	tar_write(fs, j->path, &opt, write_fd, j, &j->err);
+	if (j->path[1] && j->path[strlen(j->path) - 1] == '/')
+		path = whole = xasprintf("%s.", j->path);
+	tar_write(fs, path, &opt, write_fd, j, &j->err);
 }
 
 static void export_all(struct file_job *j, struct rootfs *fs)

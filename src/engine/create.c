@@ -141,21 +141,31 @@ static json_t *make_config(json_t *body, json_t *image_config)
 {
 	json_t *config = json_copy(body), *defaults = json_object_get(image_config, "config");
 	json_t *entrypoint = as_words(json_object_get(body, "Entrypoint")), *cmd = as_words(json_object_get(body, "Cmd"));
+	static const char *const image_fields[] = { "User", "WorkingDir", "StopSignal" };
 	static const char *const false_fields[] = { "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce" };
 
 	json_object_del(config, "HostConfig");
 	json_object_del(config, "NetworkingConfig");
+	/* --entrypoint "" comes as one empty word: no entrypoint, and none of the image's. */
+	if (entrypoint && json_array_size(entrypoint) == 1 && !json_string_length(json_array_get(entrypoint, 0))) {
+		json_decref(entrypoint);
+		entrypoint = json_array();
+	}
 	if (!cmd && !entrypoint)
 		cmd = json_incref(json_object_get(defaults, "Cmd"));
 	if (!entrypoint)
 		entrypoint = json_incref(json_object_get(defaults, "Entrypoint"));
 	json_object_set_new(config, "Cmd", cmd ? cmd : json_null());
-	json_object_set_new(config, "Entrypoint", entrypoint && json_array_size(entrypoint) ? entrypoint : json_null());
+	json_object_set(config, "Entrypoint", json_array_size(entrypoint) ? entrypoint : json_null());
+	json_decref(entrypoint);
 	merge_env(config, json_object_get(defaults, "Env"));
 	for (size_t i = 0; i < ARRAY_SIZE(false_fields); i++)
 		set_default(config, false_fields[i], json_false());
 	set_default(config, "Hostname", json_string(""));
 	set_default(config, "Domainname", json_string(""));
+	for (size_t i = 0; i < ARRAY_SIZE(image_fields); i++)
+		if (!json_string_length(json_object_get(config, image_fields[i])))
+			json_object_set(config, image_fields[i], json_object_get(defaults, image_fields[i]));
 	set_default(config, "User", json_string(""));
 	set_default(config, "WorkingDir", json_string(""));
 	merge_volumes(config, json_object_get(defaults, "Volumes"));
@@ -254,6 +264,8 @@ int engine_container_create(struct engine *e, const struct container_create *req
 	if (r == 0)
 		r = check_host_config(json_object_get(req->body, "HostConfig"), err);
 	if (r == 0)
+		r = validate_create(e, req, err);
+	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
 	if (r == 0)
 		r = routing_decide(e, image, wanted, &runtime, err);
@@ -285,11 +297,16 @@ int engine_container_rename(struct engine *e, struct container *c, const char *n
 
 	if (name[0] == '/')
 		name++;
-	r = *name ? check_name(name, err) : error_set_class(err, ERROR_INVALID, "Neither old nor new names may be empty");
+	r = *name ? 0 : error_set_class(err, ERROR_INVALID, "Neither old nor new names may be empty");
 	if (r == 0 && strcmp(c->name, name) == 0)
 		r = error_set_class(err, ERROR_INVALID, "Renaming a container with the same name as its current name");
-	if (r == 0)
-		r = containers_rename(&e->containers, c, name, err);
+	if (r == 0) {
+		r = check_name(name, err);
+		if (r == 0)
+			r = containers_rename(&e->containers, c, name, err);
+		if (r < 0)
+			error_prefix(err, "Error when allocating new name");
+	}
 	if (r == 0)
 		engine_container_event(e, c, "rename", json_pack("{s:s}", "oldName", old));
 	free(old);

@@ -80,6 +80,8 @@ void engine_container_stop(struct engine *e, struct container *c, const char *si
 void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
 			      engine_done done, void *arg);
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg);
+/* "TERM", "SIGTERM", "15"; -EINVAL */
+int signal_number(const char *name);
 void engine_container_pause(struct engine *e, struct container *c, engine_done done, void *arg);
 void engine_container_unpause(struct engine *e, struct container *c, engine_done done, void *arg);
 int engine_container_rename(struct engine *e, struct container *c, const char *name, struct error *err);

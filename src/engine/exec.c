@@ -65,7 +65,7 @@ int engine_exec_create(struct engine *e, struct container *c, json_t *config, st
 	size_t i;
 
 	if (c->state.status == CONTAINER_PAUSED)
-		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->id);
+		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->name);
 	if (c->state.status != CONTAINER_RUNNING)
 		return error_set_class(err, ERROR_CONFLICT, "container %s is not running", c->id);
 	if (!json_is_array(cmd) || json_array_size(cmd) == 0)
@@ -135,7 +135,10 @@ static void on_failed(void *arg, int exit_code, const struct error *err)
 {
 	struct exec_run *run = arg;
 	char text[1200];
-	int n = snprintf(text, sizeof(text), "OCI runtime exec failed: exec failed: unable to start container process: %s\r\n",
+	/* A user that is not there is found out before the runtime is asked. */
+	bool is_runtime = strncmp(err->message, "unable to find ", 15) != 0;
+	int n = snprintf(text, sizeof(text), "%s%s\r\n",
+			 is_runtime ? "OCI runtime exec failed: exec failed: unable to start container process: " : "",
 			 err->message);
 
 	run->exec->exit_code = exit_code;

@@ -65,10 +65,14 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 		 void (*ended)(void *arg, struct stream *s), void *arg);
 
 /* ---- mounts.c ---- */
-struct tmpfs_options { uint64_t size_bytes; mode_t mode; bool is_readonly; };
+struct tmpfs_options { uint64_t size_bytes; mode_t mode; uint32_t uid, gid; bool is_readonly; };
 int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err); /* "size=64m,mode=1777" */
 /* Fills c->mounts from its host_config and config; creates nothing. */
 int mounts_resolve(struct engine *e, struct container *c, struct error *err);
+
+/* ---- validate.c ---- */
+/* What a request asks for and nobody could give, in Docker's words. */
+int validate_create(struct engine *e, const struct container_create *req, struct error *err);
 
 /* ---- plan.c ---- */
 enum plan_kind {
@@ -102,7 +106,6 @@ void crun_answer_waits(struct crun *run, bool is_removed);
 void removals_retry(struct crun *run); /* a start has ended: those that waited for it */
 
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
-int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
 
 /* Calls back once, from the loop, not from within. */
 void engine_later(struct engine *e, engine_done done, void *arg, const struct error *err);

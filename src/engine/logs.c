@@ -43,7 +43,7 @@ struct log_reader {
 static void put_line(struct log_reader *r, int stream, int64_t ns, const char *data, size_t len)
 {
 	unsigned char head[8] = { (unsigned char)stream };
-	char when[CLOCK_RFC3339_MAX + 1] = "";
+	char when[CLOCK_RFC3339_MAX + 2] = "";
 	size_t nwhen = 0, total;
 
 	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) || (r->opt.since_ns && ns < r->opt.since_ns) ||
@@ -59,6 +59,8 @@ static void put_line(struct log_reader *r, int stream, int64_t ns, const char *d
 		nwhen = strlen(when);
 		when[nwhen++] = ' ';
 	}
+	if (r->opt.details) /* attributes of the entry: we keep none, the blank stays */
+		when[nwhen++] = ' ';
 	total = nwhen + len;
 	for (int i = 0; i < 4; i++)
 		head[4 + i] = (unsigned char)(total >> (24 - 8 * i));
