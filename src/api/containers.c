@@ -168,9 +168,17 @@ void ContainerRestart(struct request *req)
 
 void ContainerKill(struct request *req)
 {
-	struct container *c = api_container(req);
+	const char *name = request_param(req, "name"), *signal = request_query(req, "signal");
+	struct container *c;
+	struct error err = { 0 };
 
-	if (c)
+	if (signal && *signal && signal_number(signal) < 0)
+		error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
+	else if (containers_find(&api_engine(req)->containers, name, &c, &err) < 0)
+		error_prefix(&err, "cannot kill container: %s", name);
+	if (err.code)
+		reply_error(req, &err);
+	else
 		engine_container_kill(api_engine(req), c, request_query(req, "signal"), api_reply_done, req);
 }
 

@@ -418,11 +418,16 @@ int engine_container_rename(struct engine *e, struct container *c, const char *n
 
 	if (name[0] == '/')
 		name++;
-	r = *name ? check_name(name, err) : error_set_class(err, ERROR_INVALID, "Neither old nor new names may be empty");
+	r = *name ? 0 : error_set_class(err, ERROR_INVALID, "Neither old nor new names may be empty");
 	if (r == 0 && strcmp(c->name, name) == 0)
 		r = error_set_class(err, ERROR_INVALID, "Renaming a container with the same name as its current name");
-	if (r == 0)
-		r = containers_rename(&e->containers, c, name, err);
+	if (r == 0) {
+		r = check_name(name, err);
+		if (r == 0)
+			r = containers_rename(&e->containers, c, name, err);
+		if (r < 0)
+			error_prefix(err, "Error when allocating new name");
+	}
 	if (r == 0)
 		engine_container_event(e, c, "rename", json_pack("{s:s}", "oldName", old));
 	free(old);

@@ -87,6 +87,8 @@ void engine_container_restart(struct engine *e, struct container *c, const char 
 /* kill: ERROR_INVALID for an unknown signal, ERROR_CONFLICT when it does not run. pause, unpause: ERROR_CONFLICT
  * when it does not run or is so already. */
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg);
+/* "TERM", "SIGTERM", "15"; -EINVAL */
+int signal_number(const char *name);
 void engine_container_pause(struct engine *e, struct container *c, engine_done done, void *arg);
 void engine_container_unpause(struct engine *e, struct container *c, engine_done done, void *arg);
 /* ERROR_INVALID for a name that Docker would not take, ERROR_CONFLICT for one in use. */

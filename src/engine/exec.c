@@ -95,7 +95,7 @@ static void tell_command(struct engine *e, struct exec *x, const char *action)
 static int check_running(const struct container *c, struct error *err)
 {
 	if (c->state.status == CONTAINER_PAUSED)
-		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->id);
+		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->name);
 	if (c->state.status == CONTAINER_RESTARTING)
 		return error_set_class(err, ERROR_CONFLICT, "Container %s is restarting, wait until the container is running", c->id);
 	if (c->state.status != CONTAINER_RUNNING)
@@ -196,7 +196,10 @@ static void on_failed(void *arg, int exit_code, const struct error *err)
 {
 	struct exec_run *run = arg;
 	char text[1200];
-	int n = snprintf(text, sizeof(text), "OCI runtime exec failed: exec failed: unable to start container process: %s\r\n",
+	/* A user that is not there is found out before the runtime is asked. */
+	bool is_runtime = strncmp(err->message, "unable to find ", 15) != 0;
+	int n = snprintf(text, sizeof(text), "%s%s\r\n",
+			 is_runtime ? "OCI runtime exec failed: exec failed: unable to start container process: " : "",
 			 err->message);
 
 	run->exec->exit_code = exit_code;

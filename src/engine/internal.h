@@ -74,7 +74,7 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 		 void (*ended)(void *arg, struct stream *s), void *arg);
 
 /* ---- mounts.c ---- */
-struct tmpfs_options { uint64_t size_bytes; mode_t mode; bool is_readonly; };
+struct tmpfs_options { uint64_t size_bytes; mode_t mode; uint32_t uid, gid; bool is_readonly; };
 /* Pure. NULL text: the defaults. ERROR_INVALID for an option that is not known. */
 int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err); /* "size=64m,mode=1777" */
 /* Fills c->mounts from its host_config and config; creates nothing. ERROR_INVALID in Docker's words;
@@ -130,8 +130,6 @@ void removals_retry(struct crun *run); /* a start has ended: those that waited f
 
 void execs_done(struct engine *e); /* at the end: all of them, after the drivers */
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
-void execs_done(struct engine *e); /* all of them; the drivers are gone */
-int signal_number(const char *name); /* "TERM", "SIGTERM", "15"; -EINVAL */
 
 /* Calls back once, from the loop, not from within. */
 void engine_later(struct engine *e, engine_done done, void *arg, const struct error *err);

@@ -619,12 +619,12 @@ static void freeze(struct engine *e, struct container *c, bool is_pause, engine_
 	struct error err = { 0 };
 	int r = 0;
 
-	if (!container_is_live(c) || !run->process)
+	if (!is_pause && c->state.status != CONTAINER_PAUSED)
+		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is not paused", c->id);
+	else if (!container_is_live(c) || !run->process)
 		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is not running", c->id);
 	else if (is_pause && c->state.status == CONTAINER_PAUSED)
 		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is already paused", c->id);
-	else if (!is_pause && c->state.status != CONTAINER_PAUSED)
-		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is not paused", c->id);
 	if (r < 0) {
 		engine_later(e, done, arg, &err);
 		return;

@@ -44,7 +44,7 @@ struct log_reader {
 static void put_line(struct log_reader *r, int stream, int64_t ns, const char *data, size_t len)
 {
 	unsigned char head[8] = { (unsigned char)stream };
-	char when[CLOCK_RFC3339_MAX + 1] = "";
+	char when[CLOCK_RFC3339_MAX + 2] = "";
 	size_t nwhen = 0, ndetails = r->details ? strlen(r->details) : 0, total;
 
 	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) || (r->opt.since_ns && ns < r->opt.since_ns) ||

@@ -145,7 +145,9 @@ static int parse_bind(struct parser *p, const char *spec)
 	}
 	if (strcmp(destination, "/") == 0) {
 		free(destination);
-		return invalid_spec(p, spec, "invalid mount config for type \"volume\": invalid specification: destination can't be '/'");
+		return invalid_spec(p, spec, parts[0][0] == '/' ?
+				    "invalid mount config for type \"bind\": invalid specification: destination can't be '/'" :
+				    "invalid mount config for type \"volume\": invalid specification: destination can't be '/'");
 	}
 	if (find_mount(p->container, destination)) {
 		error_set_class(p->err, ERROR_INVALID, "Duplicate mount point: %.300s", destination);
@@ -274,8 +276,7 @@ int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err)
 
 	*ret = (struct tmpfs_options){ .mode = 01777 };
 	while ((word = strsep(&at, ","))) {
-		bool is_known = !*word || strcmp(word, "ro") == 0 || strncmp(word, "uid=", 4) == 0 || strncmp(word, "gid=", 4) == 0 ||
-				strncmp(word, "nr_inodes=", 10) == 0;
+		bool is_known = !*word || strcmp(word, "ro") == 0 || strncmp(word, "nr_inodes=", 10) == 0;
 
 		for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
 			is_known = is_known || strcmp(ignored[i], word) == 0;
@@ -283,6 +284,10 @@ int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err)
 			ret->is_readonly = true;
 		if (strncmp(word, "size=", 5) == 0)
 			is_known = parse_size(word + 5, &ret->size_bytes);
+		if (strncmp(word, "uid=", 4) == 0 || strncmp(word, "gid=", 4) == 0) {
+			*(word[0] == 'u' ? &ret->uid : &ret->gid) = (uint32_t)strtoul(word + 4, &end, 10);
+			is_known = isdigit((unsigned char)word[4]) && !*end;
+		}
 		if (strncmp(word, "mode=", 5) == 0) {
 			ret->mode = (mode_t)strtoul(word + 5, &end, 8) & 07777;
 			is_known = word[5] && !*end;
@@ -301,7 +306,7 @@ static int check_tmpfs(struct parser *p, json_t *tmpfs)
 
 	json_object_foreach(tmpfs, target, v) {
 		if (target[0] != '/')
-			return invalid_mount(p, "tmpfs", "invalid mount path: mount path must be absolute");
+			return error_set_class(p->err, ERROR_INVALID, "invalid mount path: '%.300s' mount path must be absolute", target);
 		if (find_mount(p->container, target))
 			return error_set_class(p->err, ERROR_INVALID, "Duplicate mount point: %.300s", target);
 		if (tmpfs_parse(json_string_value(v), &o, p->err) < 0)
@@ -325,8 +330,8 @@ static int parse_from(struct parser *p, const char *spec)
 
 	if (mode)
 		*mode++ = '\0';
-	if (containers_find(&p->engine->containers, name, &from, p->err) < 0)
-		return p->err->code;
+	if (containers_find(&p->engine->containers, name, &from, p->err) < 0) /* not "not found": clients would pull */
+		return error_set_class(p->err, ERROR_INVALID, "No such container: %.200s", name);
 	if (mode && strcmp(mode, "ro") && strcmp(mode, "rw"))
 		return error_set_class(p->err, ERROR_INVALID, "invalid mode: %.100s", mode);
 	for (size_t i = 0; i < from->nmounts; i++) {

@@ -68,6 +68,23 @@ static int make_dir(const char *path, mode_t mode)
 	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
+/* mkdir -p: Docker makes the missing source of -v. */
+static int make_source(const char *path)
+{
+	CLEANUP(freep) char *dir = xasprintf("%s/", path);
+
+	for (char *p = strchr(dir + 1, '/'); p; p = strchr(p + 1, '/')) {
+		int r;
+
+		*p = '\0';
+		r = make_dir(dir, 0755);
+		if (r < 0 && r != -EEXIST)
+			return r;
+		*p = '/';
+	}
+	return 0;
+}
+
 static int open_dir(const char *path)
 {
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -97,11 +114,16 @@ static int add_bind(struct plan_job *j, const struct container_mount *in)
 {
 	struct stat st;
 	struct run_mount *m;
+	int r = stat(in->source, &st) < 0 ? -errno : 0;
 
-	/* Docker makes a missing source of -v a directory. */
-	if (stat(in->source, &st) < 0 && (errno != ENOENT || make_dir(in->source, 0755) < 0 || stat(in->source, &st) < 0))
+	if (r == -ENOENT) {
+		r = make_source(in->source);
+		if (r == 0 && stat(in->source, &st) < 0)
+			r = -errno;
+	}
+	if (r < 0)
 		return error_set_class(&j->err, ERROR_INVALID, "error while creating mount source path '%.300s': mkdir %.300s: %s",
-				       in->source, in->source, strerror(errno));
+				       in->source, in->source, strerror(-r));
 	if (S_ISDIR(st.st_mode)) {
 		m = add_mount(j->plan, ROOTFS_MOUNT_DIR, in->destination);
 		m->fd = open_dir(in->source);
@@ -230,12 +252,43 @@ static int add_mounts(struct plan_job *j)
 	return r;
 }
 
+static void make_tmpfs_owners(struct plan_job *j, struct rootfs *fs)
+{
+	struct error ignored; /* they were read before */
+	const char *target;
+	json_t *v;
+
+	json_object_foreach(json_object_get(j->host_config, "Tmpfs"), target, v) {
+		struct tmpfs_options o;
+
+		if (tmpfs_parse(json_string_value(v), &o, &ignored) == 0 && (o.uid || o.gid))
+			rootfs_chown(fs, NULL, NULL, target, o.uid, o.gid, 0);
+	}
+}
+
+/* The working directory is made, root's, when nothing is there. */
+static int make_cwd(struct plan_job *j, struct rootfs *fs)
+{
+	const char *cwd = text_of(j->container->config, "WorkingDir");
+	struct rootfs_stat st;
+
+	if (!*cwd)
+		return 0;
+	rootfs_make_mountpoint(fs, cwd, false);
+	if (rootfs_stat(fs, NULL, NULL, cwd, 0, &st) == 0 && !S_ISDIR(st.mode))
+		return error_set_class(&j->err, ERROR_INVALID, "Cannot mkdir: %.300s is not a directory", cwd);
+	return 0;
+}
+
 /* What leads to the mounts is made also below a read-only root, and new volumes get
  * what the image has at their place. */
 static int prepare_mounts(struct plan_job *j, struct rootfs *fs)
 {
 	struct container *c = j->container;
 
+	make_tmpfs_owners(j, fs);
+	if (make_cwd(j, fs) < 0)
+		return j->err.code;
 	for (size_t i = 1; i < j->plan->nmounts; i++)
 		rootfs_make_mountpoint(fs, j->plan->mounts[i].target, j->plan->mounts[i].kind == ROOTFS_MOUNT_FILE);
 	for (size_t i = 0; i < c->nmounts; i++) {
@@ -301,22 +354,22 @@ static void env_default(struct env *env, const char *name, const char *value)
 	free(text);
 }
 
-/* PATH, HOSTNAME, HOME and TERM as Docker adds them. */
+/* PATH, HOSTNAME and TERM come first, HOME last, as Docker adds them. */
 static char **make_env(struct container *c, json_t *more, bool tty, const char *home)
 {
 	struct env env = { .v = xcalloc(1, sizeof(char *)) };
 	json_t *first = json_object_get(c->config, "Env");
 
+	env_default(&env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	env_default(&env, "HOSTNAME", text_of(c->config, "Hostname"));
+	if (tty)
+		env_default(&env, "TERM", "xterm");
 	for (size_t i = 0; i < json_array_size(first); i++)
 		if (json_is_string(json_array_get(first, i)))
 			env_set(&env, json_string_value(json_array_get(first, i)));
 	for (size_t i = 0; i < json_array_size(more); i++)
 		if (json_is_string(json_array_get(more, i)))
 			env_set(&env, json_string_value(json_array_get(more, i)));
-	env_default(&env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	env_default(&env, "HOSTNAME", text_of(c->config, "Hostname"));
-	if (tty)
-		env_default(&env, "TERM", "xterm");
 	env_default(&env, "HOME", home);
 	return env.v;
 }
@@ -357,6 +410,20 @@ static void set_limits(struct run_spec *s, json_t *ulimits)
 }
 
 /* ---- the process ---- */
+
+/* The predefined networks are the only ones so far. */
+static int check_network(struct plan_job *j)
+{
+	static const char *const known[] = { "", "default", "bridge", "host", "none" };
+	const char *mode = text_of(j->host_config, "NetworkMode");
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcmp(mode, known[i]) == 0)
+			return 0;
+	if (strncmp(mode, "container:", 10) == 0)
+		return 0;
+	return error_set_class(&j->err, ERROR_NOT_FOUND, "network %.200s not found", mode);
+}
 
 static int make_spec(struct plan_job *j, struct rootfs *fs)
 {
@@ -408,6 +475,8 @@ static void work(uv_work_t *w)
 	struct rootfs *fs = NULL;
 	int r = add_mounts(j);
 
+	if (r == 0 && j->kind == PLAN_START)
+		r = check_network(j);
 	if (r == 0 && j->kind != PLAN_MOUNTS) {
 		r = local_files_open(p, &fs);
 		if (r < 0)

@@ -145,7 +145,8 @@ int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct
 		r = no_user(name, err);
 	if (r == 0 && group && *group && !find_group(fs, group, &s->gid))
 		r = no_group(group, err);
-	else if (r == 0 && !group && u.is_found)
+	add_group(s, s->gid); /* as Docker does since CVE-2022-36109 */
+	if (r == 0 && !group && u.is_found)
 		add_memberships(fs, u.name, s);
 	json_array_foreach(group_add, i, v) {
 		const char *text = json_string_value(v);

@@ -128,7 +128,7 @@ static int copy_directory(struct rootfs_dir *dir, const char *name, const struct
 		r = -errno;
 	} else {
 		copy_attributes(from, to, &e->host);
-		(void)!fchmod(to, (e->host.st_mode & 0777) | S_IRWXU);
+		(void)!fchmod(to, (e->host.st_mode & 01777) | S_IRWXU);
 	}
 	if (from >= 0)
 		close(from);

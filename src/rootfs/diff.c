@@ -219,6 +219,8 @@ int rootfs_make_mountpoint(struct rootfs *fs, const char *target, bool is_file)
 
 		if (r < 0 && r != -EEXIST)
 			return r;
+		if (r == 0) /* whatever the caller's umask */
+			rootfs_chmod(fs, NULL, NULL, path, is_last && is_file ? 0644 : 0755, 0);
 	}
 	return 0;
 }

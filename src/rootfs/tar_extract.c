@@ -41,6 +41,8 @@ static int make_parents(struct rootfs *fs, char *path)
 
 		*p = '\0';
 		r = rootfs_mkdir(fs, NULL, NULL, path, 0755);
+		if (r == 0) /* whatever our umask */
+			rootfs_chmod(fs, NULL, NULL, path, 0755, 0);
 		*p = '/';
 		if (r < 0 && r != -EEXIST)
 			return r;

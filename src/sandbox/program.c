@@ -155,6 +155,7 @@ int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct ro
 		r = read_head(fs, cred, cwd, current, &h);
 		if (r < 0)
 			break;
+		ret->is_found = true;
 		snprintf(ret->interpreter, sizeof(ret->interpreter), "%s", current);
 		if (h.len < 2 || h.text[0] != '#' || h.text[1] != '!') {
 			r = classify(&h, current, ret);
@@ -195,7 +196,7 @@ int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 		if (n < 4096 && strlen(name) < 4000) {
 			snprintf(path, sizeof(path), "%.*s%s%s", (int)n, n ? p : ".", n && p[n - 1] == '/' ? "" : "/", name);
 			r = program_resolve(fs, cred, cwd, path, ret);
-			if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+			if (ret->is_found || (r != -ENOENT && r != -ENOTDIR && r != -EACCES))
 				return r;
 			if (r == -EACCES && ret->kind != PROGRAM_MODULE)
 				return r; /* found, but native: say so */

@@ -23,6 +23,7 @@ struct program {
 	char **prefix;        /* #! chain: arguments to put in place of argv[0]; NULL-terminated or NULL */
 	bool is_setuid, is_setgid;
 	unsigned uid, gid;    /* of the file, for setuid */
+	bool is_found;        /* there is such an executable file, whatever comes of it */
 	bool applet_by_name;  /* a native file whose applet of ours runs in its place */
 };
 

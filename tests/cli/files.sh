@@ -50,23 +50,6 @@ d create --name device device x >/dev/null
 check "is told again" 0 "crw--w---- 1,3" sh -c "'$docker' export device | tar tvf - null | awk '{print \$1, \$3}'"
 d rm device >/dev/null
 
-# ---- docker cp ----
-d create --name copy busybox sh -c 'cat /tmp/in; echo out >/tmp/out; mkdir -p /tmp/d/e; echo x >/tmp/d/e/f; ln -s e /tmp/d/l; sleep 100' >/dev/null
-echo copied >"$dir/in"
-check "cp into a created one" 0 "" d cp -q "$dir/in" copy:/tmp/in
-d start copy >/dev/null
-sleep 0.5
-check "it was there" 0 "copied" d logs copy
-check "cp out of a running one" 0 "" d cp -q copy:/tmp/out "$dir/out"
-check "its content" 0 "out" cat "$dir/out"
-check "cp of a directory" 0 "" d cp -q copy:/tmp/d "$dir/d"
-check "its tree" 0 "x e" sh -c "echo \$(cat $dir/d/e/f) \$(readlink $dir/d/l)"
-head -c 20000000 /dev/urandom >"$dir/big"
-check "cp of 20 MB" 0 "" d cp -q "$dir/big" copy:/tmp/big
-check "its sum" 0 "$(sha256sum <"$dir/big")" sh -c "'$docker' exec copy sha256sum /tmp/big | sed 's|/tmp/big|-|'"
-check_has "cp of what is not there" 1 "Could not find the file /nothing in container" d cp copy:/nothing "$dir/n"
-d rm -f copy >/dev/null
-
 # ---- binds ----
 mkdir "$dir/bind" && echo data >"$dir/bind/f"
 check "bind" 0 "data" d run --rm -v "$dir/bind:/mnt/b" busybox sh -c 'cat /mnt/b/f; echo new >/mnt/b/g'

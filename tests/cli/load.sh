@@ -1,14 +1,17 @@
 # Sourced by run.sh: many containers at once, much data, and what it costs the daemon.
 
 # ---- many at once ----
-for i in $(seq 50); do
-	d run --rm busybox echo "$i" >"$dir/out.$i" 2>&1 &
+mkdir "$dir/out" # no time limit for each: the last waits for a machine that 199 others use
+for i in $(seq 200); do
+	"$docker" run --rm busybox echo "$i" >"$dir/out/$i" 2>&1 &
 	jobs="${jobs:-} $!"
 done
 # shellcheck disable=SC2086
 wait $jobs
-got=$(cat "$dir"/out.* | sort -n | tr '\n' ' ') is=0
-verdict "50 at once" 0 "$(seq 50 | tr '\n' ' ')"
+got=$(cat "$dir"/out/* | sort -n | tr '\n' ' ') is=0
+verdict "200 at once" 0 "$(seq 200 | tr '\n' ' ')"
+check "none is left" 0 "" d ps -aq
+rm -r "$dir/out"
 
 # ---- 100 MB each way ----
 # Not compressible and not all zero, and the same each time.
@@ -21,14 +24,15 @@ sum=$(sha256sum <"$dir/100MB" | cut -c1-64)
 d run -d --name load -v "$dir/100MB:/100MB:ro" busybox sleep 1000 >/dev/null
 check "100 MB through exec's stdin" 0 "$sum" sh -c "'$docker' exec -i load sha256sum <$dir/100MB | cut -c1-64"
 check "100 MB out of an exec" 0 "$sum" sh -c "'$docker' exec load cat /100MB | sha256sum | cut -c1-64"
+check "100 MB through attach's stdin" 0 "$sum" sh -c "'$docker' create -i --name fed busybox sha256sum >/dev/null; '$docker' start -ai fed <$dir/100MB | cut -c1-64"
 check "100 MB through an attached run" 0 "$sum" sh -c "'$docker' run --name logged -v $dir/100MB:/100MB:ro busybox cat /100MB | sha256sum | cut -c1-64"
 check "100 MB of logs" 0 "$sum" sh -c "'$docker' logs logged | sha256sum | cut -c1-64"
 check "100 MB into a container by cp" 0 "" d cp -q "$dir/100MB" load:/copy
 check "they are the same" 0 "$sum" sh -c "'$docker' exec load sha256sum /copy | cut -c1-64"
 check "100 MB out of it by cp" 0 "$sum" sh -c "'$docker' cp -q load:/copy - | tar xO | sha256sum | cut -c1-64"
-d rm -f load logged >/dev/null
+d rm -f load logged fed >/dev/null
 rm "$dir/100MB"
 # The sanitizers' shadow is not the daemon's memory.
-if [ "$B" = build ]; then
+if [ "$B" = build ] && [ -z "${oracle:-}" ]; then
 	check "the daemon's memory stayed flat" 0 "true" sh -c "[ \$(sed -n 's/VmHWM:[^0-9]*\([0-9]*\).*/\1/p' /proc/$daemon_pid/status) -lt 65536 ] && echo true"
 fi

@@ -4,10 +4,10 @@
 # With ORACLE=1 the daemon is a real dockerd: what it fails is a wrong check.
 set -u
 cd "$(dirname "$0")/../.."
-parts='running images files lifecycle streams load crash daemon' suite=cli
+parts='running options pid1 lifecycle listing copy files logs attach terminals images load drivers daemon crash' suite=cli
 if [ -n "${ORACLE:-}" ]; then
 	. tests/support/oracle.sh
-	parts='running images files lifecycle streams load' suite=oracle
+	parts='running options pid1 lifecycle listing copy files logs attach terminals images load' suite=oracle
 else
 	. tests/support/daemon.sh
 fi

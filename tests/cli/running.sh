@@ -1,59 +1,78 @@
-# Sourced by run.sh: running commands, their exit codes, users and environment.
+# Sourced by run.sh: running commands: exit codes and the words with them.
 
-# ---- running ----
+# ---- exit codes ----
 check "pipeline" 0 "got 1
 got 2
 got 3" d run --rm busybox sh -c 'for i in 1 2 3; do echo $i; done | while read x; do echo "got $x"; done'
 check "exit 0" 0 "" d run --rm busybox true
 check "exit 1" 1 "" d run --rm busybox false
 check "exit 7" 7 "" d run --rm busybox sh -c 'exit 7'
-check "exit by signal" 137 "Killed" d run --rm busybox sh -c 'sh -c "kill -9 \$\$"; exit $?'
+check "exit 137" 137 "Killed" d run --rm busybox sh -c 'sh -c "kill -9 \$\$"; exit $?'
 check "exit 130" 130 "" d run --rm busybox sh -c 'sh -c "kill -INT \$\$"; exit $?'
 check "exit 143" 143 "Terminated" d run --rm busybox sh -c 'sh -c "kill -TERM \$\$"; exit $?'
-check_has "125: unknown image" 125 "cannot be pulled" d run --rm nosuchimage true
-check_has "126: not executable" 126 "permission denied" d run --rm busybox /etc/passwd
-check_has "127: no such command" 127 'exec: "nosuch": executable file not found in $PATH' d run --rm busybox nosuch
-check "pid 1" 0 "1" d run --rm busybox sh -c 'echo $$'
-check "pid 1 ignores KILL and TERM from inside" 0 "alive" d run --rm busybox sh -c 'kill -9 $$; kill $$; echo alive'
-d run -d --name loop busybox sh -c 'while :; do :; done' >/dev/null
-check "an endless loop is stopped" 0 "loop" d stop -t 1 loop
-d rm loop >/dev/null
+
+# ---- 125: it is not started ----
+check_has "unknown image" 125 "Unable to find image 'nosuchimage:latest' locally" d run --rm nosuchimage true
+ours check_has "it cannot be pulled" 125 "cannot be pulled" d run --rm nosuchimage true # no registry client
+check_like "--pull never" 125 "docker: Error response from daemon: No such image: nosuchimage:latest$usage" \
+	d run --rm --pull never nosuchimage true
+check_like "unknown user" 125 "docker: Error response from daemon: unable to find user nobodyatall: no matching entries in passwd file$usage" \
+	d run --rm -u nobodyatall busybox true
+check_like "unknown group" 125 "docker: Error response from daemon: unable to find group nosuch: no matching entries in group file$usage" \
+	d run --rm -u 1:nosuch busybox true
+check_like "unknown supplementary group" 125 "docker: Error response from daemon: [Uu]nable to find group nosuch: no matching entries in group file$usage" \
+	d run --rm --group-add nosuch busybox true
+check_like "a relative working directory" 125 \
+	"docker: Error response from daemon: the working directory 'rel' is invalid, it needs to be an absolute path$usage" \
+	d run --rm -w rel busybox true
+check_like "a file as working directory" 125 "docker: Error response from daemon: [Cc]annot mkdir: /etc/passwd is not a directory$usage" \
+	d run --rm -w /etc/passwd busybox true
+check_like "no command" 125 "docker: Error response from daemon: [Nn]o command specified$usage" d run --rm --entrypoint "" busybox
+
+# ---- 126 and 127: the command cannot be run ----
+check_like "a directory" 126 "${start_fails}exec: \"/etc\": (is a directory: )?permission denied: unknown$usage" d run --rm busybox /etc
+check_like "not executable" 126 "${start_fails}exec: \"/etc/passwd\": permission denied: unknown$usage" d run --rm busybox /etc/passwd
+check_like "no such command" 127 "${start_fails}exec: \"nosuch\": executable file not found in \\\$PATH: unknown$usage" \
+	d run --rm busybox nosuch
+check_like "no such path" 127 "${start_fails}exec: \"/no/such\": stat /no/such: no such file or directory: unknown$usage" \
+	d run --rm busybox /no/such
+check_like "PATH is the container's" 127 "${start_fails}exec: \"sh\": executable file not found in \\\$PATH: unknown$usage" \
+	d run --rm -e PATH=/nowhere busybox sh
+check "a failed start is told by inspect" 0 "created 127 true" sh -c '
+	"$docker" run --name failed busybox nosuch 2>/dev/null
+	"$docker" inspect -f "{{.State.Status}} {{.State.ExitCode}} {{ne .State.Error \"\"}}" failed; "$docker" rm failed >/dev/null'
+
+# ---- scripts ----
+mkdir -p "$dir/scripts"
+printf '#!/bin/sh\necho "$0 $*"\n' >"$dir/scripts/good"
+printf '#!/bin/cat -n\nx\n' >"$dir/scripts/argument"
+printf '#!/no/such/interpreter\n' >"$dir/scripts/lost"
+printf 'echo hi\n' >"$dir/scripts/none"
+: >"$dir/scripts/empty"
+chmod 755 "$dir"/scripts/*
+printf '#!/bin/sh\n' >"$dir/scripts/plain" && chmod 644 "$dir/scripts/plain"
+script() { d run --rm -v "$dir/scripts:/s" -w /s busybox "$@"; }
+check "a script" 0 "/s/good a b" script /s/good a b
+check "a script by its relative path" 0 "./good " script ./good
+check "an interpreter's argument" 0 "     1	#!/bin/cat -n
+     2	x" script /s/argument
+# By then the container has been started, and runc's last words are its output: exit 255, 1 with runc before 1.2.
+check_like "a missing interpreter" "255 1" "exec /s/lost: no such file or directory" script /s/lost
+check_like "a script without #!" "255 1" "exec /s/none: exec format error" script /s/none
+check_like "an empty file" "255 1" "exec /s/empty: exec format error" script /s/empty
+check_like "a script that is not executable" 126 "${start_fails}exec: \"/s/plain\": permission denied: unknown$usage" script /s/plain
+check "a shell runs what has no #!" 0 "hi" script sh -c ./none
+
+# ---- standard streams ----
 got=$(echo hi | d run -i --rm busybox cat) is=$?
 verdict "stdin" 0 hi
 got=$(head -c 20000000 /dev/zero | d run -i --rm busybox sha256sum | cut -c1-64) is=$?
 verdict "20 MB of stdin" 0 "$(head -c 20000000 /dev/zero | sha256sum | cut -c1-64)"
 got=$(d run --rm busybox head -c 20000000 /dev/zero | sha256sum) is=$?
 verdict "20 MB of stdout" 0 "$(head -c 20000000 /dev/zero | sha256sum)"
-check "user, directory, environment, hostname" 0 "1000 100 /tmp b hh" \
-	d run --rm -u 1000:100 -w /tmp -e A=b --hostname hh busybox sh -c 'echo $(id -u) $(id -g) $PWD $A $(hostname)'
-check "user by name" 0 "www-data" d run --rm -u www-data busybox whoami
-check_has "unknown user" 125 "unable to find user nobodyatall" d run --rm -u nobodyatall busybox true
-check "entrypoint" 0 "x y" d run --rm --entrypoint echo busybox x y
-check_has "read-only root" 1 "Read-only file system" d run --rm --read-only busybox sh -c 'echo x >/h'
-check "a native program is refused" 126 "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec /b/native: permission denied: native binaries need an agent
-
-Run 'docker run --help' for more information" sh -c "mkdir -p $dir/bin && cp /bin/bash $dir/bin/native && '$docker' run --rm -v $dir/bin:/b busybox /b/native"
-
-# ---- runtimes and the synthetic driver ----
-check "the serving driver shows" 0 "wasm auto" sh -c "'$docker' run --name shown busybox true &&
-	'$docker' inspect -f '{{index .Config.Labels \"sockerless.driver\"}} {{.HostConfig.Runtime}}' shown && '$docker' rm shown >/dev/null"
-check_has "an unknown runtime" 125 "unknown or invalid runtime name: foo" d run --rm --runtime foo busybox true
-check_has "no agent" 125 "runtime agent: no agent is connected" d run --rm --runtime agent busybox true
-check_has "--runtime wasm does not pretend" 126 "native binaries need an agent" d run --rm --runtime wasm -v "$dir/bin:/b" busybox /b/native
-check "--runtime synthetic pretends and says so" 0 \
-	"sockerless: nothing was executed; the synthetic driver pretends to run: make all" d run --rm --runtime synthetic busybox make all
-d run -d --name pretender --runtime synthetic busybox tail -f /dev/null >/dev/null
-check "a pretended keep-alive stays" 0 "true synthetic" d inspect -f '{{.State.Running}} {{index .Config.Labels "sockerless.driver"}}' pretender
-check "a pretended exec echoes" 0 "make test" d exec pretender make test
-check "a pretender's files are real" 0 "passwd" sh -c "'$docker' cp pretender:/etc/passwd - | tar tf -"
-d stop pretender >/dev/null
-check "a pretender hears TERM" 0 "143" d inspect -f '{{.State.ExitCode}}' pretender
-d rm pretender >/dev/null
-
-# ---- --init ----
-check "--init is pid 1" 0 "2 docker-init" d run --rm --init busybox sh -c 'echo $$ $(cat /proc/1/comm)'
-check "--init keeps exit codes" 0 "7 137" sh -c "'$docker' run --rm --init busybox sh -c 'exit 7'; a=\$?; '$docker' run --rm --init busybox sh -c 'kill -9 \$\$'; echo \$a \$?"
-d run -d --name init --init busybox sleep 100 >/dev/null
-d stop init >/dev/null
-check "--init hands TERM on" 0 "143" d inspect -f '{{.State.ExitCode}}' init
-d rm init >/dev/null
+got=$(d run --rm busybox sh -c 'echo out; echo err >&2' 2>/dev/null) is=$?
+verdict "stdout apart from stderr" 0 out
+got=$(d run --rm -a stderr busybox sh -c 'echo out; echo err >&2' 2>&1) is=$?
+verdict "-a stderr" 0 err
+check "without -i stdin is empty" 0 "0" sh -c 'echo hi | "$docker" run --rm busybox wc -c'
+check "a reader that leaves" 0 "y" sh -c '"$docker" run --rm busybox sh -c "yes | head -n 100000" 2>/dev/null | head -n 1'

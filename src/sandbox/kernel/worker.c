@@ -113,10 +113,22 @@ static _Noreturn void fail_program(const struct worker_start *start, const char 
 		snprintf(text, sizeof(text), "exec: \"%.100s\": executable file not found in $PATH: unknown", name);
 	else if (error == -EACCES && kind != PROGRAM_MODULE)
 		snprintf(text, sizeof(text), "exec %.100s: permission denied: native binaries need an agent", name);
+	else if (error == -EACCES)
+		snprintf(text, sizeof(text), "exec: \"%.100s\": permission denied: unknown", name);
 	else
-		snprintf(text, sizeof(text), "exec: \"%.100s\": %s: unknown", name,
-			 errno_text(-error));
+		snprintf(text, sizeof(text), "exec: \"%.80s\": stat %.80s: %s: unknown", name, name, errno_text(-error));
 	fail(start, error, text);
+}
+
+/* The file is there and cannot be run: no interpreter, no format. In Docker the container
+ * has been started by then, and runc's last words are its output. */
+static _Noreturn void end_program(const struct worker_start *start, const char *path, int error)
+{
+	struct report well = { 0 };
+
+	(void)!write(start->report_fd, &well, sizeof(well));
+	dprintf(STDERR_FILENO, "exec %s: %s\n", path, errno_text(-error));
+	process_exit(255);
 }
 
 static void enter_cwd(const struct worker_start *start)
@@ -138,6 +150,8 @@ static void prepare_program(const struct worker_start *start, struct exec_image 
 	struct program p;
 	int r = program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), &p);
 
+	if (r < 0 && p.is_found && p.kind == PROGRAM_MODULE)
+		end_program(start, p.path, r);
 	if (r < 0)
 		fail_program(start, s->argv[0], r, p.kind);
 	r = exec_prepare_found(&p, (char *const *)s->argv, (char *const *)s->env, image);

@@ -1,0 +1,82 @@
+# Sourced by run.sh: logs and their drivers.
+
+# ---- logs ----
+d run --name logs busybox sh -c 'echo one; sleep 0.1; echo two >&2; sleep 0.1; printf three' >/dev/null 2>&1
+check "logs" 0 "one
+two
+three" d logs logs
+got=$(d logs logs 2>/dev/null) is=$?
+verdict "logs of stdout" 0 "one
+three"
+got=$(d logs logs 2>&1 >/dev/null) is=$?
+verdict "logs of stderr" 0 two
+check "--tail" 0 "three" d logs --tail 1 logs
+check "--tail 0" 0 "" d logs --tail 0 logs
+check "--tail all" 0 "one
+two
+three" d logs --tail all logs
+check "a bad --tail is all" 0 "one
+two
+three" d logs --tail x logs
+check_like "--timestamps" 0 "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z one\|[-0-9T:.]+Z two\|[-0-9T:.]+Z three" d logs -t logs
+check "--details" 0 " one
+ two
+ three" d logs --details logs
+check "--since later" 0 "" d logs --since 2100-01-01 logs
+check "--since before" 0 "one
+two
+three" d logs --since 1h logs
+check "--until before" 0 "" d logs --until 2020-01-01T00:00:00 logs
+middle=$(d logs -t logs 2>&1 | sed -n 2s/Z.*/Z/p)
+check "--since a line's own time" 0 "two
+three" d logs --since "$middle" logs
+check "--until a line's own time" 0 "one
+two" d logs --until "$middle" logs
+check_has "a bad --since" 1 'failed to parse value as time or duration: "x"' d logs --since x logs
+check_like "logs of nothing" 1 "Error response from daemon: No such container: nosuch" d logs nosuch
+d rm logs >/dev/null
+
+# ---- follow ----
+d run -d --name follow busybox sh -c 'echo a; while [ ! -e /go ]; do sleep 0.05; done; echo b' >/dev/null
+soon has_logged follow a
+d logs -f follow >"$dir/followed" 2>&1 &
+follower=$!
+d logs -f --tail 0 follow >"$dir/followed.new" 2>&1 &
+follower_new=$!
+soon grep -q a "$dir/followed"
+d logs -f follow >/dev/null 2>&1 & # and one that is killed
+kill -9 $!
+sleep 0.2 # --tail 0 has no first line to wait for
+d exec follow touch /go
+wait $follower
+check "logs -f follows to the end" 0 "a
+b" cat "$dir/followed"
+wait $follower_new
+check "logs -f --tail 0" 0 "b" cat "$dir/followed.new"
+check "logs -f of an ended one ends" 0 "a
+b" d logs -f follow
+d start follow >/dev/null
+d wait follow >/dev/null
+check "a second run's logs follow the first's" 0 "a b a b" sh -c 'echo $("$docker" logs follow)'
+d rm follow >/dev/null
+d run -d --name ticks busybox sh -c 'while :; do echo tick; sleep 0.1; done' >/dev/null
+check "logs -f --until ends by itself" 0 "tick" sh -c 'timeout 20 "$docker" logs -f --until $(($(date +%s) + 2)) ticks | tail -n 1'
+d rm -f ticks >/dev/null
+check "a long line" 0 "100001" sh -c '"$docker" run --name long busybox sh -c "head -c 100000 /dev/zero | tr \"\\0\" x; echo" >/dev/null
+	"$docker" logs long | wc -c; "$docker" rm long >/dev/null'
+
+# ---- log drivers ----
+d run --name rotated --log-opt max-size=10k --log-opt max-file=3 busybox sh -c 'i=0; while [ $i -lt 6000 ]; do echo line $i; i=$((i+1)); done' >/dev/null
+check "rotated logs end with the newest line" 0 "line 5999" d logs --tail 1 rotated
+check "rotated logs have lost the oldest lines" 0 "true" sh -c "n=\$('$docker' logs rotated | wc -l); [ \$n -gt 300 ] && [ \$n -lt 2000 ] && echo true"
+check "rotated logs have no gap" 0 "0" sh -c "'$docker' logs rotated | awk 'NR > 1 && \$2 != last + 1 { bad++ } { last = \$2 } END { print bad + 0 }'"
+# Where the files lie is ours.
+ours check "rotation keeps max-file files" 0 "3" sh -c "ls $dir/data/containers/\$('$docker' inspect -f '{{.Id}}' rotated)/output.log* | wc -l"
+d rm rotated >/dev/null
+d run --name unlogged --log-driver none busybox echo hi >/dev/null
+check_has "log driver none cannot be read" 1 "does not support reading" d logs unlogged
+check "log driver local" 0 "hi" sh -c "'$docker' run --name local --log-driver local busybox echo hi >/dev/null; '$docker' logs local"
+d rm unlogged local >/dev/null
+check_like "an unknown log driver" 125 "docker: Error response from daemon: (logger: no log driver named 'foo' is registered|error looking up logging plugin foo: plugin \"foo\" not found)$usage" d run --log-driver foo busybox true
+check_has "a bad max-size" 125 "invalid size: 'x'" d run --log-opt max-size=x busybox true
+check_has "an unknown log option" 125 "unknown log opt 'foo' for json-file log driver" d run --log-opt foo=x busybox true
