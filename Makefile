@@ -40,7 +40,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench install docs test test-unit test-api test-cli test-walls test-busybox check format format-check lint tidy headers deps clean help
+.PHONY: all guest demo run bench install docs test test-unit test-api test-cli test-walls test-sandbox test-busybox check format format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
 all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
@@ -105,6 +105,9 @@ test-cli: all ## the real docker CLI against a real daemon
 test-walls: all build/drilled/sockerless-sandbox ## the sandbox's second wall, attacked
 	@tests/sandbox/walls.sh
 
+test-sandbox: all ## processes, signals, terminals, pauses, limits as a guest sees them
+	@B=$(B) tests/sandbox/run.sh
+
 test-busybox: all ## BusyBox's own test suites, in containers
 	@B=$(B) tests/sandbox/busybox-suites.sh
 
@@ -113,7 +116,7 @@ test-unit: $(TEST_BIN) ## the cmocka binaries
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
 	$(MAKE) all headers lint docs-check
-	$(MAKE) test test-walls test-busybox
+	$(MAKE) test test-walls test-sandbox test-busybox
 	$(MAKE) test SAN=address,undefined
 
 # ---- showing and running ----
