@@ -184,6 +184,7 @@ void worker_main(const struct worker_start *start)
 	enter_cwd(start);
 	prepare_program(start, &image);
 	report_fd = start->report_fd;
+	process_take_ids(&image);
 	if (start->spawn->is_main && start->container->setup->init)
 		init_fork(start->spawn->argv, report_fd);
 	signal_init();
