@@ -50,7 +50,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-cli test-walls test-busybox check format \
+.PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-cli test-walls test-sandbox test-busybox check format \
 	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
@@ -133,6 +133,9 @@ test-cli: all ## the real docker CLI against a real daemon
 test-walls: all build/drilled/sockerless-sandbox ## the sandbox's second wall, attacked
 	@tests/sandbox/walls.sh
 
+test-sandbox: all ## processes, signals, terminals, pauses, limits as a guest sees them
+	@B=$(B) tests/sandbox/run.sh
+
 test-busybox: all ## BusyBox's own test suites, in containers
 	@B=$(B) tests/sandbox/busybox-suites.sh
 
@@ -141,7 +144,7 @@ test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzin
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
 	$(MAKE) all headers lint docs-check
-	$(MAKE) test test-walls test-busybox
+	$(MAKE) test test-walls test-sandbox test-busybox
 	$(MAKE) test SAN=address,undefined
 
 include src/package.mk tests/tests.mk

@@ -78,6 +78,10 @@ int exec_prepare_found(struct program *take_program, char *const argv[], char *c
 		return -ENOEXEC;
 	}
 	snprintf(ret->path, sizeof(ret->path), "%s", p.interpreter);
+	ret->is_setuid = p.is_setuid && !p.prefix; /* not of scripts, as on Linux */
+	ret->is_setgid = p.is_setgid && !p.prefix;
+	ret->uid = p.uid;
+	ret->gid = p.gid;
 	/* A script: interpreter, its argument, the script in place of argv[0]. */
 	ret->argv = p.prefix ? copy_vector(p.prefix, argv && argv[0] ? argv + 1 : argv) : copy_vector(argv, NULL);
 	ret->env = copy_vector(env, NULL);
@@ -275,5 +279,6 @@ SYS(execve)
 		return r;
 	fdtable_exec();
 	signal_exec();
+	process_take_ids(&image);
 	worker_restart(&image);
 }

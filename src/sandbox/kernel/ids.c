@@ -31,6 +31,17 @@ static void publish(void)
 	self.slot->egid = self.egid;
 }
 
+void process_take_ids(const struct exec_image *image)
+{
+	if (image->is_setuid)
+		self.euid = image->uid;
+	if (image->is_setgid)
+		self.egid = image->gid;
+	self.suid = self.euid;
+	self.sgid = self.egid;
+	publish();
+}
+
 SYS(getuid) { return self.ruid; }
 SYS(geteuid) { return self.euid; }
 SYS(getgid) { return self.rgid; }

@@ -163,6 +163,8 @@ struct exec_image {
 	char path[4096];          /* guest path of what runs */
 	char comm[16];            /* base name of the file asked for: a script's own, not its interpreter's */
 	char **argv, **env;
+	bool is_setuid, is_setgid; /* by the file's mode, as the guest sees it */
+	uint32_t uid, gid;
 };
 /* Looks the program up and takes its place: 0, and the image is ready for
  * exec_enter; or -errno and nothing has changed. argv and env are copied. */
@@ -172,6 +174,8 @@ struct program;
 int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret);
 /* Instantiates and runs it. */
 _Noreturn void exec_enter(struct exec_image *image);
+/* The set-id bits of what is about to run take effect: on the guest's ids, nothing of the host's. */
+void process_take_ids(const struct exec_image *image);
 /* To the worker's main loop, which enters the image. */
 _Noreturn void worker_restart(struct exec_image *image);
 _Noreturn void process_exit(int code);

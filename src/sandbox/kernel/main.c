@@ -20,14 +20,14 @@
 #include "sandbox/kernel/supervisor.h"
 #include "util/alloc.h"
 
-enum { ZYGOTE_FD = 3 };
+enum { ZYGOTE_FD = 3, OWN_FDS_MIN = 64 };
 
 /* Whom we have forked; everything else below us is an orphan. */
 static pid_t *supervisors;
 static size_t supervisor_count, supervisor_size;
 
 /* Room above the guest's numbers for our own descriptors. */
-static void raise_fd_limit(void)
+static bool raise_fd_limit(void)
 {
 	struct rlimit rl;
 
@@ -35,6 +35,7 @@ static void raise_fd_limit(void)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
+	return rl.rlim_cur >= FD_GUEST_MAX + OWN_FDS_MIN;
 }
 
 static void remember(pid_t pid)
@@ -125,7 +126,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sockerless-sandbox is started by sockerlessd and has no options\n");
 		return 2;
 	}
-	raise_fd_limit();
+	if (!raise_fd_limit()) {
+		fprintf(stderr, "sockerless-sandbox: the limit of open files (ulimit -n) must be %d or more\n",
+			FD_GUEST_MAX + OWN_FDS_MIN);
+		return 1;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the daemon's to decide about */
 	setsid();

@@ -49,8 +49,17 @@ struct pressure pressure_look(void)
 	return p;
 }
 
+/* One at a time: what is dying gives its memory back before anybody else must go. */
 bool pressure_relieve(uint64_t limit_bytes, struct pressure *ret)
 {
+	static pid_t dying;
+	struct descent_facts f;
+
 	*ret = pressure_look();
-	return ret->bytes > limit_bytes && descent_signal(ret->largest, getpid(), SIGKILL) == 0;
+	if (ret->bytes <= limit_bytes)
+		return false;
+	if (dying && descent_is_below(dying, getpid()) && descent_look(dying, &f) == 0 && f.state != 'Z')
+		return false;
+	dying = ret->largest;
+	return descent_signal(dying, getpid(), SIGKILL) == 0;
 }

@@ -71,6 +71,7 @@ struct proc_slot *proctable_claim(void)
 		s->vpid = 0;
 		s->host_pid = 0;
 		s->handled = s->ignored = 0;
+		s->tty = 0;
 		s->is_sleeping = 0;
 		s->start_ns = wall_ns();
 		s->vpid = fresh_vpid();

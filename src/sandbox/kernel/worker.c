@@ -131,6 +131,20 @@ static _Noreturn void end_program(const struct worker_start *start, const char *
 	process_exit(255);
 }
 
+/* The guest's memory is a reservation of 8 GiB; what else there is needs little. */
+static void check_address_space(const struct worker_start *start)
+{
+	const uint64_t wanted = 9ull << 30;
+	struct rlimit rl;
+	char text[240];
+
+	if (getrlimit(RLIMIT_AS, &rl) < 0 || rl.rlim_cur == RLIM_INFINITY || rl.rlim_cur >= wanted)
+		return;
+	snprintf(text, sizeof(text), "the sandbox reserves %llu GiB of address space for a process, and the daemon's limit "
+		 "(ulimit -v) is %llu MiB: raise it", (unsigned long long)(wanted >> 30), (unsigned long long)rl.rlim_cur >> 20);
+	fail(start, -ENOMEM, text);
+}
+
 static void enter_cwd(const struct worker_start *start)
 {
 	const char *cwd = start->spawn->cwd && *start->spawn->cwd ? start->spawn->cwd : "/";
@@ -179,9 +193,11 @@ void worker_main(const struct worker_start *start)
 		attack_main(start->spawn->argv);
 	}
 #endif
+	check_address_space(start);
 	enter_cwd(start);
 	prepare_program(start, &image);
 	report_fd = start->report_fd;
+	process_take_ids(&image);
 	if (start->spawn->is_main && start->container->setup->init)
 		init_fork(start->spawn->argv, report_fd);
 	signal_init();
