@@ -98,7 +98,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
 -include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
-.PRECIOUS: $(B)/%.o
+.PRECIOUS: $(B)/tests/unit/%.o
 
 # ---- tests ----
 

@@ -57,6 +57,7 @@ fuzz-run: $(FUZZ_BIN)
 	done
 
 -include $(wildcard $(B)/tests/fuzz/*.d)
+.PRECIOUS: $(B)/%.o
 
 # ---- valgrind ----
 
