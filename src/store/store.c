@@ -165,7 +165,6 @@ static void hand_over(struct store *s)
 	pthread_cond_broadcast(&s->changed);
 }
 
-/* NOLINTBEGIN(clang-analyzer-unix.Malloc): it does not see that freed nodes were removed */
 static void run_waiters(struct store *s)
 {
 	while (!list_is_empty(&s->waiters)) {
@@ -179,7 +178,6 @@ static void run_waiters(struct store *s)
 		free(w);
 	}
 }
-/* NOLINTEND(clang-analyzer-unix.Malloc) */
 
 static void on_wake(uv_async_t *a)
 {
