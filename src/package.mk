@@ -21,10 +21,12 @@ $(LIB_DIR)/sockerless.o: $(LIB_OBJ)
 $(LIB_DIR)/libsockerless.a: $(LIB_DIR)/sockerless.o
 	rm -f $@ && ar rcs $@ $^
 
+# Always the shared libraries: static ones need not be position-independent.
+SO_L := $(shell pkg-config --libs $(LIBS))
 $(LIB_DIR)/$(SO_FILE): $(LIB_OBJ) src/sockerless.sym
 	@mkdir -p $(@D)
 	$(CC) -shared -Wl,-soname,$(SO_NAME) -Wl,--version-script,src/sockerless.sym $(if $(SAN),,-Wl,-z,defs) \
-		$(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(LIB_OBJ) -o $@ $(PKG_L) -lpthread -lutil
+		$(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(LIB_OBJ) -o $@ $(SO_L) -lpthread -lutil
 
 $(LIB_DIR)/libsockerless.so: $(LIB_DIR)/$(SO_FILE)
 	ln -sf $(SO_FILE) $(LIB_DIR)/$(SO_NAME)

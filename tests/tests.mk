@@ -3,7 +3,7 @@
 .PHONY: test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
 
 # Only what an installed library offers: no -Isrc.
-EMBED_OBJ := $(B)/tests/embed/embed.o $(B)/tests/embed/fake.o
+EMBED_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/embed/*.c))
 $(EMBED_OBJ): $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARN) $(CFLAGS) $(SANFLAGS) -MMD -MP -c $< -o $@
@@ -57,6 +57,7 @@ fuzz-run: $(FUZZ_BIN)
 	done
 
 -include $(wildcard $(B)/tests/fuzz/*.d)
+.PRECIOUS: $(B)/%.o
 
 # ---- valgrind ----
 

@@ -19,6 +19,8 @@ struct container_wait {
 	void *arg;
 	bool is_ready;      /* answers at the next turn */
 	struct wait_result result;
+	struct store *store;
+	uint64_t ticket;    /* of the state that the answer tells */
 	uv_idle_t idle;
 	bool has_idle, is_done;
 };
@@ -78,6 +80,9 @@ static void on_wait_idle(uv_idle_t *idle)
 {
 	struct container_wait *w = idle->data;
 
+	/* Told is what survives us. The commit takes microseconds: the next turn looks again. */
+	if (!store_is_durable(w->store, w->ticket) && !store_has_failed(w->store, NULL))
+		return;
 	uv_idle_stop(idle);
 	w->is_done = true;
 	w->done(w->arg, &w->result);
@@ -88,6 +93,8 @@ static void answer_wait(struct engine *e, struct container_wait *w, int code)
 {
 	list_remove(&w->link);
 	w->result.exit_code = code;
+	w->store = e->store;
+	w->ticket = store_ticket(e->store);
 	uv_idle_init(e->loop, &w->idle);
 	w->idle.data = w;
 	w->has_idle = true;

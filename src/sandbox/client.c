@@ -391,7 +391,6 @@ static void flush_queue(struct sandbox_container *c)
 	while (!list_is_empty(&c->queue)) {
 		struct queued_message *q = container_of(c->queue.next, struct queued_message, link);
 
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that freed nodes were removed */
 		if (wire_send(c->sock, q->type, q->tag, &q->fields, q->fds, q->nfds) == -EAGAIN)
 			return;
 		queued_free(q);

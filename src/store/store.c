@@ -179,7 +179,6 @@ static void run_waiters(struct store *s)
 		struct waiter *w = container_of(s->waiters.next, struct waiter, link);
 
 		/* After a failure everybody is told, and asks store_has_failed. */
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that freed nodes were removed */
 		if (w->ticket > s->durable && !s->has_failed)
 			return;
 		list_remove(&w->link);

@@ -39,7 +39,6 @@ static inline void list_append(struct list *head, struct list *node)
 /* Safe on a node that is initialised but not linked. */
 static inline void list_remove(struct list *node)
 {
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that freed nodes were removed */
 	node->prev->next = node->next;
 	node->next->prev = node->prev;
 	list_init(node);

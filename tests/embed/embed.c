@@ -3,6 +3,7 @@
  * header, and containers named fake… are executed by it instead of the sandbox.
  *
  *   embed run|attach SOCKET DATA_ROOT SANDBOX_PROGRAM GUEST_ROOT
+ *   embed lives - DIRECTORY SANDBOX_PROGRAM GUEST_ROOT
  *
  * run: on the server's own loop; attach: on a libuv loop of the program's. */
 #include <pthread.h>
@@ -17,6 +18,7 @@
 #include <sockerless/sockerless.h>
 
 #include "fake.h"
+#include "lives.h"
 
 static struct sockerless_server *server;
 
@@ -140,6 +142,8 @@ int main(int argc, char **argv)
 
 	if (argc != 6)
 		return 2;
+	if (strcmp(argv[1], "lives") == 0)
+		return lives_check(argv[3], argv[4], argv[5]) != 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sockerless_log_to(SOCKERLESS_LOG_INFO, on_log, "embed:");
 	if (set_up(argv, &err) != 0 || check_refusals() != 0) {

@@ -89,6 +89,11 @@ exec ls /" "$("$docker" exec fake7 ls /)"
 	"$docker" run -d --name fake9 busybox sleep >/dev/null
 }
 
+mkdir "$dir/lives"
+"$B/bin/embed-static" lives - "$dir/lives" build/bin/sockerless-sandbox build/guest/rootfs >"$dir/out" 2>"$dir/log"
+is "lives of a server" 0 $?
+is "expectations" "" "$(grep -E '^lives:|ERROR|WARNING: Thread' "$dir/log")"
+
 for mode in attach run; do
 	[ "$mode" = attach ] && start embed-shared attach || start embed-static run
 	has "log callback" "embed: 1 listening on" "$(cat "$dir/log")"
