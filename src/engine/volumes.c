@@ -197,8 +197,11 @@ static int check_request(const char *name, const char *driver, json_t *options, 
 
 	if (name && volume_check_name(name, err) < 0)
 		return err->code;
-	if (driver && *driver && strcmp(driver, "local") != 0)
-		return volume_no_driver(driver, err);
+	if (driver && *driver && strcmp(driver, "local") != 0) {
+		volume_no_driver(driver, err);
+		error_prefix(err, "create %.100s", name ? name : "");
+		return err ? err->code : -ENOENT;
+	}
 	json_object_foreach(options, key, v)
 		return error_set_class(err, ERROR_INVALID,
 				       "create %.100s: option \"%.100s\": this engine mounts nothing, so the local driver has no options",
