@@ -156,8 +156,9 @@ class Many(ApiTest):
             self.d.create("true")
         few = timed()
         for _ in range(2000):
-            self.d.create("true")
+            self.d.create("true", Labels={"long": "x" * 600})
         self.assertLess(timed(), 3 * few + 0.002)
+        self.assertGreater(len(self.d.events(1, event=["create"])), 2000) # megabytes at once
 
 
 if __name__ == "__main__":
