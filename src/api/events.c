@@ -197,6 +197,8 @@ void SystemEvents(struct request *req)
 		return;
 	}
 	w->sub = events_subscribe(e->events, on_event, w);
-	if (until)
-		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now + 999999) / 1000000), 0);
+	if (until) {
+		uv_update_time(e->loop); /* the loop's own clock lags behind */
+		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now) / 1000000 + 1), 0);
+	}
 }
