@@ -8,6 +8,8 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
+enum { QUEUED_MAX = 32 << 20 /* the whole ring, and much more */ };
+
 struct watching {
 	struct stream *stream;
 	struct events_subscription *sub;
@@ -121,7 +123,7 @@ static void on_event(void *arg, const struct event *e)
 		stream_write(w->stream, "\n", 1);
 	}
 	free(text);
-	if (stream_is_full(w->stream))
+	if (w->stream->ops->queued(w->stream) > QUEUED_MAX)
 		stream_abort(w->stream); /* a client that does not read what it asked for */
 }
 
@@ -195,6 +197,8 @@ void SystemEvents(struct request *req)
 		return;
 	}
 	w->sub = events_subscribe(e->events, on_event, w);
-	if (until)
-		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now + 999999) / 1000000), 0);
+	if (until) {
+		uv_update_time(e->loop); /* the loop's own clock lags behind */
+		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now) / 1000000 + 1), 0);
+	}
 }

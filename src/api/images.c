@@ -37,10 +37,12 @@ static int64_t shared_size(struct engine *e, const struct image *i)
 	return 0;
 }
 
-/* What an image without names has there: nothing, before 1.43 a name that says so. */
-static json_t *names_of(json_t *names, const char *none, int api_version)
+/* Before 1.43 an image without names had names that say so. */
+static json_t *names_of(const struct image *i, json_t *names, const char *none, int api_version)
 {
-	return json_array_size(names) > 0 || api_version >= API_VERSION(1, 43) ? json_incref(names) : json_pack("[s]", none);
+	bool is_named = json_array_size(i->tags) > 0 || json_array_size(i->digests) > 0;
+
+	return is_named || api_version >= API_VERSION(1, 43) ? json_incref(names) : json_pack("[s]", none);
 }
 
 json_t *view_image_summary(struct engine *e, const struct image *i, int api_version, bool is_measured)
@@ -49,8 +51,8 @@ json_t *view_image_summary(struct engine *e, const struct image *i, int api_vers
 	bool is_counted = is_measured || api_version >= API_VERSION(1, 51);
 
 	o = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags",
-		      names_of(i->tags, "<none>:<none>", api_version), "RepoDigests", names_of(i->digests, "<none>@<none>", api_version),
-		      "Created", (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
+		      names_of(i, i->tags, "<none>:<none>", api_version), "RepoDigests",
+		      names_of(i, i->digests, "<none>@<none>", api_version), "Created", (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
 		      (json_int_t)(is_measured ? shared_size(e, i) : -1), "Labels", labels ? json_incref(labels) : json_null(),
 		      "Containers", is_counted ? (int)engine_image_users(e, i) : -1);
 	if (api_version < API_VERSION(1, 44))
@@ -153,9 +155,8 @@ void ImageInspect(struct request *req)
 
 	if (!i)
 		return;
-	o = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id,
-		      "RepoTags", names_of(i->tags, "<none>:<none>", api_version), "RepoDigests",
-		      names_of(i->digests, "<none>@<none>", api_version), "Parent", "", "Comment", text_of(i->config, "comment"),
+	o = json_pack("{s:s, s:O, s:O, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id,
+		      "RepoTags", i->tags, "RepoDigests", i->digests, "Parent", "", "Comment", text_of(i->config, "comment"),
 		      "DockerVersion", "", "Author", text_of(i->config, "author"), "Config",
 		      config_view(json_object_get(i->config, "config"), api_version), "Architecture",
 		      text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size", (json_int_t)i->size_bytes,
@@ -354,9 +355,9 @@ static void on_end(void *arg, int result)
 static void import(struct request *req, const char *source)
 {
 	size_t n = request_query_count(req, "changes");
-	const char **changes = xcalloc(n + 1, sizeof(char *));
+	const char **changes = xcalloc(n + 1, sizeof(char *)), *message = request_query(req, "message");
 	struct image_import_options opt = { .repo = request_query(req, "repo"), .tag = request_query(req, "tag"),
-					    .message = request_query(req, "message"), .platform = request_query(req, "platform"),
+					    .message = message && *message ? message : "Imported from -", .platform = request_query(req, "platform"),
 					    .changes = changes };
 	struct importing *im;
 	struct image_import *started = NULL;

@@ -78,6 +78,13 @@ static char *command_line(const struct container *c)
 	return buf_steal(&line);
 }
 
+static bool has_ports(const struct container *c)
+{
+	const char *network = view_network_name(c);
+
+	return container_is_live(c) && strcmp(network, "none") && strcmp(network, "host") && strncmp(network, "container:", 10);
+}
+
 /* A running container's ports: the exposed ones and those with bindings. None is
  * published yet, so none has a public number. */
 json_t *view_ports(const struct container *c)
@@ -88,7 +95,7 @@ json_t *view_ports(const struct container *c)
 	char protocol[8];
 	const char *port;
 
-	for (size_t i = 0; i < ARRAY_SIZE(sets) && container_is_live(c); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(sets) && has_ports(c); i++) {
 		json_object_foreach(sets[i], port, v) {
 			if (!port_parse(port, &first, &last, protocol))
 				continue;

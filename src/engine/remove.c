@@ -135,6 +135,8 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	}
 	if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "removal of container %s is already in progress", c->name);
+	else if (c->state.status == CONTAINER_PAUSED && !force)
+		error_set_class(&err, ERROR_CONFLICT, "cannot remove container \"/%s\": container is paused and must be unpaused first", c->name);
 	else if (container_is_live(c) && !force)
 		error_set_class(&err, ERROR_CONFLICT,
 				"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",

@@ -198,8 +198,11 @@ static int check_request(const char *name, const char *driver, json_t *options, 
 
 	if (r < 0)
 		return r;
-	if (driver && *driver && strcmp(driver, "local") != 0)
-		return volume_no_driver(driver, err);
+	if (driver && *driver && strcmp(driver, "local") != 0) {
+		r = volume_no_driver(driver, err);
+		error_prefix(err, "create %.100s", name ? name : "");
+		return r;
+	}
 	json_object_foreach(options, key, v)
 		return error_set_class(err, ERROR_INVALID,
 				       "create %.100s: option \"%.100s\": this engine mounts nothing, so the local driver has no options",

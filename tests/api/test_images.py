@@ -45,7 +45,10 @@ class Images(ApiTest):
         self.assertEqual(listed("v1.43")["VirtualSize"], listed("v1.43")["Size"])
         self.assertEqual((listed("v1.51")["SharedSize"], listed("v1.51", **{"shared-size": 1})["SharedSize"]), (-1, 0))
         image = self.imported()
-        self.assertEqual((self.get(f"/images/{image}/json").json["RepoTags"], self.get(f"/images/{image}/json", "v1.42").json["RepoTags"]), ([], ["<none>:<none>"]))
+        for version, tags, digests in (("v1.43", [], []), ("v1.42", ["<none>:<none>"], ["<none>@<none>"])):
+            listing = [i for i in self.get("/images/json", version).json if i["Id"] == image][0]
+            self.assertEqual((listing["RepoTags"], listing["RepoDigests"]), (tags, digests))
+        self.assertEqual((inspect("v1.42")["RepoDigests"], self.get(f"/images/{image}/json", "v1.42").json["RepoTags"]), ([], []))
         self.d.call("DELETE", f"/images/{image}")
 
     def test_names(self):

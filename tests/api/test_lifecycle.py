@@ -36,6 +36,9 @@ class Lifecycle(ApiTest):
         for mode in ("bridge", "host", "none"):
             c = self.d.inspect(self.d.create("true", HostConfig={"NetworkMode": mode}))
             self.assertEqual((list(c["NetworkSettings"]["Networks"]), c["NetworkSettings"]["Ports"]), ([mode], {}))
+            cid = self.d.up(HostConfig={"NetworkMode": mode}, ExposedPorts={"80/tcp": {}})
+            self.assertEqual(self.d.inspect(cid)["NetworkSettings"]["Ports"], {"80/tcp": None} if mode == "bridge" else {})
+            self.d.remove(cid)
         endpoint = self.d.inspect(self.d.create("true"))["NetworkSettings"]["Networks"]["bridge"]
         self.assertEqual((endpoint["IPPrefixLen"], endpoint["IPAddress"], endpoint["DNSNames"]), (0, "", None))
         old = self.d.inspect(self.d.create("true"), "v1.43")["NetworkSettings"]["Networks"]["bridge"]
@@ -159,6 +162,8 @@ class Lifecycle(ApiTest):
         reply = self.d.call("DELETE", "/containers/removed")
         self.assertEqual(reply.status, 409)
         self.assertRegex(reply.message, r'^cannot remove container ".*removed": container is running: stop the container before removing or force remove$')
+        self.post(cid, "pause")
+        self.assertRegex(self.d.call("DELETE", "/containers/removed").message, r'^cannot remove container ".*removed": container is paused and must be unpaused first$')
         self.assertEqual(self.d.call("DELETE", "/containers/removed", query={"link": 1}).status, 500)
         self.assertEqual(self.d.call("DELETE", "/containers/removed", query={"force": 1}).status, 204)
         self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 404)

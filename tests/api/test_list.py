@@ -102,7 +102,7 @@ class Top(ApiTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.cid = cls.d.up("sh", "-c", "sleep 1000 & exec sleep 2000")
-        cls.d.wait_for(lambda: len(cls.top(cls)["Processes"]) == 2, "two processes")
+        cls.d.wait_for(lambda: [p[-1][:5] for p in cls.top(cls)["Processes"]] == ["sleep", "sleep"], "two processes")
 
     def call(self, args):
         return self.d.call("GET", f"/containers/{self.cid}/top", query={"ps_args": args} if args else None)
@@ -156,8 +156,9 @@ class Many(ApiTest):
             self.d.create("true")
         few = timed()
         for _ in range(2000):
-            self.d.create("true")
+            self.d.create("true", Labels={"long": "x" * 600})
         self.assertLess(timed(), 3 * few + 0.002)
+        self.assertGreater(len(self.d.events(1, event=["create"])), 2000) # megabytes at once
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Volumes(ApiTest):
         self.assertError(self.create(Name=5), 400, "invalid JSON: json: cannot unmarshal number into Go struct field CreateOptions.Name of type string")
         self.assertEqual(self.create(Name="a/b").status, 400)
         self.assertEqual(self.create(Name="x").status, 400)
-        self.assertError(self.create(Name="xx", Driver="nfs"), 404, 'error looking up volume plugin nfs: plugin "nfs" not found')
+        self.assertError(self.create(Name="xx", Driver="nfs"), 404, 'create xx: error looking up volume plugin nfs: plugin "nfs" not found')
         self.assertEqual(self.create(Name="xx", DriverOpts={"type": "nfs"}).status, 400)
         self.assertEqual(self.create(Labels=["a"]).status, 400)
         self.assertError(self.d.call("GET", "/volumes/nope"), 404, "get nope: no such volume")
