@@ -108,7 +108,7 @@ int sandbox_start(uv_loop_t *loop, const struct sandbox_options *options, struct
 	struct sandbox *sb = xnew(struct sandbox);
 	uv_stdio_container_t stdio[4] = { { .flags = UV_IGNORE }, { .flags = UV_IGNORE },
 					  { .flags = UV_INHERIT_FD, .data.fd = 2 }, { .flags = UV_INHERIT_FD } };
-	char *args[] = { (char *)"sockerless-sandbox", NULL }, *env[] = { NULL };
+	char *args[] = { (char *)options->program, NULL }, *env[] = { NULL };
 	uv_process_options_t po = { .exit_cb = on_zygote_exit, .file = options->program, .args = args, .env = env,
 				    .stdio = stdio, .stdio_count = 4 };
 	int pair[2], r;

@@ -5,6 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 parts='running options pid1 lifecycle listing copy files logs attach terminals images load drivers daemon crash' suite=cli
+[ "$(id -u)" -ne 0 ] || parts="$parts unprivileged"
 if [ -n "${ORACLE:-}" ]; then
 	. tests/support/oracle.sh
 	parts='running options pid1 lifecycle listing copy files logs attach terminals images load' suite=oracle
