@@ -103,17 +103,18 @@ int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 
 	if (r < 0)
 		return r;
-	r = a.name[0] == '\0' || a.entry.type == S_IFDIR ? -EPERM : copy_up(a.dir, a.name, &a.entry, true);
-	if (r == 0)
-		r = walk_new(fs, cred, to_at, to, &b, &was_whited);
+	r = walk_new(fs, cred, to_at, to, &b, &was_whited);
 	if (r < 0) {
 		place_done(&a);
 		return r;
 	}
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): walk_new has set it when it answered 0 */
-	if (a.dir->mount != b.dir->mount)
+	if (a.name[0] == '\0' || a.entry.type == S_IFDIR)
+		r = -EPERM;
+	else if (a.dir->mount != b.dir->mount || a.entry.place == ENTRY_MOUNT)
 		r = -EXDEV;
-	else if (linkat(a.dir->upper, a.name, b.dir->upper, b.name, 0) < 0)
+	else
+		r = copy_up(a.dir, a.name, &a.entry, true);
+	if (r == 0 && linkat(a.dir->upper, a.name, b.dir->upper, b.name, 0) < 0)
 		r = -errno;
 	if (r == 0 && dir_has_marks(a.dir) && dir_has_marks(b.dir)) {
 		sidecar_remove(b.dir->upper, b.name);
@@ -233,7 +234,7 @@ int rootfs_unlink(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 
 /* ---- rename ---- */
 
-static int check_target(struct place *from, struct place *to, unsigned flags)
+static int check_target(struct place *from, struct place *to)
 {
 	bool from_dir = from->entry.type == S_IFDIR, to_dir = to->entry.type == S_IFDIR;
 	struct rootfs_dir *d;
@@ -241,8 +242,6 @@ static int check_target(struct place *from, struct place *to, unsigned flags)
 
 	if (to->entry.place == ENTRY_NONE)
 		return 0;
-	if (flags & RENAME_NOREPLACE)
-		return -EEXIST;
 	if (to->entry.place == ENTRY_MOUNT)
 		return -EBUSY;
 	if (from_dir != to_dir)
@@ -323,6 +322,32 @@ static bool is_below(const struct rootfs_dir *dir, const struct place *from)
 	return strncmp(dir->path, path, n) == 0 && (dir->path[n] == '/' || dir->path[n] == '\0');
 }
 
+/* Two names of one file: a rename between them does nothing. */
+static bool is_same_file(const struct entry *a, const struct entry *b)
+{
+	return a->place == b->place && (a->place == ENTRY_UPPER || a->place == ENTRY_LOWER) &&
+	       a->host.st_ino == b->host.st_ino && a->host.st_dev == b->host.st_dev;
+}
+
+static int check_and_move(const struct rootfs_cred *cred, struct place *a, struct place *b)
+{
+	int r = check_writable(a->dir);
+
+	if (r == 0)
+		r = check_dir_access(cred, a->dir, W_OK | X_OK);
+	if (r == 0)
+		r = check_dir_access(cred, b->dir, W_OK | X_OK);
+	if (r == 0)
+		r = check_sticky(cred, a);
+	if (r == 0 && b->entry.place != ENTRY_NONE)
+		r = check_sticky(cred, b);
+	if (r == 0)
+		r = check_target(a, b);
+	if (r == 0)
+		r = check_source(a);
+	return r == 0 ? move(a, b) : r;
+}
+
 int rootfs_rename(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *from_at, const char *from,
 		  struct rootfs_dir *to_at, const char *to, unsigned flags)
 {
@@ -331,7 +356,7 @@ int rootfs_rename(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 
 	if (flags & ~(unsigned)RENAME_NOREPLACE)
 		return -EINVAL;
-	r = walk_existing(fs, cred, from_at, from, WALK_NOFOLLOW, &a);
+	r = walk(fs, cred, from_at, from, WALK_NOFOLLOW, &a);
 	if (r < 0)
 		return r;
 	r = walk(fs, cred, to_at, to, WALK_NOFOLLOW, &b);
@@ -339,29 +364,20 @@ int rootfs_rename(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 		place_done(&a);
 		return r;
 	}
-	if (a.name[0] == '\0' || b.name[0] == '\0')
-		r = -EBUSY;
-	else if (a.dir->mount != b.dir->mount)
+	if (a.dir->mount != b.dir->mount)
 		r = -EXDEV;
+	else if (a.name[0] == '\0' || b.name[0] == '\0')
+		r = -EBUSY;
+	else if (a.entry.place == ENTRY_NONE)
+		r = -ENOENT;
+	else if ((flags & RENAME_NOREPLACE) && b.entry.place != ENTRY_NONE)
+		r = -EEXIST;
 	else if (a.entry.type == S_IFDIR && is_below(b.dir, &a))
 		r = -EINVAL;
-	if (r == 0)
-		r = check_writable(a.dir);
-	if (r == 0)
-		r = check_dir_access(cred, a.dir, W_OK | X_OK);
-	if (r == 0)
-		r = check_dir_access(cred, b.dir, W_OK | X_OK);
-	if (r == 0)
-		r = check_sticky(cred, &a);
-	if (r == 0 && b.entry.place != ENTRY_NONE)
-		r = check_sticky(cred, &b);
-	if (r == 0)
-		r = check_target(&a, &b, flags);
-	if (r == 0)
-		r = check_source(&a);
-	if (r == 0 && !(a.entry.place == b.entry.place && a.entry.place == ENTRY_UPPER &&
-			a.entry.host.st_ino == b.entry.host.st_ino && a.entry.host.st_dev == b.entry.host.st_dev))
-		r = move(&a, &b);
+	else if (b.entry.type == S_IFDIR && is_below(a.dir, &b))
+		r = -ENOTEMPTY;
+	if (r == 0 && !is_same_file(&a.entry, &b.entry))
+		r = check_and_move(cred, &a, &b);
 	place_done(&a);
 	place_done(&b);
 	return r;

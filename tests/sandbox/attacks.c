@@ -231,6 +231,7 @@ static void attack_files(void)
 	HELD(linkat(AT_FDCWD, path_outside("secret"), upper, "stolen", 0));
 	HELD(renameat(AT_FDCWD, path_outside("secret"), upper, "moved"));
 	HELD(renameat(upper, "file", AT_FDCWD, path_outside("moved")));
+	HELD(linkat(lower, "file", upper, "linked", 0)); /* the image's file, to be written to by another name */
 	HELD(fchmodat(AT_FDCWD, path_outside("secret"), 0777, 0));
 	HELD(fchownat(AT_FDCWD, path_outside("secret"), 0, 0, 0));
 	HELD(utimensat(AT_FDCWD, path_outside("secret"), never, 0));
