@@ -14,9 +14,9 @@ check "logs -f" 0 "a
 b" d logs -f follow
 
 # ---- log drivers ----
-d run --name rotated --log-opt max-size=10k --log-opt max-file=3 busybox sh -c 'i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done' >/dev/null
-check "rotated logs end with the newest line" 0 "line 2999" d logs --tail 1 rotated
-check "rotated logs have lost the oldest lines" 0 "true" sh -c "n=\$('$docker' logs rotated | wc -l); [ \$n -gt 300 ] && [ \$n -lt 2000 ] && echo true"
+d run --name rotated --log-opt max-size=10k --log-opt max-file=3 busybox sh -c 'i=0; while [ $i -lt 8000 ]; do echo line $i; i=$((i+1)); done' >/dev/null
+check "rotated logs end with the newest line" 0 "line 7999" d logs --tail 1 rotated
+check "rotated logs have lost the oldest lines" 0 "true" sh -c "n=\$('$docker' logs rotated | wc -l); [ \$n -gt 300 ] && [ \$n -lt 3500 ] && echo true"
 check "rotated logs have no gap" 0 "0" sh -c "'$docker' logs rotated | awk 'NR > 1 && \$2 != last + 1 { bad++ } { last = \$2 } END { print bad + 0 }'"
 check "rotation keeps max-file files" 0 "3" sh -c "ls $dir/data/containers/\$('$docker' inspect -f '{{.Id}}' rotated)/output.log* | wc -l"
 d rm rotated >/dev/null
