@@ -29,8 +29,9 @@ struct sockerless_options;
 
 SOCKERLESS_API struct sockerless_options *sockerless_options_new(void);
 /* `name` as on the command line, without dashes: "host" (may be set several times), "data-root",
- * "ephemeral", …; flags take NULL. Copied. -EINVAL: no such option or a bad value. What is not
- * set has sockerlessd's default; the environment is not asked. */
+ * "ephemeral", …; flags take NULL. Copied. -EINVAL: no such option or a bad value; also for what is
+ * the program's own: help, version, config, and log-level and log-format (sockerless_log_to). What is
+ * not set has sockerlessd's default; no option is read from the environment. */
 SOCKERLESS_API int sockerless_options_set(struct sockerless_options *o, const char *name, const char *value,
 					  struct sockerless_error *err);
 SOCKERLESS_API void sockerless_options_free(struct sockerless_options *o); /* takes NULL */
