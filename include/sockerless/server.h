@@ -54,7 +54,8 @@ SOCKERLESS_API int sockerless_server_set_process_factory(struct sockerless_serve
 							 const struct sockerless_process_factory_ops *ops, void *ctx,
 							 struct sockerless_error *err);
 
-/* Opens the data root and the listeners of the options ("host"; none set: sockerlessd's default).
+/* Opens the data root (made with mode 0700 when it is missing; one that is there keeps its mode, and what is made
+ * in it goes by the umask) and the listeners of the options ("host"; none set: sockerlessd's default).
  * Blocks for some milliseconds. -EEXIST: another server has the data root or a socket. After an error only
  * sockerless_server_free may be called. */
 SOCKERLESS_API int sockerless_server_start(struct sockerless_server *s, struct sockerless_error *err);
