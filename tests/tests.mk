@@ -61,8 +61,7 @@ fuzz-run: $(FUZZ_BIN)
 
 # ---- valgrind ----
 
-VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no \
-	--suppressions=tests/support/valgrind.supp
+VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no
 
 test-valgrind: $(TEST_BIN) ## the cmocka binaries under valgrind
 	@RUN="$(VALGRIND)" LIMIT=600 tests/support/run-units.sh $(TEST_BIN)

@@ -29,8 +29,9 @@ struct sockerless_options;
 
 SOCKERLESS_API struct sockerless_options *sockerless_options_new(void);
 /* `name` as on the command line, without dashes: "host" (may be set several times), "data-root",
- * "ephemeral", …; flags take NULL. Copied. -EINVAL: no such option or a bad value. What is not
- * set has sockerlessd's default; the environment is not asked. */
+ * "ephemeral", …; flags take NULL. Copied. -EINVAL: no such option or a bad value; also for what is
+ * the program's own: help, version, config, and log-level and log-format (sockerless_log_to). What is
+ * not set has sockerlessd's default; no option is read from the environment. */
 SOCKERLESS_API int sockerless_options_set(struct sockerless_options *o, const char *name, const char *value,
 					  struct sockerless_error *err);
 SOCKERLESS_API void sockerless_options_free(struct sockerless_options *o); /* takes NULL */
@@ -53,7 +54,8 @@ SOCKERLESS_API int sockerless_server_set_process_factory(struct sockerless_serve
 							 const struct sockerless_process_factory_ops *ops, void *ctx,
 							 struct sockerless_error *err);
 
-/* Opens the data root and the listeners of the options ("host"; none set: sockerlessd's default).
+/* Opens the data root (made with mode 0700 when it is missing; one that is there keeps its mode, and what is made
+ * in it goes by the umask) and the listeners of the options ("host"; none set: sockerlessd's default).
  * Blocks for some milliseconds. -EEXIST: another server has the data root or a socket. After an error only
  * sockerless_server_free may be called. */
 SOCKERLESS_API int sockerless_server_start(struct sockerless_server *s, struct sockerless_error *err);

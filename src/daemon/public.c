@@ -59,6 +59,8 @@ int sockerless_options_set(struct sockerless_options *o, const char *name, const
 {
 	struct error err = { 0 };
 
+	if (strncmp(name, "log-", 4) == 0)
+		return invalid(ret_err, "the log is the whole process's: sockerless_log_to");
 	return options_set(&o->o, name, value, &err) < 0 ? tell(ret_err, &err) : 0;
 }
 

@@ -102,7 +102,6 @@ static int make_data_root(struct server *s, struct error *err)
 			return error_set(err, -errno, "%s: %s", dir, strerror(errno));
 		*p = '/';
 	}
-	chmod(root, 0700); /* state is nobody else's, whatever umask the files below are made with */
 	s->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return error_set(err, -errno, "%s: %s", lock, strerror(errno));

@@ -125,6 +125,7 @@ static int check_refusals(void)
 
 	bad += sockerless_options_set(o, "no-such-option", "x", &err) == 0 || !strstr(err.message, "no-such-option");
 	bad += sockerless_options_set(o, "host", "tcp://0.0.0.0:1", &err) == 0 || err.status != 400;
+	bad += sockerless_options_set(o, "log-level", "debug", &err) == 0 || !strstr(err.message, "sockerless_log_to");
 	bad += sockerless_server_override(server, "NoSuchOperation", ping, NULL, &err) == 0 || err.status != 404;
 	bad += sockerless_server_set_process_factory(server, fake_factory(server, ""), NULL, &err) == 0;
 	bad += !sockerless_operation(0) || sockerless_operation(100000) != NULL;

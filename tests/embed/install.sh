@@ -17,9 +17,7 @@ ${CC:-cc} tests/embed/*.c $(pkg-config --cflags sockerless) "$prefix/lib/libsock
 LD_LIBRARY_PATH="$prefix/lib" "$prefix/shared" || [ $? -eq 2 ] || fail "the example does not run"
 "$prefix/static" || [ $? -eq 2 ] || fail "the static example does not run"
 # C++ programs include the headers too.
-for c in $(command -v g++ || true); do
-	echo '#include <sockerless/sockerless.h>' | "$c" -fsyntax-only -x c++ - "-I$prefix/include" || fail "not C++"
-done
+echo '#include <sockerless/sockerless.h>' | clang-19 -x c++ -fsyntax-only "-I$prefix/include" - || fail "not C++"
 rm "$prefix/shared" "$prefix/static"
 ${MAKE:-make} -s uninstall PREFIX="$prefix" >/dev/null
 left=$(find "$prefix" ! -type d)
