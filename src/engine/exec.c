@@ -95,7 +95,7 @@ static void tell_command(struct engine *e, struct exec *x, const char *action)
 static int check_running(const struct container *c, struct error *err)
 {
 	if (c->state.status == CONTAINER_PAUSED)
-		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->name);
+		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->id);
 	if (c->state.status == CONTAINER_RESTARTING)
 		return error_set_class(err, ERROR_CONFLICT, "Container %s is restarting, wait until the container is running", c->id);
 	if (c->state.status != CONTAINER_RUNNING)

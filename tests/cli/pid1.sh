@@ -75,8 +75,8 @@ check "--init keeps exit codes" 0 "7 137" sh -c '"$docker" run --rm --init busyb
 	"$docker" run --rm --init busybox sh -c "kill -9 \$\$"; echo $a $?'
 
 # ---- pause ----
-d run -d --name clock busybox sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/count; done' >/dev/null
-count() { d cp -q clock:/count - | tar xO; }
+d run -d --name clock busybox sh -c 'i=0; while :; do i=$((i + 1)); echo $i >>/count; done' >/dev/null
+count() { d cp -q clock:/count - | tar xO | tail -n 1; } # whole lines: a pause may come between any two calls
 counts() { [ "$(count)" -gt 10 ] 2>/dev/null; }
 soon counts
 d pause clock >/dev/null
