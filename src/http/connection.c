@@ -15,6 +15,13 @@
 
 enum { FIRST_PEEK = 4096 };
 
+void connection_goes_on(struct connection *c)
+{
+	list_remove(&c->readable);
+	list_append(&c->server->readable, &c->readable);
+	c->bytes_turn = c->server->turn + 1;
+}
+
 static void forget(struct connection *c)
 {
 	timed_stop(&c->timed);
@@ -57,6 +64,7 @@ static void adopt(struct connection *c, size_t head)
 		return;
 	}
 	c->state = CONNECTION_IDLE;
+	connection_goes_on(c);
 	s->adopted = c;
 	if (MHD_add_connection(s->mhd, fd, &nowhere, sizeof(nowhere)) != MHD_YES) {
 		s->counters.refused++;
@@ -109,6 +117,14 @@ static void client_left(struct request *req)
 		request_resume(req);
 }
 
+/* Readable, but nothing is there to be read and answered. */
+static bool is_only_the_end(const struct connection *c, uint32_t events)
+{
+	char byte;
+
+	return (events & EPOLLHUP) || ((events & EPOLLRDHUP) && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0);
+}
+
 static void on_event(struct watched *w, uint32_t events)
 {
 	struct connection *c = container_of(w, struct connection, watched);
@@ -120,11 +136,9 @@ static void on_event(struct watched *w, uint32_t events)
 	}
 	if (c->state == CONNECTION_AWAY)
 		return;
-	if (events & EPOLLIN) {
-		list_remove(&c->readable);
-		list_append(&c->server->readable, &c->readable);
-		c->bytes_turn = c->server->turn + 1;
-	}
+	c->is_at_end |= (events & (EPOLLHUP | EPOLLRDHUP)) != 0;
+	if ((events & EPOLLIN) && !is_only_the_end(c, events))
+		connection_goes_on(c);
 	if (c->state != CONNECTION_BUSY)
 		return;
 	/* TCP shows the end of a process and half a close alike; who only half-closes seldom follows a log. */
@@ -179,8 +193,8 @@ void connection_notify(void *cls, struct MHD_Connection *mhd, void **context, en
 {
 	struct http_server *s = cls;
 
-	(void)mhd;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		s->adopted->mhd = mhd;
 		*context = s->adopted;
 	} else if (*context && *context != s->adopted) {
 		forget(*context); /* and microhttpd closes it */
@@ -204,33 +218,70 @@ void connection_request_ends(struct connection *c)
 	c->idle_turn = c->server->turn;
 }
 
+static const char *text_of(int status)
+{
+	switch (status) {
+	case 413:
+		return "request body too large";
+	case 414:
+	case 431:
+		return "request header fields too large";
+	case 505:
+		return "unsupported HTTP version";
+	default:
+		return "malformed HTTP request";
+	}
+}
+
 void connection_blame(struct http_server *s, int status)
 {
-	struct list *first = s->readable.next;
-	struct connection *c;
+	struct connection *c = NULL;
+	struct request *req;
 
-	/* Only one got bytes, and none goes on with older ones: it is the one. */
-	if (first == &s->readable || first->next != &s->readable || s->is_resuming)
+	list_for_each(it, &s->readable) {
+		struct connection *other = container_of(it, struct connection, readable);
+
+		if (other->state == CONNECTION_AWAY)
+			continue;
+		if (c)
+			return; /* only when there is one can we tell which */
+		c = other;
+	}
+	req = c ? c->request : NULL;
+	if (!c || (req && req->is_answered && (!req->text || !req->may_send || req->is_cut)))
 		return;
-	c = container_of(first, struct connection, readable);
-	if (c->state == CONNECTION_AWAY || (c->request && c->request->is_answered))
-		return;
-	refuse_send(s, c->fd, status, status == 431 || status == 414 ? "request header fields too large" :
-			status == 413 ? "request body too large" : status == 505 ? "unsupported HTTP version" :
-			"malformed HTTP request");
+	if (req && req->is_answered) /* it waited for the body's end */
+		refuse_send_reply(req);
+	else
+		refuse_send(s, c->fd, status == 414 ? 431 : status, text_of(status));
 	c->state = CONNECTION_AWAY;
 	refuse_linger(s, fcntl(c->fd, F_DUPFD_CLOEXEC, 3)); /* microhttpd's own answer fails then */
 }
 
 void connection_after_turn(struct http_server *s)
 {
+	struct list again;
+
+	list_init(&again);
 	list_for_each_safe(it, &s->readable) {
 		struct connection *c = container_of(it, struct connection, readable);
 
 		list_remove(it);
+		if (c->is_at_end && c->state == CONNECTION_IDLE) {
+			/* Last bytes and the end came as one event, and microhttpd takes a short read for all there is. */
+			MHD_suspend_connection(c->mhd);
+			MHD_resume_connection(c->mhd);
+			list_append(&again, it);
+			continue;
+		}
 		/* The bytes may have been a request's that ended in their turn or, taken early, in the one before. */
 		if (c->state == CONNECTION_IDLE && c->idle_turn + 1 < c->bytes_turn && list_is_empty(&c->timed.link))
 			timed_start(s, &c->timed, s->config.limits.head_timeout_ms);
+	}
+	list_for_each_safe(it, &again) {
+		list_remove(it);
+		connection_goes_on(container_of(it, struct connection, readable));
+		server_kick(s);
 	}
 }
 

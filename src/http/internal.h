@@ -30,10 +30,9 @@ struct http_server {
 	uv_idle_t kick;
 	int watch_fd;             /* epoll over every connection, and over microhttpd's own epoll */
 	struct list listeners, wraps, connections, lingers, requests, hijacks, timed;
-	struct list readable;     /* connections inside microhttpd that got bytes which it is still reading */
+	struct list readable;     /* connections with bytes that microhttpd may read in the next turn */
 	struct connection *adopted; /* while microhttpd is being given it */
 	uint64_t turn;            /* counts runs of microhttpd */
-	bool has_resumed, is_resuming; /* since the last turn; in this one */
 	unsigned nlingers;
 	char *peek;               /* room for the largest head */
 	unsigned handles;
@@ -56,9 +55,11 @@ struct connection {
 	struct timed timed;
 	struct list link, readable;
 	struct http_server *server;
+	struct MHD_Connection *mhd; /* NULL: not yet inside */
 	struct request *request;  /* the current one */
 	enum connection_state state;
 	int fd;
+	bool is_at_end;           /* the client sends no more */
 	bool is_local;            /* a Unix socket: half a close is no leaving */
 	uint64_t idle_turn, bytes_turn; /* when the last request ended, and for which turn the last bytes came */
 };
@@ -159,6 +160,8 @@ void accept_forget_wraps(struct http_server *s);
 /* A new descriptor that speaks HTTP. */
 void connection_new(struct http_server *s, int take_fd);
 void connection_notify(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code);
+/* It has bytes for microhttpd, new ones or kept back ones. */
+void connection_goes_on(struct connection *c);
 void connection_request_begins(struct connection *c, struct request *req);
 void connection_request_ends(struct connection *c);
 /* microhttpd finds fault, in a log line: with whom, and an answer of ours. */

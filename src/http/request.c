@@ -106,7 +106,8 @@ void request_resume(struct request *req)
 		return;
 	req->is_suspended = false;
 	MHD_resume_connection(req->mhd);
-	req->server->has_resumed = true;
+	if (req->connection)
+		connection_goes_on(req->connection);
 	server_kick(req->server);
 }
 

@@ -62,8 +62,6 @@ static void run_mhd(struct http_server *s)
 {
 	MHD_UNSIGNED_LONG_LONG ms; /* 0 or never: no time-outs are set */
 
-	s->is_resuming = s->has_resumed;
-	s->has_resumed = false;
 	s->turn++;
 	MHD_run(s->mhd);
 	if (MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0) { /* a timer that starts itself again would starve the loop */

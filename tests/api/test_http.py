@@ -1,6 +1,7 @@
 """What comes before the handlers: heads, bodies, connections, and who misuses them."""
 import json
 import os
+import random
 import resource
 import socket
 import struct
@@ -308,6 +309,54 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class Noise(HttpTest):
+    SEEDS = (
+        b"GET /v1.43/containers/json?all=1&filters=%7B%22name%22%3A%5B%22x%22%5D%7D HTTP/1.1\r\nHost: d\r\nUser-Agent: x\r\n\r\n",
+        b"POST /containers/create?name=n HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n"
+        b'{"Image":"none"}\n',
+        b"POST /exec/x/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"PUT /containers/x/archive?path=/ HTTP/1.1\r\nHost: d\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nabcde",
+        b"HEAD /_ping HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET /images/json?until=1 HTTP/1.1\r\nHost: d\r\nCookie: a=b; c=d\r\nAuthorization: Basic eDp5\r\n\r\n",
+    )
+
+    def spoil(self, dice):
+        data = bytearray(b"".join(dice.choice(self.SEEDS) for _ in range(dice.randint(1, 3))))
+        for _ in range(dice.randint(0, 4)):
+            at, n = dice.randrange(len(data)), dice.randint(0, 20)
+            what = dice.randrange(4)
+            if what == 0:
+                data[at] = dice.randrange(256)
+            elif what == 1:
+                del data[at:at + n]
+            elif what == 2:
+                data[at:at] = data[at:at + n] * dice.randint(1, 40)
+            else:
+                data[at:at] = dice.choice((b"\r\n", b"\n", b"\0", b" ", b"%", b"Content-Length: 9\r\n", b":", b"HTTP/1.1"))
+        return bytes(data) or b"x"
+
+    def test_spoilt_requests(self):
+        dice = random.Random(4)
+        self.d.call("GET", "/_ping")
+        fds = self.fds()
+        for i in range(1500):
+            data = self.spoil(dice)
+            with self.d.connect() as s:
+                try:
+                    cut = dice.randint(1, len(data))
+                    for part in (data[:cut], data[cut:]):
+                        s.sendall(part)
+                    s.shutdown(socket.SHUT_WR)
+                    got = read_all(s)
+                except (ConnectionResetError, BrokenPipeError):
+                    got = b""
+            self.assertTrue(got == b"" or got.startswith(b"HTTP/1.1 "), (i, data, got))
+            self.assertNotIn(b"<html>", got, (i, data))
+        self.back_to(fds)
+        self.assertEqual(self.d.call("GET", "/containers/json", query={"all": 1}).json, [])
 
 
 class Tcp(HttpTest):
