@@ -95,7 +95,7 @@ static int parse_seconds(const char *text, int64_t *ret_ns)
 	else if (s < -(INT64_MAX / NS_PER_S) + 1)
 		*ret_ns = INT64_MIN;
 	else
-		*ret_ns = s * NS_PER_S + ns;
+		*ret_ns = s * NS_PER_S + (*text == '-' ? -ns : ns);
 	return 0;
 }
 
