@@ -124,9 +124,9 @@ class Exec(ApiTest):
         self.d.call("POST", f"/containers/{cid}/start")
         eid = self.d.exec(cid, "true")
         self.d.call("POST", f"/containers/{cid}/pause")
-        paused = f"Container {cid} is paused, unpause the container before exec"
-        self.assertError(self.d.call("POST", f"/containers/{cid}/exec", {"Cmd": ["ls"]}), 409, paused)
-        self.assertError(self.d.call("POST", f"/exec/{eid}/start", {}), 409, paused)
+        for reply in (self.d.call("POST", f"/containers/{cid}/exec", {"Cmd": ["ls"]}), self.d.call("POST", f"/exec/{eid}/start", {})):
+            self.assertEqual(reply.status, 409)
+            self.assertRegex(reply.message, "^Container .* is paused, unpause the container before exec$")
         self.d.call("POST", f"/containers/{cid}/unpause")
         self.d.call("POST", f"/containers/{cid}/stop", query={"t": 0})
         self.assertError(self.d.call("POST", f"/exec/{eid}/start", {}), 409, f"container {cid} is not running")
