@@ -195,17 +195,18 @@ static void on_started(void *arg, int host_pid)
 static void on_failed(void *arg, int exit_code, const struct error *err)
 {
 	struct exec_run *run = arg;
-	char text[1200];
-	/* A user that is not there is found out before the runtime is asked. */
-	bool is_runtime = strncmp(err->message, "unable to find ", 15) != 0;
-	int n = snprintf(text, sizeof(text), "%s%s\r\n",
-			 is_runtime ? "OCI runtime exec failed: exec failed: unable to start container process: " : "",
-			 err->message);
+	char text[ERROR_MESSAGE_MAX + 4];
+	struct error told = *err;
+	int n;
 
+	/* A user that is not there is found out before the runtime is asked. */
+	if (strncmp(err->message, "unable to find ", 15) != 0)
+		error_prefix(&told, "OCI runtime exec failed: exec failed: unable to start container process");
+	n = snprintf(text, sizeof(text), "%s\r\n", told.message);
 	run->exec->exit_code = exit_code;
 	run->exec->has_exit_code = true;
 	output_write(run->output, 1, text, (size_t)n);
-	engine_later(run->engine, run->done, run->arg, err);
+	engine_later(run->engine, run->done, run->arg, &told);
 	end(run);
 }
 

@@ -91,14 +91,19 @@ static int parse_seconds(const char *text, int64_t *ret_ns)
 
 	errno = 0;
 	s = strtoll(text, &end, 10);
-	if (end == text || errno || s > INT64_MAX / NS_PER_S - 1 || s < -(INT64_MAX / NS_PER_S) + 1)
+	if (end == text || errno)
 		return -EINVAL;
 	p = end;
 	if (*p == '.')
 		p = parse_fraction(p + 1, &ns);
 	if (*p)
 		return -EINVAL;
-	*ret_ns = s * NS_PER_S + (*text == '-' ? -ns : ns);
+	if (s > INT64_MAX / NS_PER_S - 1) /* beyond what we can tell is the end, or the beginning, of time */
+		*ret_ns = INT64_MAX;
+	else if (s < -(INT64_MAX / NS_PER_S) + 1)
+		*ret_ns = INT64_MIN;
+	else
+		*ret_ns = s * NS_PER_S + (*text == '-' ? -ns : ns);
 	return 0;
 }
 

@@ -100,6 +100,11 @@ class Exec(ApiTest):
             self.assertRegex(demux(s.read())[1], rb"OCI runtime exec failed: .*no such file or directory.*\r\n$")
         x = self.inspect(eid)
         self.assertEqual((x["ExitCode"], x["Running"]), (127, False))
+        eid = self.d.exec(self.cid, "nope")
+        self.assertError(self.d.call("POST", f"/exec/{eid}/start", {"Detach": True}), 400,
+                         'OCI runtime exec failed: exec failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown')
+        with self.start(self.d.exec(self.cid, "ls", User="nosuch")) as s:
+            self.assertEqual(demux(s.read())[1], b"unable to find user nosuch: no matching entries in passwd file\r\n")
 
     def test_refused(self):
         self.assertError(self.create(), 400, "No exec command specified")
@@ -119,9 +124,9 @@ class Exec(ApiTest):
         self.d.call("POST", f"/containers/{cid}/start")
         eid = self.d.exec(cid, "true")
         self.d.call("POST", f"/containers/{cid}/pause")
-        paused = f"Container {cid} is paused, unpause the container before exec"
-        self.assertError(self.d.call("POST", f"/containers/{cid}/exec", {"Cmd": ["ls"]}), 409, paused)
-        self.assertError(self.d.call("POST", f"/exec/{eid}/start", {}), 409, paused)
+        for reply in (self.d.call("POST", f"/containers/{cid}/exec", {"Cmd": ["ls"]}), self.d.call("POST", f"/exec/{eid}/start", {})):
+            self.assertEqual(reply.status, 409)
+            self.assertRegex(reply.message, "^Container .* is paused, unpause the container before exec$")
         self.d.call("POST", f"/containers/{cid}/unpause")
         self.d.call("POST", f"/containers/{cid}/stop", query={"t": 0})
         self.assertError(self.d.call("POST", f"/exec/{eid}/start", {}), 409, f"container {cid} is not running")
