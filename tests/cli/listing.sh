@@ -52,7 +52,7 @@ check "top's command" 0 "sleep 1000" sh -c '"$docker" top ls1 | tail -n 1 | sed 
 check "port of none" 0 "" d port ls1
 check_like "port that is not public" 1 "[Ee]rror: No public port '80(/tcp)?' published for ls1" d port ls1 80
 check_like "top of nothing" 1 "Error response from daemon: No such container: nosuch" d top nosuch
-d rm -f ls1 ls2 ls3 ls4 >/dev/null
+d rm -fv ls1 ls2 ls3 ls4 >/dev/null
 
 # ---- events ----
 since=$(date +%s)

@@ -75,7 +75,7 @@ check "--init keeps exit codes" 0 "7 137" sh -c '"$docker" run --rm --init busyb
 	"$docker" run --rm --init busybox sh -c "kill -9 \$\$"; echo $a $?'
 
 # ---- pause ----
-d run -d --name clock busybox sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/count; done' >/dev/null
+d run -d --name clock busybox sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/new; mv /new /count; sleep 0.02; done' >/dev/null
 count() { d cp -q clock:/count - | tar xO; }
 counts() { [ "$(count)" -gt 10 ] 2>/dev/null; }
 soon counts
