@@ -50,7 +50,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-cli test-walls test-sandbox test-busybox check format \
+.PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-cli test-oracle test-walls test-sandbox test-busybox check format \
 	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
@@ -129,6 +129,11 @@ golden: all ## write the golden files anew; look at the diff
 
 test-cli: all ## the real docker CLI against a real daemon
 	@B=$(B) tests/cli/run.sh
+
+test-oracle: all ## the CLI suite against a real dockerd, where one is installed (root)
+	@if [ "$$(id -u)" -ne 0 ] || ! command -v dockerd >/dev/null || ! command -v busybox >/dev/null; then \
+		echo "oracle: skipped: it needs root, dockerd and busybox-static"; \
+	else ORACLE=1 tests/cli/run.sh; fi
 
 test-walls: all build/drilled/sockerless-sandbox ## the sandbox's second wall, attacked
 	@tests/sandbox/walls.sh

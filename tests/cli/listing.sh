@@ -52,7 +52,7 @@ check "top's command" 0 "sleep 1000" sh -c '"$docker" top ls1 | tail -n 1 | sed 
 check "port of none" 0 "" d port ls1
 check_like "port that is not public" 1 "[Ee]rror: No public port '80(/tcp)?' published for ls1" d port ls1 80
 check_like "top of nothing" 1 "Error response from daemon: No such container: nosuch" d top nosuch
-d rm -f ls1 ls2 ls3 ls4 >/dev/null
+d rm -fv ls1 ls2 ls3 ls4 >/dev/null
 
 # ---- events ----
 since=$(date +%s)
@@ -77,10 +77,12 @@ check "events by name" 0 "create start" sh -c 'echo $("$docker" events --since '
 check "events by kind" 0 "pause unpause " events --filter event=pause --filter event=unpause
 check "attributes" 0 "busybox told" sh -c '"$docker" events --since '"$since"' --until $(date +%s) --filter event=pause --format "{{index .Actor.Attributes \"image\"}} {{index .Actor.Attributes \"name\"}}" | head -n 1'
 check "an exit code" 0 "0" sh -c '"$docker" events --since '"$since"' --until $(date +%s) --filter event=die --filter type=container --format "{{index .Actor.Attributes \"exitCode\"}}" | tail -n 1'
-d events --filter container=watched --format '{{.Action}}' >"$dir/watched" 2>&1 &
+d events --filter container=watched --format '{{.Action}}' >>"$dir/watched" 2>&1 &
 watcher=$!
 sees_events() { d run --rm --name watched busybox true; grep -q destroy "$dir/watched"; }
 check "events as they happen" 0 "" soon sees_events
+: >"$dir/watched" # it may have begun in the middle of one
+check "and again" 0 "" soon sees_events
 kill $watcher
 wait $watcher 2>/dev/null
 check "in their order" 0 "create attach start die destroy" sh -c 'echo $(tail -n 5 "$0/watched" | grep -v network)' "$dir"
