@@ -7,8 +7,8 @@ kill_daemon() {
 	daemon_pid=
 }
 
-# Everything of the sandbox carries the path of this run's own program.
-sandboxed() { pgrep -f "^$dir/sockerless-sandbox" | wc -l; }
+# Everything of the sandbox runs this run's own program.
+sandboxed() { for p in /proc/[0-9]*; do readlink "$p/exe"; done 2>/dev/null | grep -c "^$dir/sockerless-sandbox"; }
 
 gone_soon() {
 	for _ in $(seq 50); do

@@ -80,6 +80,7 @@ struct proc_slot *proctable_find(int32_t vpid);  /* live or zombie, NULL */
 struct proc_slot *proctable_find_host(int32_t host_pid);
 struct proc_slot *proctable_claim(void);         /* a slot with a fresh vpid, PROC_STARTING; NULL: full or pids_max */
 void proctable_release(struct proc_slot *slot);  /* takes NULL */
+void proctable_sweep(void);   /* slots of processes that ended unseen */
 pid_t process_host_group(int32_t pgid);          /* -1: none */
 int32_t process_guest_group(pid_t host);         /* 0: none of ours */
 int32_t proctable_parent(const struct proc_slot *slot); /* ppid with dead parents read as 1 */

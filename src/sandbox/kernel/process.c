@@ -283,14 +283,19 @@ long broker_call(const struct broker_request *req, struct broker_reply *ret, int
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	long r = -EIO;
+	ssize_t n;
+	long r;
 
 	(void)fds, (void)nfds;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(&control.head), &pair[1], sizeof(int));
-	if (sendmsg(self.container->broker_fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(*req)) {
+	do
+		n = sendmsg(self.container->broker_fd, &msg, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	r = n < 0 ? -errno : -EIO;
+	if (n == (ssize_t)sizeof(*req)) {
 		close(pair[1]);
 		pair[1] = -1;
 		do

@@ -222,6 +222,8 @@ static int procfs_list(void *ctx, uint64_t dir,
 	char name[12];
 
 	(void)ctx;
+	if (n.vpid == 0 && n.entry == 0)
+		proctable_sweep();
 	if (n.entry == ENTRY_FD && n.vpid)
 		return list_fds(dir, emit, arg);
 	for (size_t i = 1; i < count; i++)

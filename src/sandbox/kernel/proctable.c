@@ -1,6 +1,9 @@
 /* The shared process table as the container's own processes use it. */
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sandbox/kernel/kernel.h"
 
@@ -55,11 +58,36 @@ static void mark_used(uint32_t i)
 		;
 }
 
-struct proc_slot *proctable_claim(void)
+/* A parent that ignores SIGCHLD has its children reaped by the host's kernel:
+ * who of them was killed could not give its slot back. Nobody else's is looked
+ * at: a parent that is just about to wait must find it. */
+void proctable_sweep(void)
+{
+	for (size_t i = 0; i < proctable_used(table()); i++) {
+		struct proc_slot *s = &table()->slots[i];
+		const struct proc_slot *parent;
+		pid_t pid = s->host_pid;
+
+		if (s->state == PROC_FREE || pid <= 0 || s->ppid <= 0)
+			continue;
+		parent = proctable_find(proctable_parent(s));
+		if (parent && (parent->ignored >> (SIGCHLD - 1) & 1) && getpgid(pid) < 0 && errno == ESRCH)
+			proctable_release(s);
+	}
+}
+
+static bool is_full(void)
 {
 	uint32_t max = table()->pids_max;
 
-	if (max && table()->count >= max)
+	return max && table()->count >= max;
+}
+
+struct proc_slot *proctable_claim(void)
+{
+	if (is_full())
+		proctable_sweep();
+	if (is_full())
 		return NULL;
 	for (uint32_t i = 0; i < PROCTABLE_SLOTS; i++) {
 		struct proc_slot *s = &table()->slots[i];
@@ -95,7 +123,7 @@ void proctable_release(struct proc_slot *slot)
 
 bool proctable_has_terminal(uint32_t number)
 {
-	for (size_t i = 0; i < PROCTABLE_SLOTS; i++)
+	for (size_t i = 0; i < proctable_used(table()); i++)
 		if (table()->slots[i].state != PROC_FREE && table()->slots[i].tty == number + 1)
 			return true;
 	return false;

@@ -6,12 +6,14 @@ check "orphans come to pid 1" 0 "1" d run --rm busybox sh -c \
 check "pid 1 reaps orphans" 0 "1" d run --rm busybox sh -c \
 	'for i in 1 2 3 4 5; do sh -c "sleep 0.05 &"; done; sleep 0.5; sleep 0.1; set -- /proc/[0-9]*; echo $#'
 check "a pid 1 that does not wait keeps zombies" 0 "Z Z" sh -c "
-	'$docker' run -d --name zombies busybox sh -c 'sh -c \"sleep 0.1 & sleep 0.1 &\"; exec sleep 100' >/dev/null; sleep 1
+	'$docker' run -d --name zombies busybox sh -c 'sh -c \"sleep 1 & sleep 1 &\"; exec sleep 100' >/dev/null; sleep 2
 	echo \$('$docker' exec zombies sh -c 'grep -h ^State /proc/[0-9]*/status' | grep -o Z)"
 check "--init reaps them" 0 "0" sh -c "
 	'$docker' run -d --init --name reaped busybox sh -c 'sh -c \"sleep 0.1 & sleep 0.1 &\"; exec sleep 100' >/dev/null; sleep 1
 	'$docker' exec reaped sh -c 'grep -h ^State /proc/[0-9]*/status' | grep -c Z; '$docker' rm -f zombies reaped >/dev/null"
 d run -d --name other busybox sleep 100 >/dev/null
+check "children that nobody waits for leave nothing" 0 "1" d run --rm --pids-limit 50 busybox sh -c \
+	'trap "" CHLD; for i in $(seq 120); do sleep 100 & kill -9 $!; done; sleep 0.3; set -- /proc/[0-9]*; echo $#'
 check "kill reaches only this container, and not its pid 1" 0 "137 alive true" sh -c "
 	echo \$('$docker' run --rm busybox sh -c 'sleep 100 & kill -9 -1; wait \$!; echo \$? alive') \$('$docker' inspect -f '{{.State.Running}}' other)"
 d rm -f other >/dev/null
