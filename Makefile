@@ -187,7 +187,7 @@ lint: ## layer rules, file lengths, banned calls
 
 TIDY_FILES := src/main.c $(LIB_SRC) $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c tests/*/*.c)
 tidy: $(GUEST)/applets.inc ## clang-tidy; a file that was clean is looked at again when it changes
-	@COMPILE='$(STD) $(PKG_C)' tests/support/tidy.sh $(TIDY_FILES)
+	@COMPILE='$(STD) -I. $(PKG_C)' tests/support/tidy.sh $(TIDY_FILES)
 
 format: ## lay the code out
 	clang-format-19 -i $(C_FILES)
