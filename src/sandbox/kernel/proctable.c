@@ -76,19 +76,24 @@ void proctable_sweep(void)
 	}
 }
 
-static bool is_full(void)
+/* Counted before it is there: many that ask at once get no more than the limit. */
+static bool count_one_more(void)
 {
 	uint32_t max = table()->pids_max;
 
-	return max && table()->count >= max;
+	if (table()->count++ < max || !max)
+		return true;
+	table()->count--;
+	return false;
 }
 
 struct proc_slot *proctable_claim(void)
 {
-	if (is_full())
+	if (!count_one_more()) {
 		proctable_sweep();
-	if (is_full())
-		return NULL;
+		if (!count_one_more())
+			return NULL;
+	}
 	for (uint32_t i = 0; i < PROCTABLE_SLOTS; i++) {
 		struct proc_slot *s = &table()->slots[i];
 		uint32_t is_free = PROC_FREE;
@@ -103,12 +108,12 @@ struct proc_slot *proctable_claim(void)
 		s->is_sleeping = 0;
 		s->start_ns = wall_ns();
 		s->vpid = fresh_vpid();
-		table()->count++;
 		if (s->vpid)
 			return s;
 		proctable_release(s);
 		return NULL;
 	}
+	table()->count--;
 	return NULL;
 }
 
@@ -117,8 +122,8 @@ void proctable_release(struct proc_slot *slot)
 	if (!slot || slot->state == PROC_FREE)
 		return;
 	slot->host_pid = 0;
-	slot->state = PROC_FREE;
-	table()->count--;
+	if (atomic_exchange(&slot->state, PROC_FREE) != PROC_FREE) /* whoever waits and whoever sweeps may both come */
+		table()->count--;
 }
 
 bool proctable_has_terminal(uint32_t number)
