@@ -83,6 +83,8 @@ static const char *parse_fraction(const char *p, int64_t *ret_ns)
 	return p;
 }
 
+#define LAST_S (INT64_MAX / NS_PER_S - 1)
+
 static int parse_seconds(const char *text, int64_t *ret_ns)
 {
 	char *end;
@@ -98,10 +100,8 @@ static int parse_seconds(const char *text, int64_t *ret_ns)
 		p = parse_fraction(p + 1, &ns);
 	if (*p)
 		return -EINVAL;
-	if (s > INT64_MAX / NS_PER_S - 1) /* beyond what we can tell is the end, or the beginning, of time */
-		*ret_ns = INT64_MAX;
-	else if (s < -(INT64_MAX / NS_PER_S) + 1)
-		*ret_ns = INT64_MIN;
+	if (s >= LAST_S || s <= -LAST_S) /* beyond what we can tell is the end, or the beginning, of time */
+		*ret_ns = s > 0 ? LAST_S * NS_PER_S : -LAST_S * NS_PER_S;
 	else
 		*ret_ns = s * NS_PER_S + (*text == '-' ? -ns : ns);
 	return 0;

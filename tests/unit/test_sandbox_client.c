@@ -216,15 +216,14 @@ static void test_a_short_start_is_no_start(void **state)
 	assert_int_equal(n.started, 1);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_request_is_answered_once),
 		cmocka_unit_test(test_a_short_start_is_no_start),
 	};
 
-	(void)argc;
-	if (strcmp(argv[0], "sockerless-sandbox") == 0)
+	if (!environ[0]) /* the client starts its program with no environment, nobody else does: we are that program */
 		return play_zygote();
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
