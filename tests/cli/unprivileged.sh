@@ -5,7 +5,7 @@
 lowly="$dir/lowly"
 mkdir "$lowly" "$lowly/home" && chmod 711 "$dir"
 cp "$B/bin/sockerlessd" build/bin/sockerless-sandbox "$lowly/"
-cp -a build/guest/rootfs "$lowly/guest"
+cp -a build/guest/rootfs "$lowly/guest" && cp build/guest/rootfs.diff-id "$lowly/guest.diff-id"
 case $docker in
 /*) lowly_docker=$docker ;;
 *) cp "$docker" "$lowly/docker" && lowly_docker=./docker ;;
