@@ -40,7 +40,7 @@ static int64_t fraction_of(int64_t wall_ns)
 
 static size_t format_seconds(int64_t wall_ns, char *text)
 {
-	time_t s = (time_t)((wall_ns - fraction_of(wall_ns)) / NS_PER_S);
+	time_t s = (time_t)(wall_ns / NS_PER_S - (wall_ns % NS_PER_S < 0));
 	struct tm tm;
 
 	gmtime_r(&s, &tm);
