@@ -160,18 +160,27 @@ static int open_http(struct server *s, struct error *err)
 	return r;
 }
 
+static int check_running(const struct server *s, struct error *err)
+{
+	return s->is_started && !s->is_stopping ? 0 : error_set(err, -ESHUTDOWN, "the server does not run");
+}
+
 int server_listen_fd(struct server *s, int take_fd, struct error *err)
 {
-	if (s->is_started && !s->is_stopping)
+	int r = check_running(s, err);
+
+	if (r == 0)
 		return http_server_listen(s->http, take_fd, NULL, NULL, err);
 	close(take_fd);
-	return error_set(err, -ESHUTDOWN, "the server does not run");
+	return r;
 }
 
 int server_listen(struct server *s, const char *url, struct error *err)
 {
-	int fds[LISTEN_FDS_MAX], n, r = 0;
+	int fds[LISTEN_FDS_MAX], n, r = check_running(s, err);
 
+	if (r < 0)
+		return r;
 	if (s->nurls == ARRAY_SIZE(s->urls))
 		return error_set_class(err, ERROR_INVALID, "%s: too many listeners", url);
 	n = listen_open(url, fds, err);
