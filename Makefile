@@ -148,7 +148,7 @@ test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzin
 	@tests/support/run-units.sh $(TEST_BIN)
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
-	$(MAKE) all headers lint docs-check
+	$(MAKE) all headers lint format-check docs-check
 	$(MAKE) test test-walls test-sandbox test-busybox
 	$(MAKE) test SAN=address,undefined
 

@@ -38,7 +38,7 @@ struct sockerless_process_spec {
 	const struct sockerless_mount *mounts;
 	size_t nmounts;
 	uint64_t memory_bytes;                             /* 0: no limit */
-	uint32_t pids_max;                                 /* 0: no limit */
+	uint32_t pids_max;     /* 0: no limit */
 };
 
 struct sockerless_process_stats {
@@ -94,14 +94,14 @@ struct sockerless_container_process_ops {
 	void (*close)(void *process);
 
 	int (*resize)(void *process, uint16_t rows, uint16_t columns); /* may be NULL */
-	int (*pause)(void *process);                                   /* both may be NULL: refused */
+	int (*pause)(void *process); /* both may be NULL: refused */
 	int (*unpause)(void *process);
 	int (*flow)(void *process, int is_open); /* stop, go on giving output; may be NULL: output is queued */
-	int (*host_pid)(void *process);          /* State.Pid of inspect; may be NULL: 0 */
+	int (*host_pid)(void *process); /* State.Pid of inspect; may be NULL: 0 */
 };
 
 struct sockerless_process_factory_ops {
-	size_t size;      /* sizeof(struct sockerless_process_factory_ops) */
+	size_t size; /* sizeof(struct sockerless_process_factory_ops) */
 	const char *name; /* [a-z0-9-]+; inspect and events show it, docker run --runtime takes it */
 
 	/* A container's main process. 0: it is made, and runs or is about to; SOCKERLESS_DECLINED; -ENOENT: no

@@ -112,7 +112,10 @@ static void on_drain(void *arg)
 	request_body_resume(arg);
 }
 
-struct put { struct request *req; struct upload *upload; };
+struct put {
+	struct request *req;
+	struct upload *upload;
+};
 
 static void on_data(void *arg, const void *data, size_t len)
 {

@@ -28,8 +28,10 @@ void api_reply_done(void *arg, const struct error *err)
 
 void ContainerCreate(struct request *req)
 {
-	struct container_create create = { .name = request_query(req, "name"), .platform = request_query(req, "platform"),
-					   .body = request_json(req), .api_version = request_api_version(req) };
+	struct container_create create = { .name = request_query(req, "name"),
+					   .platform = request_query(req, "platform"),
+					   .body = request_json(req),
+					   .api_version = request_api_version(req) };
 	struct container *c;
 	json_t *warnings;
 	struct error err = { 0 };
@@ -258,8 +260,8 @@ void ContainerDelete(struct request *req)
 		return;
 	}
 	if (c)
-		engine_container_remove(api_engine(req), c, request_query_bool(req, "force"), request_query_bool(req, "v"),
-					api_reply_done, req);
+		engine_container_remove(api_engine(req), c, request_query_bool(req, "force"),
+					request_query_bool(req, "v"), api_reply_done, req);
 }
 
 /* ---- prune: measured and removed one after the other ---- */
@@ -303,9 +305,12 @@ static void prune_next(struct pruning *p)
 		engine_container_size(e, p->containers[p->at], on_prune_size, p);
 		return;
 	}
-	events_publish(e->events, "container", "prune", "", json_pack("{s:o}", "reclaimed", json_sprintf("%lld", (long long)p->bytes)));
-	reply_json(p->req, 200, json_pack("{s:o, s:I}", "ContainersDeleted", json_array_size(p->removed) ? json_incref(p->removed) : json_null(),
-					  "SpaceReclaimed", (json_int_t)p->bytes));
+	events_publish(e->events, "container", "prune", "",
+		       json_pack("{s:o}", "reclaimed", json_sprintf("%lld", (long long)p->bytes)));
+	reply_json(p->req, 200,
+		   json_pack("{s:o, s:I}", "ContainersDeleted",
+			     json_array_size(p->removed) ? json_incref(p->removed) : json_null(), "SpaceReclaimed",
+			     (json_int_t)p->bytes));
 	json_decref(p->removed);
 	free(p->containers);
 	free(p);

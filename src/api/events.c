@@ -70,7 +70,8 @@ static const char *attribute(const struct event *e, const char *name)
 
 static bool passes(json_t *filters, const struct event *e)
 {
-	static const char *const kinds[] = { "daemon", "container", "plugin", "volume", "network", "service", "node", "secret", "config" };
+	static const char *const kinds[] = { "daemon",  "container", "plugin", "volume", "network",
+					     "service", "node",      "secret", "config" };
 	const char *image = attribute(e, strcmp(e->type, "image") == 0 ? "name" : "image");
 
 	if ((filters_has(filters, "event") && !matches_action(json_object_get(filters, "event"), e->action)) ||
@@ -99,8 +100,8 @@ static json_t *event_view(const struct event *e)
 	}
 	if (strcmp(e->type, "container") == 0)
 		json_object_set_new(o, "from", json_string(attribute(e, "image")));
-	json_object_update_new(o, json_pack("{s:s, s:s, s:{s:s, s:O}, s:s, s:I, s:I}", "Type", e->type, "Action", e->action, "Actor", "ID",
-					    e->actor_id, "Attributes", e->attributes, "scope", "local", "time",
+	json_object_update_new(o, json_pack("{s:s, s:s, s:{s:s, s:O}, s:s, s:I, s:I}", "Type", e->type, "Action", e->action,
+					    "Actor", "ID", e->actor_id, "Attributes", e->attributes, "scope", "local", "time",
 					    (json_int_t)(e->time_ns / 1000000000), "timeNano", (json_int_t)e->time_ns));
 	return o;
 }
@@ -157,7 +158,8 @@ static int get_time(struct request *req, const char *key, int64_t now, int64_t *
 	*ret = 0;
 	if (!text || !*text || strcmp(text, "0") == 0 || clock_parse_timestamp(text, now, ret) == 0)
 		return 0;
-	return error_set_class(err, ERROR_INVALID, "invalid value for '%s': failed to parse value as time or duration: \"%.100s\"", key, text);
+	return error_set_class(err, ERROR_INVALID,
+			       "invalid value for '%s': failed to parse value as time or duration: \"%.100s\"", key, text);
 }
 
 static int get_range(struct request *req, int64_t now, int64_t *ret_since, int64_t *ret_until, struct error *err)

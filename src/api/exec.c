@@ -33,7 +33,12 @@ static struct exec *find(struct request *req)
 	return x;
 }
 
-struct starting { struct engine *engine; struct exec *exec; bool is_mux; int rows, cols; };
+struct starting {
+	struct engine *engine;
+	struct exec *exec;
+	bool is_mux;
+	int rows, cols;
+};
 
 static void on_ready(void *arg, struct stream *s)
 {
@@ -68,7 +73,8 @@ static void start_attached(struct request *req, struct exec *x, json_t *body)
 		st->rows = (int)json_integer_value(json_array_get(size, 0));
 		st->cols = (int)json_integer_value(json_array_get(size, 1));
 	}
-	reply_hijack(req, tty || !is_new ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream", on_ready, st);
+	reply_hijack(req, tty || !is_new ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream",
+		     on_ready, st);
 }
 
 void ExecStart(struct request *req)
@@ -129,8 +135,9 @@ void ExecInspect(struct request *req)
 	reply_json(req, 200,
 		   json_pack("{s:s, s:b, s:o, s:o, s:b, s:b, s:b, s:b, s:s, s:s, s:i, s:s}", "ID", x->id, "Running", x->is_running,
 			     "ExitCode", x->has_exit_code ? json_integer(x->exit_code) : json_null(), "ProcessConfig",
-			     process_view(x), "OpenStdin", json_is_true(json_object_get(x->config, "AttachStdin")), "OpenStderr",
-			     json_is_true(json_object_get(x->config, "AttachStderr")), "OpenStdout",
+			     process_view(x), "OpenStdin", json_is_true(json_object_get(x->config, "AttachStdin")),
+			     "OpenStderr", json_is_true(json_object_get(x->config, "AttachStderr")), "OpenStdout",
 			     json_is_true(json_object_get(x->config, "AttachStdout")), "CanRemove", 0, "ContainerID",
-			     x->container->id, "DetachKeys", keys ? keys : "", "Pid", x->pid, "Driver", x->driver ? x->driver : ""));
+			     x->container->id, "DetachKeys", keys ? keys : "", "Pid", x->pid, "Driver",
+			     x->driver ? x->driver : ""));
 }

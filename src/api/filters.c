@@ -129,6 +129,7 @@ bool filters_until(json_t *filters, int64_t *ret_ns, struct error *err)
 	}
 	if (!text || clock_parse_timestamp(text, clock_wall_ns(), ret_ns) == 0)
 		return true;
-	error_set_class(err, ERROR_INVALID, "invalid value for \"until\": failed to parse value as time or duration: \"%.100s\"", text);
+	error_set_class(err, ERROR_INVALID,
+			"invalid value for \"until\": failed to parse value as time or duration: \"%.100s\"", text);
 	return false;
 }

@@ -52,9 +52,11 @@ json_t *view_image_summary(struct engine *e, const struct image *i, int api_vers
 
 	o = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags",
 		      names_of(i, i->tags, "<none>:<none>", api_version), "RepoDigests",
-		      names_of(i, i->digests, "<none>@<none>", api_version), "Created", (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
-		      (json_int_t)(is_measured ? shared_size(e, i) : -1), "Labels", labels ? json_incref(labels) : json_null(),
-		      "Containers", is_counted ? (int)engine_image_users(e, i) : -1);
+		      names_of(i, i->digests, "<none>@<none>", api_version), "Created",
+		      (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
+		      (json_int_t)(is_measured ? shared_size(e, i) : -1), "Labels",
+		      labels ? json_incref(labels) : json_null(), "Containers",
+		      is_counted ? (int)engine_image_users(e, i) : -1);
 	if (api_version < API_VERSION(1, 44))
 		json_object_set_new(o, "VirtualSize", json_integer((json_int_t)i->size_bytes));
 	return o;
@@ -103,7 +105,8 @@ void ImageList(struct request *req)
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
 	json_t *filters = filters_parse(req, known, &err), *list = json_array();
-	bool wants_dangling = false, is_measured = request_api_version(req) >= API_VERSION(1, 42) && request_query_bool(req, "shared-size");
+	bool wants_dangling = false,
+	     is_measured = request_api_version(req) >= API_VERSION(1, 42) && request_query_bool(req, "shared-size");
 	int64_t until = 0;
 
 	if (filters && filters_bool(filters, "dangling", false, &wants_dangling, &err) && filters_until(filters, &until, &err)) {
@@ -134,10 +137,12 @@ static const char *text_of(json_t *o, const char *key)
 /* The configuration as the API shows it: before 1.50 with fields that only containers have. */
 static json_t *config_view(json_t *config, int api_version)
 {
-	static const char usual[] = "{\"Cmd\":null,\"Entrypoint\":null,\"Env\":null,\"Labels\":null,\"OnBuild\":null,\"User\":\"\","
-				    "\"Volumes\":null,\"WorkingDir\":\"\"}";
-	static const char old[] = "{\"Hostname\":\"\",\"Domainname\":\"\",\"AttachStdin\":false,\"AttachStdout\":false,"
-				  "\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Image\":\"\"}";
+	static const char usual[] =
+		"{\"Cmd\":null,\"Entrypoint\":null,\"Env\":null,\"Labels\":null,\"OnBuild\":null,\"User\":\"\","
+		"\"Volumes\":null,\"WorkingDir\":\"\"}";
+	static const char old[] =
+		"{\"Hostname\":\"\",\"Domainname\":\"\",\"AttachStdin\":false,\"AttachStdout\":false,"
+		"\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Image\":\"\"}";
 	json_t *o = json_loads(usual, 0, NULL), *more = api_version < API_VERSION(1, 50) ? json_loads(old, 0, NULL) : NULL;
 
 	json_object_update(o, config);
@@ -155,13 +160,14 @@ void ImageInspect(struct request *req)
 
 	if (!i)
 		return;
-	o = json_pack("{s:s, s:O, s:O, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id,
-		      "RepoTags", i->tags, "RepoDigests", i->digests, "Parent", "", "Comment", text_of(i->config, "comment"),
-		      "DockerVersion", "", "Author", text_of(i->config, "author"), "Config",
-		      config_view(json_object_get(i->config, "config"), api_version), "Architecture",
-		      text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size", (json_int_t)i->size_bytes,
-		      "GraphDriver", "Name", "sockerless", "Data", "RootFS", "Type", "layers", "Layers",
-		      json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"), "Metadata", "LastTagTime", CLOCK_ZERO_TIME);
+	o = json_pack("{s:s, s:O, s:O, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}",
+		      "Id", i->id, "RepoTags", i->tags, "RepoDigests", i->digests, "Parent", "", "Comment",
+		      text_of(i->config, "comment"), "DockerVersion", "", "Author", text_of(i->config, "author"),
+		      "Config", config_view(json_object_get(i->config, "config"), api_version), "Architecture",
+		      text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
+		      (json_int_t)i->size_bytes, "GraphDriver", "Name", "sockerless", "Data", "RootFS", "Type",
+		      "layers", "Layers", json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"), "Metadata",
+		      "LastTagTime", CLOCK_ZERO_TIME);
 	created = json_object_get(i->config, "created");
 	if (json_is_string(created))
 		json_object_set(o, "Created", created);
@@ -194,10 +200,11 @@ void ImageHistory(struct request *req)
 
 		step = json_array_get(steps, at);
 		clock_parse_timestamp(text_of(step, "created"), 0, &created);
-		json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:o, s:I, s:s}", "Id", is_top ? i->id : "<missing>", "Created",
-						      (json_int_t)(created / 1000000000), "CreatedBy", text_of(step, "created_by"),
-						      "Tags", is_top && json_array_size(i->tags) ? json_incref(i->tags) : json_null(),
-						      "Size", is_top ? (json_int_t)i->size_bytes : 0, "Comment", text_of(step, "comment")));
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:s, s:o, s:I, s:s}", "Id", is_top ? i->id : "<missing>", "Created",
+					(json_int_t)(created / 1000000000), "CreatedBy", text_of(step, "created_by"), "Tags",
+					is_top && json_array_size(i->tags) ? json_incref(i->tags) : json_null(), "Size",
+					is_top ? (json_int_t)i->size_bytes : 0, "Comment", text_of(step, "comment")));
 	}
 	reply_json(req, 200, list);
 }
@@ -229,7 +236,11 @@ void ImageDelete(struct request *req)
 		reply_json(req, 200, report);
 }
 
-struct pruning { json_t *filters; bool dangling_only; int64_t until; };
+struct pruning {
+	json_t *filters;
+	bool dangling_only;
+	int64_t until;
+};
 
 static bool is_pruned(void *arg, const struct image *i)
 {
@@ -256,7 +267,8 @@ void ImagePrune(struct request *req)
 	}
 	report = engine_images_prune(e, is_pruned, &p, &bytes);
 	json_decref(p.filters);
-	events_publish(e->events, "image", "prune", "", json_pack("{s:o}", "reclaimed", json_sprintf("%lld", (long long)bytes)));
+	events_publish(e->events, "image", "prune", "",
+		       json_pack("{s:o}", "reclaimed", json_sprintf("%lld", (long long)bytes)));
 	if (json_array_size(report) == 0) {
 		json_decref(report);
 		report = json_null();
@@ -300,7 +312,8 @@ static void pull(struct request *req, const char *text)
 	is_there = images_find(im, text, &i, NULL) == 0;
 	if (!is_there && strcmp(images_mode(im), "synthetic") != 0) {
 		error_set_class(&err, ERROR_NOT_FOUND,
-				"%.300s cannot be pulled: this engine has no registry client yet; the built-in image is busybox:latest", text);
+				"%.300s cannot be pulled: this engine has no registry client yet; the built-in image is busybox:latest",
+				text);
 		reply_error(req, &err);
 		return;
 	}
@@ -309,14 +322,20 @@ static void pull(struct request *req, const char *text)
 		return;
 	}
 	s = reply_stream(req, 200, "application/json");
-	put_status(s, *ref.tag ? ref.tag : "latest", xasprintf("Pulling from %s%s", strchr(ref.name, '/') ? "" : "library/", ref.name));
+	put_status(s, *ref.tag ? ref.tag : "latest",
+		   xasprintf("Pulling from %s%s", strchr(ref.name, '/') ? "" : "library/", ref.name));
 	if (!is_there)
-		put_status(s, NULL, xasprintf("Synthetic image: nothing was downloaded; the built-in root file system stands in for %s", ref.name));
+		put_status(s, NULL,
+			   xasprintf("Synthetic image: nothing was downloaded; the built-in root file system stands in for %s",
+				     ref.name));
 	put_status(s, NULL, xasprintf("Status: %s for %s", is_there ? "Image is up to date" : "Made a synthetic image", text));
 	stream_end(s);
 }
 
-struct importing { struct request *req; struct image_import *import; };
+struct importing {
+	struct request *req;
+	struct image_import *import;
+};
 
 static void on_imported(void *arg, struct image *i, const struct error *err)
 {
@@ -356,8 +375,10 @@ static void import(struct request *req, const char *source)
 {
 	size_t n = request_query_count(req, "changes");
 	const char **changes = xcalloc(n + 1, sizeof(char *)), *message = request_query(req, "message");
-	struct image_import_options opt = { .repo = request_query(req, "repo"), .tag = request_query(req, "tag"),
-					    .message = message && *message ? message : "Imported from -", .platform = request_query(req, "platform"),
+	struct image_import_options opt = { .repo = request_query(req, "repo"),
+					    .tag = request_query(req, "tag"),
+					    .message = message && *message ? message : "Imported from -",
+					    .platform = request_query(req, "platform"),
 					    .changes = changes };
 	struct importing *im;
 	struct image_import *started = NULL;
@@ -382,7 +403,8 @@ static void import(struct request *req, const char *source)
 
 void ImageCreate(struct request *req)
 {
-	const char *name = request_query(req, "fromImage"), *tag = request_query(req, "tag"), *source = request_query(req, "fromSrc");
+	const char *name = request_query(req, "fromImage"), *tag = request_query(req, "tag"),
+		   *source = request_query(req, "fromSrc");
 	CLEANUP(freep) char *text = NULL;
 
 	if (!name || !*name) {

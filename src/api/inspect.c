@@ -58,11 +58,12 @@ static json_t *state_view(const struct container *c)
 {
 	const struct container_state *s = &c->state;
 
-	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:o, s:o}", "Status", container_status_name(s->status),
-			 "Running", container_is_live(c), "Paused", s->status == CONTAINER_PAUSED, "Restarting",
-			 s->status == CONTAINER_RESTARTING, "OOMKilled", s->is_oom_killed, "Dead", s->status == CONTAINER_DEAD,
-			 "Pid", s->pid, "ExitCode", s->exit_code, "Error", text_or_empty(s->error), "StartedAt",
-			 time_of(s->started_ns), "FinishedAt", time_of(s->finished_ns));
+	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:o, s:o}", "Status",
+			 container_status_name(s->status), "Running", container_is_live(c), "Paused",
+			 s->status == CONTAINER_PAUSED, "Restarting", s->status == CONTAINER_RESTARTING, "OOMKilled",
+			 s->is_oom_killed, "Dead", s->status == CONTAINER_DEAD, "Pid", s->pid, "ExitCode", s->exit_code,
+			 "Error", text_or_empty(s->error), "StartedAt", time_of(s->started_ns), "FinishedAt",
+			 time_of(s->finished_ns));
 }
 
 json_t *view_mounts(const struct container *c)
@@ -72,10 +73,10 @@ json_t *view_mounts(const struct container *c)
 	for (size_t i = 0; i < c->nmounts; i++) {
 		const struct container_mount *m = &c->mounts[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s*, s:s, s:s, s:s*, s:s, s:b, s:s}", "Type", m->type, "Name", m->name,
-						      "Source", text_or_empty(m->source), "Destination", m->destination, "Driver",
-						      m->driver, "Mode", text_or_empty(m->mode), "RW", m->is_rw, "Propagation",
-						      text_or_empty(m->propagation)));
+		json_array_append_new(list, json_pack("{s:s, s:s*, s:s, s:s, s:s*, s:s, s:b, s:s}", "Type", m->type,
+						      "Name", m->name, "Source", text_or_empty(m->source), "Destination",
+						      m->destination, "Driver", m->driver, "Mode", text_or_empty(m->mode),
+						      "RW", m->is_rw, "Propagation", text_or_empty(m->propagation)));
 	}
 	return list;
 }
@@ -114,11 +115,11 @@ static json_t *endpoint_view(const struct container *c, json_t *given, const cha
 	const char *mac = json_string_value(json_object_get(given, "MacAddress"));
 	json_t *o = json_pack("{s:o, s:o, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i}", "IPAMConfig",
 			      array_or_null(given, "IPAMConfig"), "Links", array_or_null(given, "Links"), "Aliases",
-			      aliases_of(c, given, network, api_version), "MacAddress", text_or_empty(mac), "DriverOpts",
-			      array_or_null(given, "DriverOpts"), "GwPriority",
-			      (int)json_integer_value(json_object_get(given, "GwPriority")), "NetworkID", "", "EndpointID", "",
-			      "Gateway", "", "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "GlobalIPv6Address", "",
-			      "GlobalIPv6PrefixLen", 0);
+			      aliases_of(c, given, network, api_version), "MacAddress", text_or_empty(mac),
+			      "DriverOpts", array_or_null(given, "DriverOpts"), "GwPriority",
+			      (int)json_integer_value(json_object_get(given, "GwPriority")), "NetworkID", "",
+			      "EndpointID", "", "Gateway", "", "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "",
+			      "GlobalIPv6Address", "", "GlobalIPv6PrefixLen", 0);
 
 	if (api_version < API_VERSION(1, 48))
 		json_object_del(o, "GwPriority");
@@ -148,8 +149,9 @@ static json_t *ports_view(const struct container *c)
 	size_t i;
 
 	json_array_foreach(list, i, v) {
-		CLEANUP(freep) char *name = xasprintf("%d/%s", (int)json_integer_value(json_object_get(v, "PrivatePort")),
-						      json_string_value(json_object_get(v, "Type")));
+		CLEANUP(freep)
+		char *name = xasprintf("%d/%s", (int)json_integer_value(json_object_get(v, "PrivatePort")),
+				       json_string_value(json_object_get(v, "Type")));
 
 		json_object_set_new(ports, name, json_null());
 	}
@@ -160,11 +162,12 @@ static json_t *ports_view(const struct container *c)
 /* The top-level addresses, which 1.52 dropped, are those of the network "bridge". */
 static json_t *network_settings(const struct container *c, int api_version)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:n, s:n, s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:o}", "Bridge", "",
-			 "SandboxID", "", "SandboxKey", "", "Ports", ports_view(c), "HairpinMode", 0, "LinkLocalIPv6Address", "",
-			 "LinkLocalIPv6PrefixLen", 0, "SecondaryIPAddresses", "SecondaryIPv6Addresses", "EndpointID", "", "Gateway", "",
-			 "GlobalIPv6Address", "", "GlobalIPv6PrefixLen", 0, "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "",
-			 "MacAddress", "", "Networks", view_networks(c, api_version));
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:n, s:n, s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:o}",
+			 "Bridge", "", "SandboxID", "", "SandboxKey", "", "Ports", ports_view(c), "HairpinMode", 0,
+			 "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0, "SecondaryIPAddresses",
+			 "SecondaryIPv6Addresses", "EndpointID", "", "Gateway", "", "GlobalIPv6Address", "",
+			 "GlobalIPv6PrefixLen", 0, "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "MacAddress",
+			 "", "Networks", view_networks(c, api_version));
 }
 
 /* ---- the whole ---- */
@@ -218,11 +221,12 @@ json_t *view_container_inspect(struct engine *e, struct container *c, int api_ve
 
 	return json_pack("{s:s, s:o, s:s, s:O, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:{s:s}},"
 			 " s:o, s:o, s:o}",
-			 "Id", c->id, "Created", time_of(c->created_ns), "Path", c->path, "Args", c->args, "State", state_view(c),
-			 "Image", c->image_id, "ResolvConfPath", "", "HostnamePath", "", "HostsPath", "", "LogPath",
-			 text_or_empty(log), "Name", json_sprintf("/%s", c->name), "RestartCount", (int)c->state.restart_count,
-			 "Driver", "sockerless", "Platform", "linux", "MountLabel", "", "ProcessLabel", "", "AppArmorProfile", "",
-			 "ExecIDs", exec_ids(c), "HostConfig", host_view(c, api_version), "GraphDriver", "Name", "sockerless", "Data",
-			 "ExecutionDriver", text_or_empty(c->driver), "Mounts", view_mounts(c), "Config", config_view(c),
+			 "Id", c->id, "Created", time_of(c->created_ns), "Path", c->path, "Args", c->args, "State",
+			 state_view(c), "Image", c->image_id, "ResolvConfPath", "", "HostnamePath", "", "HostsPath", "",
+			 "LogPath", text_or_empty(log), "Name", json_sprintf("/%s", c->name), "RestartCount",
+			 (int)c->state.restart_count, "Driver", "sockerless", "Platform", "linux", "MountLabel", "",
+			 "ProcessLabel", "", "AppArmorProfile", "", "ExecIDs", exec_ids(c), "HostConfig",
+			 host_view(c, api_version), "GraphDriver", "Name", "sockerless", "Data", "ExecutionDriver",
+			 text_or_empty(c->driver), "Mounts", view_mounts(c), "Config", config_view(c),
 			 "NetworkSettings", network_settings(c, api_version));
 }

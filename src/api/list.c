@@ -26,12 +26,14 @@ struct listing {
 	const struct container *before, *since;
 };
 
-static const char *const known[] = { "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
-				     "label", "name", "network", "publish", "since", "status", "volume", NULL };
+static const char *const known[] = { "ancestor", "before",    "exited", "expose", "health",  "id",
+				     "is-task",  "isolation", "label",  "name",   "network", "publish",
+				     "since",    "status",    "volume", NULL };
 
 /* ---- preparing ---- */
 
-static int check_words(struct listing *l, const char *key, const char *what, const char *const *words, size_t n, struct error *err)
+static int check_words(struct listing *l, const char *key, const char *what, const char *const *words, size_t n,
+		       struct error *err)
 {
 	json_t *v;
 	size_t i, k;
@@ -47,7 +49,8 @@ static int check_words(struct listing *l, const char *key, const char *what, con
 		buf_init(&all, 1024);
 		for (k = 0; k < n; k++)
 			buf_printf(&all, "%s%s", k ? ", " : "", words[k]);
-		error_set_class(err, ERROR_INVALID, "invalid filter '%s=%.100s': invalid value for %s (%.100s): must be one of %s", key,
+		error_set_class(err, ERROR_INVALID,
+				"invalid filter '%s=%.100s': invalid value for %s (%.100s): must be one of %s", key,
 				word, what, word, all.data);
 		buf_done(&all);
 		return err->code;
@@ -66,7 +69,9 @@ static int check_exited(struct listing *l, struct error *err)
 
 		strtol(text, &end, 10);
 		if (!*text || *end)
-			return error_set_class(err, ERROR_INVALID, "invalid filter 'exited=%.100s': strconv.Atoi: parsing \"%.100s\": invalid syntax", text, text);
+			return error_set_class(err, ERROR_INVALID,
+					       "invalid filter 'exited=%.100s': strconv.Atoi: parsing \"%.100s\": invalid syntax",
+					       text, text);
 	}
 	return 0;
 }
@@ -146,7 +151,8 @@ static int prepare_ports(struct listing *l, const char *key, json_t **ret, struc
 		if (strchr(text, ':'))
 			return error_set_class(err, ERROR_INVALID, "filter for '%s' should not contain ':': %.100s", key, text);
 		if (!port_parse(text, &first, &last, protocol))
-			return error_set_class(err, ERROR_INVALID, "error while looking up for %s %.100s: invalid port", key, text);
+			return error_set_class(err, ERROR_INVALID, "error while looking up for %s %.100s: invalid port",
+					       key, text);
 		for (unsigned n = first; n <= last; n++) {
 			CLEANUP(freep) char *port = xasprintf("%u/%s", n, protocol);
 
@@ -203,11 +209,28 @@ static void listing_done(struct listing *l)
 
 /* ---- looking at one ---- */
 
-static const struct container *as_container(const void *object) { return object; }
-static bool match_id(const void *o, const char *v) { return strncmp(as_container(o)->id, v, strlen(v)) == 0; }
-static bool match_status(const void *o, const char *v) { return strcmp(container_status_name(as_container(o)->state.status), v) == 0; }
-static bool match_health(const void *o, const char *v) { (void)o; return strcmp(v, "none") == 0; }
-static bool match_task(const void *o, const char *v) { (void)o; return strcmp(v, "false") == 0 || strcmp(v, "0") == 0; }
+static const struct container *as_container(const void *object)
+{
+	return object;
+}
+static bool match_id(const void *o, const char *v)
+{
+	return strncmp(as_container(o)->id, v, strlen(v)) == 0;
+}
+static bool match_status(const void *o, const char *v)
+{
+	return strcmp(container_status_name(as_container(o)->state.status), v) == 0;
+}
+static bool match_health(const void *o, const char *v)
+{
+	(void)o;
+	return strcmp(v, "none") == 0;
+}
+static bool match_task(const void *o, const char *v)
+{
+	(void)o;
+	return strcmp(v, "false") == 0 || strcmp(v, "0") == 0;
+}
 
 static bool match_exited(const void *o, const char *v)
 {
@@ -268,7 +291,8 @@ static bool matches_ports(const struct listing *l, const struct container *c)
 	json_array_foreach(ports, i, v) {
 		const char *type = json_string_value(json_object_get(v, "Type"));
 		json_int_t public = json_integer_value(json_object_get(v, "PublicPort"));
-		CLEANUP(freep) char *inner = xasprintf("%d/%s", (int)json_integer_value(json_object_get(v, "PrivatePort")), type);
+		CLEANUP(freep)
+		char *inner = xasprintf("%d/%s", (int)json_integer_value(json_object_get(v, "PrivatePort")), type);
 		CLEANUP(freep) char *outer = xasprintf("%d/%s", (int)public, type);
 
 		is_match = is_match || json_object_get(l->exposed, inner) || (public && json_object_get(l->published, outer));
@@ -292,7 +316,10 @@ static bool is_listed(const struct listing *l, const struct container *c)
 
 /* ---- the list ---- */
 
-struct found { struct container **v; size_t n, size; };
+struct found {
+	struct container **v;
+	size_t n, size;
+};
 
 static void found_add(struct found *f, struct container *c)
 {
@@ -304,7 +331,12 @@ static void found_add(struct found *f, struct container *c)
 }
 
 /* What the list goes over, newest first: the few that the indexes leave, or all. */
-struct candidates { struct container *const *few; size_t left; bool is_narrow; struct list *at, *end; };
+struct candidates {
+	struct container *const *few;
+	size_t left;
+	bool is_narrow;
+	struct list *at, *end;
+};
 
 static struct candidates candidates_of(const struct listing *l)
 {
@@ -352,7 +384,9 @@ static json_t *collect(const struct listing *l, struct found *found)
 
 void ContainerList(struct request *req)
 {
-	struct listing l = { .engine = api_engine(req), .api_version = request_api_version(req), .all = request_query_bool(req, "all") };
+	struct listing l = { .engine = api_engine(req),
+			     .api_version = request_api_version(req),
+			     .all = request_query_bool(req, "all") };
 	bool is_sized = request_query_bool(req, "size");
 	struct found found = { 0 };
 	struct error err = { 0 };

@@ -8,7 +8,10 @@
 
 /* ---- wait: the head leaves at once, or the CLI never sends start ---- */
 
-struct waiting { struct stream *stream; struct container_wait *wait; };
+struct waiting {
+	struct stream *stream;
+	struct container_wait *wait;
+};
 
 static void on_wait_done(void *arg, const struct wait_result *r)
 {
@@ -131,7 +134,9 @@ static int get_time(struct request *req, const char *key, int64_t *ret, struct e
 	if (!text || !*text || strcmp(text, "0") == 0)
 		return 0;
 	if (clock_parse_timestamp(text, clock_wall_ns(), ret) < 0)
-		return error_set_class(err, ERROR_INVALID, "invalid value for \"%s\": failed to parse value as time or duration: \"%.100s\"", key, text);
+		return error_set_class(err, ERROR_INVALID,
+				       "invalid value for \"%s\": failed to parse value as time or duration: \"%.100s\"",
+				       key, text);
 	return 0;
 }
 

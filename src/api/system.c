@@ -14,7 +14,14 @@
 #include "util/clock.h"
 
 static const char *const ping_headers[] = {
-	"Cache-Control", "no-cache, no-store, must-revalidate", "Pragma", "no-cache", "Builder-Version", "1", "Swarm", "inactive",
+	"Cache-Control",
+	"no-cache, no-store, must-revalidate",
+	"Pragma",
+	"no-cache",
+	"Builder-Version",
+	"1",
+	"Swarm",
+	"inactive",
 	NULL,
 };
 static const struct constant_reply ping = { 200, "text/plain; charset=utf-8", "OK", ping_headers };
@@ -39,11 +46,11 @@ void SystemVersion(struct request *req)
 		   json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}],"
 			     " s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
 			     "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", SOCKERLESS_VERSION,
-			     "Details", "Os", "linux", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime", "", "Experimental", "false",
-			     "GitCommit", "", "GoVersion", "none: C11", "KernelVersion", u.release, "MinAPIVersion",
-			     API_VERSION_MIN_TEXT, "Version", SOCKERLESS_VERSION, "ApiVersion", API_VERSION_MAX_TEXT,
-			     "MinAPIVersion", API_VERSION_MIN_TEXT, "GitCommit", "", "GoVersion", "none: C11", "Os", "linux",
-			     "Arch", "amd64", "KernelVersion", u.release, "BuildTime", ""));
+			     "Details", "Os", "linux", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime",
+			     "", "Experimental", "false", "GitCommit", "", "GoVersion", "none: C11", "KernelVersion",
+			     u.release, "MinAPIVersion", API_VERSION_MIN_TEXT, "Version", SOCKERLESS_VERSION, "ApiVersion",
+			     API_VERSION_MAX_TEXT, "MinAPIVersion", API_VERSION_MIN_TEXT, "GitCommit", "", "GoVersion",
+			     "none: C11", "Os", "linux", "Arch", "amd64", "KernelVersion", u.release, "BuildTime", ""));
 }
 
 static void put(json_t *o, const char *key, json_t *take_value)
@@ -88,11 +95,18 @@ static int count_fds(void)
 static void put_abilities(json_t *o, int api_version)
 {
 	static const char *const yes[] = { "MemoryLimit", "PidsLimit", "IPv4Forwarding" };
-	static const struct { const char *key, *warning; } no[] = {
+	static const struct {
+		const char *key, *warning;
+	} no[] = {
 		{ "SwapLimit", "WARNING: No swap limit support" },
-		{ "CpuCfsPeriod", "WARNING: No cpu cfs period support" }, { "CpuCfsQuota", "WARNING: No cpu cfs quota support" },
-		{ "CPUShares", "WARNING: No cpu shares support" }, { "CPUSet", "WARNING: No cpuset support" },
-		{ "OomKillDisable", NULL }, { "Debug", NULL }, { "ExperimentalBuild", NULL }, { "LiveRestoreEnabled", NULL },
+		{ "CpuCfsPeriod", "WARNING: No cpu cfs period support" },
+		{ "CpuCfsQuota", "WARNING: No cpu cfs quota support" },
+		{ "CPUShares", "WARNING: No cpu shares support" },
+		{ "CPUSet", "WARNING: No cpuset support" },
+		{ "OomKillDisable", NULL },
+		{ "Debug", NULL },
+		{ "ExperimentalBuild", NULL },
+		{ "LiveRestoreEnabled", NULL },
 	};
 	json_t *warnings = json_array();
 
@@ -151,8 +165,9 @@ static void put_host(json_t *o)
 
 static json_t *registry_config(int api_version)
 {
-	json_t *o = json_pack("{s:[s, s], s:{s:{s:s, s:[], s:b, s:b}}, s:[]}", "InsecureRegistryCIDRs", "::1/128", "127.0.0.0/8",
-			      "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors", "Secure", 1, "Official", 1, "Mirrors");
+	json_t *o = json_pack("{s:[s, s], s:{s:{s:s, s:[], s:b, s:b}}, s:[]}", "InsecureRegistryCIDRs", "::1/128",
+			      "127.0.0.0/8", "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors", "Secure", 1,
+			      "Official", 1, "Mirrors");
 
 	if (api_version < API_VERSION(1, 49)) {
 		put(o, "AllowNondistributableArtifactsCIDRs", json_array());
@@ -172,10 +187,12 @@ void SystemInfo(struct request *req)
 	put(o, "ID", json_string(e->id));
 	put_counts(o, e);
 	put(o, "Driver", json_string("sockerless"));
-	put(o, "DriverStatus", json_pack("[[s, s], [s, s]]", "Execution drivers", "wasm, synthetic", "Synthetic driver",
-				     e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
-	put(o, "Plugins", json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
-				    "Authorization", "Log", "json-file", "local", "none"));
+	put(o, "DriverStatus",
+	    json_pack("[[s, s], [s, s]]", "Execution drivers", "wasm, synthetic", "Synthetic driver",
+		      e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
+	put(o, "Plugins",
+	    json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
+		      "Authorization", "Log", "json-file", "local", "none"));
 	put_abilities(o, api_version);
 	put(o, "LoggingDriver", json_string("json-file"));
 	put(o, "CgroupDriver", json_string("none"));
@@ -189,14 +206,18 @@ void SystemInfo(struct request *req)
 		put(o, empty[i], json_string(""));
 	put(o, "Labels", json_array());
 	put(o, "ServerVersion", json_string(SOCKERLESS_VERSION));
-	put(o, "Runtimes", json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path", "sockerless-sandbox", "synthetic",
-				      "path", ""));
+	put(o, "Runtimes",
+	    json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path", "sockerless-sandbox",
+		      "synthetic", "path", ""));
 	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
-	put(o, "Swarm", json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "", "LocalNodeState", "inactive",
-				  "ControlAvailable", 0, "Error", "", "RemoteManagers"));
+	put(o, "Swarm",
+	    json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "", "LocalNodeState", "inactive",
+		      "ControlAvailable", 0, "Error", "", "RemoteManagers"));
 	put(o, "InitBinary", json_string("docker-init"));
 	for (size_t i = 0; i < ARRAY_SIZE(commits); i++)
-		put(o, commits[i], api_version < API_VERSION(1, 49) ? json_pack("{s:s, s:s}", "ID", "", "Expected", "") : json_pack("{s:s}", "ID", ""));
+		put(o, commits[i],
+		    api_version < API_VERSION(1, 49) ? json_pack("{s:s, s:s}", "ID", "", "Expected", "") :
+						       json_pack("{s:s}", "ID", ""));
 	if (geteuid() != 0)
 		json_array_append_new(security, json_string("name=rootless"));
 	put(o, "SecurityOptions", security);
@@ -214,7 +235,9 @@ void SystemAuth(struct request *req)
 
 /* ---- networks ---- */
 
-static const struct { const char *name, *id, *driver; } networks[] = {
+static const struct {
+	const char *name, *id, *driver;
+} networks[] = {
 	{ "bridge", "b000000000000000000000000000000000000000000000000000000000000001", "bridge" },
 	{ "host", "b000000000000000000000000000000000000000000000000000000000000002", "host" },
 	{ "none", "b000000000000000000000000000000000000000000000000000000000000003", "null" },
@@ -223,10 +246,10 @@ static const struct { const char *name, *id, *driver; } networks[] = {
 static json_t *network_view(size_t i)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:n, s:[]}, s:b, s:b, s:b, s:{s:s}, s:b, s:{}, s:{}, s:{}}",
-			 "Name", networks[i].name, "Id", networks[i].id, "Created", "2024-01-01T00:00:00Z", "Scope", "local", "Driver",
-			 networks[i].driver, "EnableIPv4", 1, "EnableIPv6", 0, "IPAM", "Driver", "default", "Options", "Config",
-			 "Internal", 0, "Attachable", 0, "Ingress", 0, "ConfigFrom", "Network", "", "ConfigOnly", 0, "Containers",
-			 "Options", "Labels");
+			 "Name", networks[i].name, "Id", networks[i].id, "Created", "2024-01-01T00:00:00Z", "Scope",
+			 "local", "Driver", networks[i].driver, "EnableIPv4", 1, "EnableIPv6", 0, "IPAM", "Driver",
+			 "default", "Options", "Config", "Internal", 0, "Attachable", 0, "Ingress", 0, "ConfigFrom",
+			 "Network", "", "ConfigOnly", 0, "Containers", "Options", "Labels");
 }
 
 void NetworkList(struct request *req)

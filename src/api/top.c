@@ -13,7 +13,11 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-struct row { const struct process_info *p; uint32_t parent; int64_t now_ns; };
+struct row {
+	const struct process_info *p;
+	uint32_t parent;
+	int64_t now_ns;
+};
 enum { CELL_MAX = 64 };
 
 /* ---- cells ---- */
@@ -25,17 +29,51 @@ static int64_t elapsed_s(const struct row *r)
 	return s > 0 ? s : 0;
 }
 
-static void put_pid(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%u", r->p->host_pid); }
-static void put_ppid(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%u", r->parent); }
-static void put_uid(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%u", r->p->uid); }
-static void put_user(const struct row *r, char *t) { snprintf(t, CELL_MAX, r->p->uid ? "%u" : "root", r->p->uid); }
-static void put_state(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%c", r->p->state ? r->p->state : 'S'); }
-static void put_tty(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%s", r->p->tty ? "pts/0" : "?"); }
-static void put_rss(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%llu", (unsigned long long)r->p->rss_bytes / 1024); }
-static void put_vsz(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%llu", (unsigned long long)r->p->vsz_bytes / 1024); }
-static void put_comm(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%.15s", r->p->comm); }
-static void put_one(const struct row *r, char *t) { (void)r; memcpy(t, "1", 2); }
-static void put_etimes(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%lld", (long long)elapsed_s(r)); }
+static void put_pid(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%u", r->p->host_pid);
+}
+static void put_ppid(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%u", r->parent);
+}
+static void put_uid(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%u", r->p->uid);
+}
+static void put_user(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, r->p->uid ? "%u" : "root", r->p->uid);
+}
+static void put_state(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%c", r->p->state ? r->p->state : 'S');
+}
+static void put_tty(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%s", r->p->tty ? "pts/0" : "?");
+}
+static void put_rss(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%llu", (unsigned long long)r->p->rss_bytes / 1024);
+}
+static void put_vsz(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%llu", (unsigned long long)r->p->vsz_bytes / 1024);
+}
+static void put_comm(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%.15s", r->p->comm);
+}
+static void put_one(const struct row *r, char *t)
+{
+	(void)r;
+	memcpy(t, "1", 2);
+}
+static void put_etimes(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%lld", (long long)elapsed_s(r));
+}
 
 /* ps's STAT: a session leader has an s. */
 static void put_stat(const struct row *r, char *t)
@@ -53,8 +91,14 @@ static void put_duration(char *t, long long s, const char *hours)
 		snprintf(t, CELL_MAX, "%02lld:%02lld", s / 60, s % 60);
 }
 
-static void put_time(const struct row *r, char *t) { put_duration(t, (long long)(r->p->cpu_ns / 1000000000), "always"); }
-static void put_etime(const struct row *r, char *t) { put_duration(t, elapsed_s(r), ""); }
+static void put_time(const struct row *r, char *t)
+{
+	put_duration(t, (long long)(r->p->cpu_ns / 1000000000), "always");
+}
+static void put_etime(const struct row *r, char *t)
+{
+	put_duration(t, elapsed_s(r), "");
+}
 
 /* The BSD form: minutes and seconds. */
 static void put_minutes(const struct row *r, char *t)
@@ -71,8 +115,14 @@ static double cpu_share(const struct row *r)
 	return s ? 100.0 * (double)r->p->cpu_ns / 1e9 / (double)s : 0;
 }
 
-static void put_pcpu(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%.1f", cpu_share(r)); }
-static void put_c(const struct row *r, char *t) { snprintf(t, CELL_MAX, "%.0f", cpu_share(r)); }
+static void put_pcpu(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%.1f", cpu_share(r));
+}
+static void put_c(const struct row *r, char *t)
+{
+	snprintf(t, CELL_MAX, "%.0f", cpu_share(r));
+}
 
 static void put_pmem(const struct row *r, char *t)
 {
@@ -90,38 +140,76 @@ static void put_when(const struct row *r, char *t, const char *format)
 	strftime(t, CELL_MAX, format, localtime_r(&s, &tm));
 }
 
-static void put_stime(const struct row *r, char *t) { put_when(r, t, elapsed_s(r) < 86400 ? "%H:%M" : "%b%d"); }
-static void put_start(const struct row *r, char *t) { put_when(r, t, elapsed_s(r) < 86400 ? "%H:%M:%S" : "%b %d"); }
+static void put_stime(const struct row *r, char *t)
+{
+	put_when(r, t, elapsed_s(r) < 86400 ? "%H:%M" : "%b%d");
+}
+static void put_start(const struct row *r, char *t)
+{
+	put_when(r, t, elapsed_s(r) < 86400 ? "%H:%M:%S" : "%b %d");
+}
 
 /* put NULL: the command line, which has no limit of a cell. */
-struct column { const char *name, *title; void (*put)(const struct row *r, char *text); };
+struct column {
+	const char *name, *title;
+	void (*put)(const struct row *r, char *text);
+};
 
 static const struct column columns[] = {
-	{ "%cpu", "%CPU", put_pcpu }, { "%mem", "%MEM", put_pmem }, { "args", "COMMAND", NULL }, { "c", "C", put_c },
-	{ "cmd", "CMD", NULL }, { "comm", "COMMAND", put_comm }, { "command", "COMMAND", NULL }, { "cputime", "TIME", put_time },
-	{ "etime", "ELAPSED", put_etime }, { "etimes", "ELAPSED", put_etimes }, { "euid", "EUID", put_uid },
-	{ "euser", "EUSER", put_user }, { "nlwp", "NLWP", put_one }, { "pcpu", "%CPU", put_pcpu }, { "pid", "PID", put_pid },
-	{ "pmem", "%MEM", put_pmem }, { "ppid", "PPID", put_ppid }, { "rss", "RSS", put_rss }, { "ruid", "RUID", put_uid },
-	{ "ruser", "RUSER", put_user }, { "s", "S", put_state }, { "start", "STARTED", put_start }, { "stat", "STAT", put_stat },
-	{ "state", "S", put_state }, { "stime", "STIME", put_stime }, { "time", "TIME", put_time }, { "tname", "TTY", put_tty },
-	{ "tt", "TT", put_tty }, { "tty", "TT", put_tty }, { "ucmd", "CMD", put_comm }, { "uid", "UID", put_uid },
-	{ "user", "USER", put_user }, { "vsize", "VSZ", put_vsz }, { "vsz", "VSZ", put_vsz },
+	{ "%cpu", "%CPU", put_pcpu },
+	{ "%mem", "%MEM", put_pmem },
+	{ "args", "COMMAND", NULL },
+	{ "c", "C", put_c },
+	{ "cmd", "CMD", NULL },
+	{ "comm", "COMMAND", put_comm },
+	{ "command", "COMMAND", NULL },
+	{ "cputime", "TIME", put_time },
+	{ "etime", "ELAPSED", put_etime },
+	{ "etimes", "ELAPSED", put_etimes },
+	{ "euid", "EUID", put_uid },
+	{ "euser", "EUSER", put_user },
+	{ "nlwp", "NLWP", put_one },
+	{ "pcpu", "%CPU", put_pcpu },
+	{ "pid", "PID", put_pid },
+	{ "pmem", "%MEM", put_pmem },
+	{ "ppid", "PPID", put_ppid },
+	{ "rss", "RSS", put_rss },
+	{ "ruid", "RUID", put_uid },
+	{ "ruser", "RUSER", put_user },
+	{ "s", "S", put_state },
+	{ "start", "STARTED", put_start },
+	{ "stat", "STAT", put_stat },
+	{ "state", "S", put_state },
+	{ "stime", "STIME", put_stime },
+	{ "time", "TIME", put_time },
+	{ "tname", "TTY", put_tty },
+	{ "tt", "TT", put_tty },
+	{ "tty", "TT", put_tty },
+	{ "ucmd", "CMD", put_comm },
+	{ "uid", "UID", put_uid },
+	{ "user", "USER", put_user },
+	{ "vsize", "VSZ", put_vsz },
+	{ "vsz", "VSZ", put_vsz },
 };
 
 static const struct column full[] = {
-	{ "", "UID", put_user }, { "", "PID", put_pid }, { "", "PPID", put_ppid }, { "", "C", put_c }, { "", "STIME", put_stime },
-	{ "", "TTY", put_tty }, { "", "TIME", put_time }, { "", "CMD", NULL },
+	{ "", "UID", put_user },    { "", "PID", put_pid }, { "", "PPID", put_ppid }, { "", "C", put_c },
+	{ "", "STIME", put_stime }, { "", "TTY", put_tty }, { "", "TIME", put_time }, { "", "CMD", NULL },
 };
 static const struct column user[] = {
-	{ "", "USER", put_user }, { "", "PID", put_pid }, { "", "%CPU", put_pcpu }, { "", "%MEM", put_pmem }, { "", "VSZ", put_vsz },
-	{ "", "RSS", put_rss }, { "", "TTY", put_tty }, { "", "STAT", put_stat }, { "", "START", put_stime },
-	{ "", "TIME", put_minutes }, { "", "COMMAND", NULL },
+	{ "", "USER", put_user },   { "", "PID", put_pid },      { "", "%CPU", put_pcpu }, { "", "%MEM", put_pmem },
+	{ "", "VSZ", put_vsz },     { "", "RSS", put_rss },      { "", "TTY", put_tty },   { "", "STAT", put_stat },
+	{ "", "START", put_stime }, { "", "TIME", put_minutes }, { "", "COMMAND", NULL },
 };
 static const struct column brief[] = {
-	{ "", "PID", put_pid }, { "", "TTY", put_tty }, { "", "TIME", put_time }, { "", "CMD", put_comm },
+	{ "", "PID", put_pid },
+	{ "", "TTY", put_tty },
+	{ "", "TIME", put_time },
+	{ "", "CMD", put_comm },
 };
 static const struct column bsd[] = {
-	{ "", "PID", put_pid }, { "", "TTY", put_tty }, { "", "STAT", put_stat }, { "", "TIME", put_minutes }, { "", "COMMAND", NULL },
+	{ "", "PID", put_pid },      { "", "TTY", put_tty },  { "", "STAT", put_stat },
+	{ "", "TIME", put_minutes }, { "", "COMMAND", NULL },
 };
 
 /* ---- arguments ---- */
@@ -192,7 +280,8 @@ static int take_argument(struct top *t, char *word, char **rest, char *shape, st
 		if (*word == 'o') {
 			char *list = word[1] ? word + 1 : strsep(rest, " ");
 
-			return list && *list ? add_columns(t, list, err) : error_set(err, -EINVAL, "ps: error: format specification must follow o");
+			return list && *list ? add_columns(t, list, err) :
+					       error_set(err, -EINVAL, "ps: error: format specification must follow o");
 		}
 		if (is_unix ? *word == 'f' || *word == 'F' : *word == 'u')
 			*shape = is_unix ? 'f' : 'u';

@@ -112,8 +112,14 @@ static void add_volume(struct usage *u, const struct volume *v)
 /* ?type=container&type=image…, since 1.42; none: all. */
 static bool get_kinds(struct request *req, unsigned *ret, struct error *err)
 {
-	static const struct { const char *name; unsigned kind; } known[] = {
-		{ "container", USAGE_CONTAINERS }, { "image", USAGE_IMAGES }, { "volume", USAGE_VOLUMES }, { "build-cache", USAGE_BUILD_CACHE },
+	static const struct {
+		const char *name;
+		unsigned kind;
+	} known[] = {
+		{ "container", USAGE_CONTAINERS },
+		{ "image", USAGE_IMAGES },
+		{ "volume", USAGE_VOLUMES },
+		{ "build-cache", USAGE_BUILD_CACHE },
 	};
 	size_t n = request_api_version(req) >= API_VERSION(1, 42) ? request_query_count(req, "type") : 0;
 
@@ -152,7 +158,8 @@ void SystemDataUsage(struct request *req)
 	u->containers = json_array();
 	u->volumes = json_array();
 	u->measured = xcalloc(e->containers.count + 1, sizeof(struct container *));
-	for (struct list *it = e->containers.by_age.prev; (kinds & USAGE_CONTAINERS) && it != &e->containers.by_age; it = it->prev) {
+	for (struct list *it = e->containers.by_age.prev; (kinds & USAGE_CONTAINERS) && it != &e->containers.by_age;
+	     it = it->prev) {
 		struct container *c = container_of(it, struct container, by_age);
 
 		u->measured[u->ncontainers++] = container_ref(c);

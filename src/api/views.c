@@ -43,20 +43,13 @@ char *view_status(const struct container *c)
 	CLEANUP(freep) char *up = human(now - c->state.started_ns), *ended = human(now - c->state.finished_ns);
 
 	switch (c->state.status) {
-	case CONTAINER_RUNNING:
-		return xasprintf("Up %s", up);
-	case CONTAINER_PAUSED:
-		return xasprintf("Up %s (Paused)", up);
-	case CONTAINER_CREATED:
-		return xstrdup("Created");
-	case CONTAINER_EXITED:
-		return xasprintf("Exited (%d) %s ago", c->state.exit_code, ended);
-	case CONTAINER_RESTARTING:
-		return xasprintf("Restarting (%d) %s ago", c->state.exit_code, ended);
-	case CONTAINER_REMOVING:
-		return xstrdup("Removal In Progress");
-	case CONTAINER_DEAD:
-		return xstrdup("Dead");
+	case CONTAINER_RUNNING: return xasprintf("Up %s", up);
+	case CONTAINER_PAUSED: return xasprintf("Up %s (Paused)", up);
+	case CONTAINER_CREATED: return xstrdup("Created");
+	case CONTAINER_EXITED: return xasprintf("Exited (%d) %s ago", c->state.exit_code, ended);
+	case CONTAINER_RESTARTING: return xasprintf("Restarting (%d) %s ago", c->state.exit_code, ended);
+	case CONTAINER_REMOVING: return xstrdup("Removal In Progress");
+	case CONTAINER_DEAD: return xstrdup("Dead");
 	}
 	return xstrdup("");
 }
@@ -82,7 +75,8 @@ static bool has_ports(const struct container *c)
 {
 	const char *network = view_network_name(c);
 
-	return container_is_live(c) && strcmp(network, "none") && strcmp(network, "host") && strncmp(network, "container:", 10);
+	return container_is_live(c) && strcmp(network, "none") && strcmp(network, "host") &&
+	       strncmp(network, "container:", 10);
 }
 
 /* A running container's ports: the exposed ones and those with bindings. None is
@@ -118,7 +112,8 @@ static const char *image_shown(struct engine *e, const struct container *c)
 {
 	struct image *i;
 
-	return images_find(e->images, c->image_ref, &i, NULL) == 0 && strcmp(i->id, c->image_id) == 0 ? c->image_ref : c->image_id;
+	return images_find(e->images, c->image_ref, &i, NULL) == 0 && strcmp(i->id, c->image_id) == 0 ? c->image_ref :
+													c->image_id;
 }
 
 static json_t *summary_host(const struct container *c, int api_version)
@@ -136,10 +131,10 @@ json_t *view_container_summary(struct engine *e, struct container *c, int api_ve
 	CLEANUP(freep) char *status = view_status(c), *command = command_line(c);
 	json_t *labels = json_object_get(c->config, "Labels");
 
-	return json_pack("{s:s, s:[o], s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:{s:o}, s:o}", "Id", c->id, "Names",
-			 json_sprintf("/%s", c->name), "Image", image_shown(e, c), "ImageID", c->image_id, "Command", command,
-			 "Created", (json_int_t)(c->created_ns / 1000000000), "Ports", view_ports(c), "Labels",
-			 json_is_object(labels) ? json_incref(labels) : json_object(), "State",
+	return json_pack("{s:s, s:[o], s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:{s:o}, s:o}", "Id", c->id,
+			 "Names", json_sprintf("/%s", c->name), "Image", image_shown(e, c), "ImageID", c->image_id,
+			 "Command", command, "Created", (json_int_t)(c->created_ns / 1000000000), "Ports",
+			 view_ports(c), "Labels", json_is_object(labels) ? json_incref(labels) : json_object(), "State",
 			 container_status_name(c->state.status), "Status", status, "HostConfig", summary_host(c, api_version),
 			 "NetworkSettings", "Networks", view_networks(c, api_version), "Mounts", view_mounts(c));
 }

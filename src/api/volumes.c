@@ -19,8 +19,9 @@ json_t *view_volume(const struct volume *v)
 	char when[CLOCK_RFC3339_MAX];
 
 	clock_format_rfc3339(v->created_ns / 1000000000 * 1000000000, when); /* whole seconds, as Docker's */
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:s}", "CreatedAt", when, "Driver", "local", "Labels", or_null(v->labels),
-			 "Mountpoint", v->mountpoint, "Name", v->name, "Options", or_null(v->options), "Scope", "local");
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:s}", "CreatedAt", when, "Driver", "local", "Labels",
+			 or_null(v->labels), "Mountpoint", v->mountpoint, "Name", v->name, "Options",
+			 or_null(v->options), "Scope", "local");
 }
 
 static struct volume *find(struct request *req)
@@ -43,8 +44,15 @@ void VolumeInspect(struct request *req)
 
 /* ---- list ---- */
 
-static bool match_name(const void *v, const char *value) { return strstr(((const struct volume *)v)->name, value) != NULL; }
-static bool match_driver(const void *v, const char *value) { (void)v; return strcmp(value, "local") == 0; }
+static bool match_name(const void *v, const char *value)
+{
+	return strstr(((const struct volume *)v)->name, value) != NULL;
+}
+static bool match_driver(const void *v, const char *value)
+{
+	(void)v;
+	return strcmp(value, "local") == 0;
+}
 
 static bool is_used(struct engine *e, const struct volume *v)
 {
@@ -80,7 +88,10 @@ void VolumeList(struct request *req)
 
 /* ---- create, delete ---- */
 
-struct creating { struct request *req; json_t *view; };
+struct creating {
+	struct request *req;
+	json_t *view;
+};
 
 static void on_created(void *arg, const struct error *err)
 {
@@ -107,8 +118,8 @@ static int create(struct request *req, json_t *body, struct creating *c, struct 
 	labels = labels ? json_copy(labels) : is_anonymous ? json_object() : NULL;
 	if (is_anonymous)
 		json_object_set_new(labels, "com.docker.volume.anonymous", json_string(""));
-	r = volumes_create(api_engine(req)->volumes, is_anonymous ? NULL : name, driver, json_object_get(body, "DriverOpts"), labels,
-			   is_anonymous, &v, on_created, c, err);
+	r = volumes_create(api_engine(req)->volumes, is_anonymous ? NULL : name, driver,
+			   json_object_get(body, "DriverOpts"), labels, is_anonymous, &v, on_created, c, err);
 	if (r == 0)
 		c->view = view_volume(v);
 	json_decref(labels);
@@ -178,7 +189,8 @@ static void prune_next(void *arg, const struct error *err)
 		volumes_remove(p->engine->volumes, v, prune_next, p);
 		return;
 	}
-	events_publish(p->engine->events, "volume", "prune", "", json_pack("{s:o}", "reclaimed", json_sprintf("%llu", (unsigned long long)p->bytes)));
+	events_publish(p->engine->events, "volume", "prune", "",
+		       json_pack("{s:o}", "reclaimed", json_sprintf("%llu", (unsigned long long)p->bytes)));
 	reply_json(p->req, 200, json_pack("{s:o, s:I}", "VolumesDeleted", p->removed, "SpaceReclaimed", (json_int_t)p->bytes));
 	for (size_t i = 0; i < p->n; i++) {
 		free(p->names[i]);

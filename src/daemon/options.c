@@ -33,10 +33,15 @@ const char options_help[] =
 
 enum kind { STRING, FLAG };
 
-static const struct option { const char *name; enum kind kind; } known[] = {
-	{ "host", STRING }, { "data-root", STRING }, { "ephemeral", FLAG }, { "synthetic", FLAG }, { "default-runtime", STRING }, { "images", STRING },
-	{ "config", STRING }, { "sandbox", STRING }, { "guest", STRING }, { "log-level", STRING }, { "log-format", STRING },
-	{ "version", FLAG }, { "help", FLAG },
+static const struct option {
+	const char *name;
+	enum kind kind;
+} known[] = {
+	{ "host", STRING },      { "data-root", STRING },       { "ephemeral", FLAG },
+	{ "synthetic", FLAG },   { "default-runtime", STRING }, { "images", STRING },
+	{ "config", STRING },    { "sandbox", STRING },         { "guest", STRING },
+	{ "log-level", STRING }, { "log-format", STRING },      { "version", FLAG },
+	{ "help", FLAG },
 };
 
 static const struct option *find(const char *name, size_t n)
@@ -57,7 +62,8 @@ int options_check_host(const char *url, struct error *err)
 {
 	if ((strncmp(url, "unix://", 7) == 0 && url[7]) || strncmp(url, "fd://", 5) == 0)
 		return 0;
-	if (strncmp(url, "tcp://127.", 10) == 0 || strncmp(url, "tcp://localhost:", 16) == 0 || strncmp(url, "tcp://[::1]:", 12) == 0)
+	if (strncmp(url, "tcp://127.", 10) == 0 || strncmp(url, "tcp://localhost:", 16) == 0 ||
+	    strncmp(url, "tcp://[::1]:", 12) == 0)
 		return 0;
 	if (strncmp(url, "tcp://", 6) == 0)
 		return error_set_class(err, ERROR_INVALID, "--host %s: without TLS only loopback is served", url);
@@ -88,10 +94,10 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		o->pretend = true;
 	else if (strcmp(name, "default-runtime") == 0) {
 		if (!routing_is_runtime(value))
-			return error_set_class(err, ERROR_INVALID, "--default-runtime %s: expected auto, wasm or synthetic", value);
+			return error_set_class(err, ERROR_INVALID,
+					       "--default-runtime %s: expected auto, wasm or synthetic", value);
 		replace(&o->default_runtime, value);
-	}
-	else if (strcmp(name, "log-level") == 0 && log_parse_level(value, &o->log_level) < 0)
+	} else if (strcmp(name, "log-level") == 0 && log_parse_level(value, &o->log_level) < 0)
 		return error_set_class(err, ERROR_INVALID, "--log-level %s: not a level", value);
 	else if (strcmp(name, "log-format") == 0) {
 		if (strcmp(value, "text") && strcmp(value, "json"))
@@ -296,10 +302,11 @@ void options_complete(struct options *o)
 
 	if (o->nhosts == 0)
 		o->hosts[o->nhosts++] = is_root ? xstrdup("unix:///run/sockerless/docker.sock") :
-				    xasprintf("unix://%s/sockerless/docker.sock", run ? run : "/tmp");
+						  xasprintf("unix://%s/sockerless/docker.sock", run ? run : "/tmp");
 	if (!o->data_root)
 		o->data_root = is_root ? xstrdup("/var/lib/sockerless") :
-			       data ? xasprintf("%s/sockerless", data) : xasprintf("%s/.local/share/sockerless", home ? home : "/tmp");
+			       data    ? xasprintf("%s/sockerless", data) :
+					 xasprintf("%s/.local/share/sockerless", home ? home : "/tmp");
 	if (!o->sandbox_path)
 		o->sandbox_path = find_file(sandbox_places, ARRAY_SIZE(sandbox_places));
 	if (!o->guest_path)

@@ -12,9 +12,14 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-struct sockerless_options { struct options o; };
+struct sockerless_options {
+	struct options o;
+};
 
-struct override { sockerless_handler handler; void *arg; };
+struct override {
+	sockerless_handler handler;
+	void *arg;
+};
 
 struct sockerless_server {
 	struct options options;
@@ -102,8 +107,8 @@ static void call_override(struct request *req)
 	o->handler(public_request(req), o->arg);
 }
 
-int sockerless_server_override(struct sockerless_server *s, const char *operation, sockerless_handler handler, void *arg,
-			       struct sockerless_error *ret_err)
+int sockerless_server_override(struct sockerless_server *s, const char *operation, sockerless_handler handler,
+			       void *arg, struct sockerless_error *ret_err)
 {
 	struct override *o;
 	struct error err = { 0 };

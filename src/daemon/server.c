@@ -20,7 +20,11 @@
 
 enum { CONNECTIONS_MAX = 10000 };
 
-struct posted { struct list link; void (*call)(void *arg); void *arg; };
+struct posted {
+	struct list link;
+	void (*call)(void *arg);
+	void *arg;
+};
 
 /* What another loop needs to drive ours: our epoll descriptor, our next timer, and a look at us in each turn. */
 struct attachment {
@@ -132,9 +136,15 @@ static bool is_safe(void *ctx, struct error *err)
 static int open_engine(struct server *s, struct error *err)
 {
 	const struct options *o = s->options;
-	struct engine_options eo = { .loop = &s->loop, .data_root = o->data_root, .sandbox_path = o->sandbox_path,
-				     .guest_path = o->guest_path, .is_ephemeral = o->is_ephemeral, .images_mode = o->images_mode,
-				     .default_runtime = o->default_runtime, .pretend = o->pretend, .factory = s->factory,
+	struct engine_options eo = { .loop = &s->loop,
+				     .data_root = o->data_root,
+				     .sandbox_path = o->sandbox_path,
+				     .guest_path = o->guest_path,
+				     .is_ephemeral = o->is_ephemeral,
+				     .images_mode = o->images_mode,
+				     .default_runtime = o->default_runtime,
+				     .pretend = o->pretend,
+				     .factory = s->factory,
 				     .factory_ctx = s->factory_ctx };
 
 	return engine_open(&eo, &s->engine, err);
@@ -145,12 +155,16 @@ static size_t connections_max(void)
 {
 	struct rlimit rl;
 
-	return getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur / 4 * 3 < CONNECTIONS_MAX ? rl.rlim_cur / 4 * 3 : CONNECTIONS_MAX;
+	return getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur / 4 * 3 < CONNECTIONS_MAX ? rl.rlim_cur / 4 * 3 :
+											     CONNECTIONS_MAX;
 }
 
 static int open_http(struct server *s, struct error *err)
 {
-	struct http_config hc = { .loop = &s->loop, .router = s->router, .gate = { may_send, is_safe, s }, .context = s->engine,
+	struct http_config hc = { .loop = &s->loop,
+				  .router = s->router,
+				  .gate = { may_send, is_safe, s },
+				  .context = s->engine,
 				  .limits.max_connections = connections_max(),
 				  .server_header = "Docker/" SOCKERLESS_VERSION " (linux) sockerless" };
 	int r = http_server_new(&hc, &s->http, err);

@@ -21,9 +21,9 @@ int chain_check(struct driver *first, struct error *err)
 		first = first->next;
 	o = first->ops;
 	if (o->exec && o->exec->start && o->exec->signal && o->lifecycle && o->lifecycle->start && o->lifecycle->signal &&
-	    o->lifecycle->pause && o->lifecycle->unpause && o->lifecycle->top && o->lifecycle->stats && o->lifecycle->update &&
-	    o->lifecycle->cleanup && o->stream && o->stream->write_stdin && o->stream->close_stdin && o->stream->resize &&
-	    o->stream->flow && o->stream->release && o->filesystem && o->filesystem->run && o->free)
+	    o->lifecycle->pause && o->lifecycle->unpause && o->lifecycle->top && o->lifecycle->stats &&
+	    o->lifecycle->update && o->lifecycle->cleanup && o->stream && o->stream->write_stdin && o->stream->close_stdin &&
+	    o->stream->resize && o->stream->flow && o->stream->release && o->filesystem && o->filesystem->run && o->free)
 		return 0;
 	return error_set(err, -EINVAL, "the chain's last driver, %s, does not fill every slot", o->name);
 }

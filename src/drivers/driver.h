@@ -39,7 +39,10 @@ struct run_mount {
 	uint64_t size_limit_bytes;
 };
 
-struct run_rlimit { uint32_t resource; uint64_t soft, hard; };
+struct run_rlimit {
+	uint32_t resource;
+	uint64_t soft, hard;
+};
 
 /* Everything about one process: resolved, merged, looked up. */
 struct run_spec {
@@ -93,7 +96,9 @@ struct process_sink {
 	void *arg;
 };
 
-struct top_row { char *cells[8]; };
+struct top_row {
+	char *cells[8];
+};
 struct process_info {
 	uint32_t pid, ppid, uid, tty, host_pid;
 	uint64_t start_ns, cpu_ns, rss_bytes, vsz_bytes;
@@ -101,7 +106,10 @@ struct process_info {
 	char comm[16];
 	char command[256];
 };
-struct process_figures { uint64_t user_ns, system_ns, memory_bytes, memory_peak_bytes; uint32_t pids; };
+struct process_figures {
+	uint64_t user_ns, system_ns, memory_bytes, memory_peak_bytes;
+	uint32_t pids;
+};
 
 typedef void (*driver_done)(void *arg, const struct error *err); /* err NULL: well */
 
@@ -109,26 +117,28 @@ typedef void (*driver_done)(void *arg, const struct error *err); /* err NULL: we
 
 struct exec_ops {
 	/* Runs one more process in a running container. */
-	int (*start)(struct driver *d, struct container *c, const struct run_spec *spec,
-		     struct process_sink sink, struct driver_process **ret, struct error *err);
+	int (*start)(struct driver *d, struct container *c, const struct run_spec *spec, struct process_sink sink,
+		     struct driver_process **ret, struct error *err);
 	int (*signal)(struct driver *d, struct driver_process *p, int signo, struct error *err);
 };
 
 struct lifecycle_ops {
 	/* Takes the plan when it answers 0 (frees it when done). */
-	int (*start)(struct driver *d, struct container *c, struct run_plan *plan,
-		     struct process_sink sink, struct driver_process **ret, struct error *err);
+	int (*start)(struct driver *d, struct container *c, struct run_plan *plan, struct process_sink sink,
+		     struct driver_process **ret, struct error *err);
 	int (*signal)(struct driver *d, struct container *c, struct driver_process *p, int signo, struct error *err);
-	int (*pause)(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg, struct error *err);
-	int (*unpause)(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg, struct error *err);
+	int (*pause)(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg,
+		     struct error *err);
+	int (*unpause)(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg,
+		       struct error *err);
 	int (*top)(struct driver *d, struct container *c, struct driver_process *p,
 		   void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err),
 		   void *arg, struct error *err);
 	int (*stats)(struct driver *d, struct container *c, struct driver_process *p,
-		     void (*done)(void *arg, const struct process_figures *f, const struct error *err),
-		     void *arg, struct error *err);
-	int (*update)(struct driver *d, struct container *c, struct driver_process *p,
-		      uint64_t memory_bytes, uint32_t pids_max, struct error *err);
+		     void (*done)(void *arg, const struct process_figures *f, const struct error *err), void *arg,
+		     struct error *err);
+	int (*update)(struct driver *d, struct container *c, struct driver_process *p, uint64_t memory_bytes,
+		      uint32_t pids_max, struct error *err);
 	/* The container is being removed: forget what the driver itself keeps. */
 	int (*cleanup)(struct driver *d, struct container *c, struct error *err);
 };
@@ -148,7 +158,13 @@ struct stream_slot_ops {
 
 enum file_op { FILE_STAT, FILE_GET, FILE_PUT, FILE_CHANGES, FILE_EXPORT, FILE_SIZE };
 
-struct path_stat { char *name; int64_t size; uint32_t go_mode; int64_t mtime_ns; char *link_target; };
+struct path_stat {
+	char *name;
+	int64_t size;
+	uint32_t go_mode;
+	int64_t mtime_ns;
+	char *link_target;
+};
 
 /* The engine fills the first part and keeps all of it alive until `done`. */
 struct file_job {
@@ -188,7 +204,9 @@ struct driver {
 };
 
 /* Every driver_process begins with this. */
-struct driver_process { struct driver *owner; };
+struct driver_process {
+	struct driver *owner;
+};
 
 /* ---- the dispatcher (chain.c): routing is obeyed here ---- */
 
@@ -198,10 +216,10 @@ int chain_check(struct driver *first, struct error *err); /* -EINVAL: the last d
 void chain_free(struct driver *first); /* every driver, and what it runs; sinks are not called any more; takes NULL */
 
 /* `only`: name of the driver that routing chose, NULL for auto (the chain decides). */
-int chain_exec_start(struct driver *first, struct container *c, const struct run_spec *spec,
-		     struct process_sink sink, struct driver_process **ret, struct error *err);
-int chain_lifecycle_start(struct driver *first, struct container *c, struct run_plan *plan,
-			  struct process_sink sink, struct driver_process **ret, struct error *err);
+int chain_exec_start(struct driver *first, struct container *c, const struct run_spec *spec, struct process_sink sink,
+		     struct driver_process **ret, struct error *err);
+int chain_lifecycle_start(struct driver *first, struct container *c, struct run_plan *plan, struct process_sink sink,
+			  struct driver_process **ret, struct error *err);
 /* To the driver that serves the container; to the first that will when none does yet. */
 int chain_files(struct driver *first, struct file_job *job, struct error *err);
 /* To all: a container is being removed. */

@@ -24,9 +24,14 @@ int local_files_open(const struct run_plan *plan, struct rootfs **ret)
 
 		if (m->kind == ROOTFS_MOUNT_VIRTUAL)
 			continue;
-		mounts[n++] = (struct rootfs_mount){ .kind = (enum rootfs_mount_kind)m->kind, .target = m->target,
-						     .lower_fd = m->lower_fd, .upper_fd = m->upper_fd, .fd = m->fd,
-						     .is_readonly = m->is_readonly, .is_bind = m->is_bind, .ctx = m->fd_name };
+		mounts[n++] = (struct rootfs_mount){ .kind = (enum rootfs_mount_kind)m->kind,
+						     .target = m->target,
+						     .lower_fd = m->lower_fd,
+						     .upper_fd = m->upper_fd,
+						     .fd = m->fd,
+						     .is_readonly = m->is_readonly,
+						     .is_bind = m->is_bind,
+						     .ctx = m->fd_name };
 	}
 	r = rootfs_new(mounts, n, ret);
 	free(mounts);
@@ -38,7 +43,11 @@ static uint32_t go_mode(uint32_t mode)
 {
 	uint32_t m = mode & 0777;
 
-	m |= S_ISDIR(mode) ? 1u << 31 : S_ISLNK(mode) ? 1u << 27 : S_ISFIFO(mode) ? 1u << 25 : S_ISSOCK(mode) ? 1u << 24 : 0;
+	m |= S_ISDIR(mode)  ? 1u << 31 :
+	     S_ISLNK(mode)  ? 1u << 27 :
+	     S_ISFIFO(mode) ? 1u << 25 :
+	     S_ISSOCK(mode) ? 1u << 24 :
+			      0;
 	if (S_ISCHR(mode))
 		m |= 1u << 26 | 1u << 21;
 	return m | (mode & S_ISUID ? 1u << 23 : 0) | (mode & S_ISGID ? 1u << 22 : 0) | (mode & S_ISVTX ? 1u << 20 : 0);
@@ -137,7 +146,10 @@ static ssize_t write_fd(void *arg, const void *data, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-struct source { int fd; char buffer[CHUNK]; };
+struct source {
+	int fd;
+	char buffer[CHUNK];
+};
 
 static ssize_t read_fd(void *arg, const void **ret)
 {
@@ -165,14 +177,17 @@ static int check_writable(struct file_job *j)
 	}
 	if (!in->is_readonly)
 		return 0;
-	return error_set_class(&j->err, ERROR_FORBIDDEN, longest ? "mounted volume is marked read-only" :
-								  "container rootfs is marked read-only");
+	return error_set_class(&j->err, ERROR_FORBIDDEN,
+			       longest ? "mounted volume is marked read-only" : "container rootfs is marked read-only");
 }
 
 static void put(struct file_job *j, struct rootfs *fs)
 {
 	struct tar_extract_options opt = { .no_overwrite_dir_non_dir = j->no_overwrite_dir_non_dir,
-					   .copy_uid_gid = true, .has_owner = j->copy_uid_gid, .uid = j->uid, .gid = j->gid };
+					   .copy_uid_gid = true,
+					   .has_owner = j->copy_uid_gid,
+					   .uid = j->uid,
+					   .gid = j->gid };
 	struct source *s;
 	struct rootfs_stat st;
 
@@ -217,8 +232,14 @@ static void export_all(struct file_job *j, struct rootfs *fs)
 
 /* ---- changes ---- */
 
-struct change { char *path; int kind; };
-struct changes { struct change *v; size_t n, size; };
+struct change {
+	char *path;
+	int kind;
+};
+struct changes {
+	struct change *v;
+	size_t n, size;
+};
 
 static int emit_change(void *arg, const char *path, int kind)
 {
@@ -268,24 +289,12 @@ static void work(uv_work_t *w)
 		return;
 	}
 	switch (j->op) {
-	case FILE_STAT:
-		look(j, fs);
-		break;
-	case FILE_GET:
-		get(j, fs);
-		break;
-	case FILE_PUT:
-		put(j, fs);
-		break;
-	case FILE_EXPORT:
-		export_all(j, fs);
-		break;
-	case FILE_CHANGES:
-		r = find_changes(j, fs);
-		break;
-	case FILE_SIZE:
-		r = rootfs_usage(fs, &j->upper_bytes, &j->total_bytes);
-		break;
+	case FILE_STAT: look(j, fs); break;
+	case FILE_GET: get(j, fs); break;
+	case FILE_PUT: put(j, fs); break;
+	case FILE_EXPORT: export_all(j, fs); break;
+	case FILE_CHANGES: r = find_changes(j, fs); break;
+	case FILE_SIZE: r = rootfs_usage(fs, &j->upper_bytes, &j->total_bytes); break;
 	}
 	if (r < 0)
 		error_set(&j->err, r, "the container's files cannot be read: %s", strerror(-r));

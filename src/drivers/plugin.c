@@ -168,8 +168,8 @@ static void let_go(struct plugin_process *p)
 	uv_close((uv_handle_t *)&p->timer, on_closed);
 }
 
-static struct plugin_process *process_new(struct plugin_driver *d, const struct container *c, const struct run_spec *spec,
-					  struct process_sink sink)
+static struct plugin_process *process_new(struct plugin_driver *d, const struct container *c,
+					  const struct run_spec *spec, struct process_sink sink)
 {
 	struct plugin_process *p = xnew(struct plugin_process);
 
@@ -187,8 +187,8 @@ static struct plugin_process *process_new(struct plugin_driver *d, const struct 
 }
 
 /* What a slot that makes a process has answered, and said, in the chain's terms. */
-static int take_answer(struct plugin_process *p, int r, const struct sockerless_container_process_ops *ops, void *process,
-		       const struct sockerless_error *said, const char *command, struct error *err)
+static int take_answer(struct plugin_process *p, int r, const struct sockerless_container_process_ops *ops,
+		       void *process, const struct sockerless_error *said, const char *command, struct error *err)
 {
 	if (r == 0) {
 		copy_table(&p->ops, sizeof(p->ops), ops, ops->size);
@@ -331,7 +331,11 @@ static int lifecycle_signal(struct driver *d, struct container *c, struct driver
 }
 
 /* Answers from the loop's next turn. */
-struct answer { uv_timer_t timer; driver_done done; void *arg; };
+struct answer {
+	uv_timer_t timer;
+	driver_done done;
+	void *arg;
+};
 
 static void on_answer(uv_timer_t *t)
 {
@@ -368,14 +372,17 @@ static int lifecycle_pause(struct driver *d, struct container *c, struct driver_
 	return freeze(d, of(p)->ops.pause, of(p), done, arg, err);
 }
 
-static int lifecycle_unpause(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg,
-			     struct error *err)
+static int lifecycle_unpause(struct driver *d, struct container *c, struct driver_process *p, driver_done done,
+			     void *arg, struct error *err)
 {
 	(void)c;
 	return freeze(d, of(p)->ops.unpause, of(p), done, arg, err);
 }
 
-struct rows { struct process_info *v; size_t n; };
+struct rows {
+	struct process_info *v;
+	size_t n;
+};
 
 static void add_row(void *arg, const struct sockerless_process_row *in)
 {
@@ -384,15 +391,21 @@ static void add_row(void *arg, const struct sockerless_process_row *in)
 
 	rows->v = xrealloc(rows->v, (rows->n + 1) * sizeof(*rows->v));
 	row = &rows->v[rows->n++];
-	*row = (struct process_info){ .pid = in->pid, .ppid = in->ppid, .uid = in->uid, .host_pid = in->pid,
-				      .start_ns = (uint64_t)in->started_ns, .cpu_ns = in->cpu_ns, .rss_bytes = in->memory_bytes, .state = 'S' };
+	*row = (struct process_info){ .pid = in->pid,
+				      .ppid = in->ppid,
+				      .uid = in->uid,
+				      .host_pid = in->pid,
+				      .start_ns = (uint64_t)in->started_ns,
+				      .cpu_ns = in->cpu_ns,
+				      .rss_bytes = in->memory_bytes,
+				      .state = 'S' };
 	snprintf(row->command, sizeof(row->command), "%s", in->command ? in->command : "");
 	snprintf(row->comm, sizeof(row->comm), "%.*s", (int)strcspn(row->command, " "), row->command);
 }
 
 static int lifecycle_top(struct driver *d, struct container *c, struct driver_process *dp,
-			 void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
-			 struct error *err)
+			 void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err),
+			 void *arg, struct error *err)
 {
 	struct plugin_process *p = of(dp);
 	struct rows rows = { 0 };
@@ -578,8 +591,9 @@ struct driver *plugin_driver_new(uv_loop_t *loop, const struct sockerless_proces
 	struct plugin_driver *d = xnew(struct plugin_driver);
 
 	copy_table(&d->factory, sizeof(d->factory), ops, ops->size);
-	d->ops = (struct driver_ops){ .name = ops->name, .exec = &exec, .lifecycle = &lifecycle, .stream = &stream,
-				      .filesystem = &filesystem, .free = plugin_free };
+	d->ops = (struct driver_ops){
+		.name = ops->name, .exec = &exec, .lifecycle = &lifecycle, .stream = &stream, .filesystem = &filesystem, .free = plugin_free
+	};
 	d->base.ops = &d->ops;
 	d->loop = loop;
 	d->ctx = ctx;

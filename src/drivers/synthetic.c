@@ -113,8 +113,8 @@ static void tell_exit(struct synthetic_process *p)
 /* The container's word about itself; an exec echoes its command. */
 static void speak(struct synthetic_process *p)
 {
-	char *line = p->is_main ? xasprintf("sockerless: nothing was executed; the synthetic driver pretends to run: %s%s", p->command,
-					    p->tty ? "\r\n" : "\n") :
+	char *line = p->is_main ? xasprintf("sockerless: nothing was executed; the synthetic driver pretends to run: %s%s",
+					    p->command, p->tty ? "\r\n" : "\n") :
 				  xasprintf("%s%s", p->command, p->tty ? "\r\n" : "\n");
 
 	if (!p->is_released)
@@ -161,7 +161,8 @@ static uint64_t duration(const char *command, bool open_stdin)
 	const char *sleep = strstr(command, "sleep ");
 	unsigned long s;
 
-	if (strstr(command, "tail -f /dev/null") || strstr(command, "tail -F /dev/null") || (sleep && strncmp(sleep + 6, "inf", 3) == 0))
+	if (strstr(command, "tail -f /dev/null") || strstr(command, "tail -F /dev/null") ||
+	    (sleep && strncmp(sleep + 6, "inf", 3) == 0))
 		return 0;
 	if (sleep && (s = strtoul(sleep + 6, NULL, 10)) > 0)
 		return (uint64_t)(s < SLEEP_S_MAX ? s : SLEEP_S_MAX) * 1000;
@@ -229,7 +230,11 @@ static int lifecycle_signal(struct driver *d, struct container *c, struct driver
 }
 
 /* Answers from the loop's next turn. */
-struct answer { uv_timer_t timer; driver_done done; void *arg; };
+struct answer {
+	uv_timer_t timer;
+	driver_done done;
+	void *arg;
+};
 
 static void on_answer_closed(uv_handle_t *h)
 {
@@ -267,16 +272,16 @@ static int lifecycle_pause(struct driver *d, struct container *c, struct driver_
 	return set_paused(d, p, true, done, arg);
 }
 
-static int lifecycle_unpause(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg,
-			     struct error *err)
+static int lifecycle_unpause(struct driver *d, struct container *c, struct driver_process *p, driver_done done,
+			     void *arg, struct error *err)
 {
 	(void)c, (void)err;
 	return set_paused(d, p, false, done, arg);
 }
 
 static int lifecycle_top(struct driver *d, struct container *c, struct driver_process *dp,
-			 void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
-			 struct error *err)
+			 void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err),
+			 void *arg, struct error *err)
 {
 	struct synthetic_process *p = of(dp);
 	struct process_info row = { .pid = 1, .start_ns = (uint64_t)p->started_ns, .state = 'S' };

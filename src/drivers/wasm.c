@@ -371,9 +371,14 @@ static void on_ready(void *ctx, const struct sandbox_ready *ready)
 static int set_up(struct wasm_process *p, const struct run_plan *plan, struct error *err)
 {
 	struct wire_mount mounts[WIRE_MAX_FDS];
-	struct wire_setup setup = { .id = p->id, .hostname = plan->hostname, .domainname = plan->domainname,
-				    .mounts = mounts, .nmounts = plan->nmounts, .init = plan->init,
-				    .is_readonly_root = plan->is_readonly_root, .memory_bytes = plan->memory_bytes,
+	struct wire_setup setup = { .id = p->id,
+				    .hostname = plan->hostname,
+				    .domainname = plan->domainname,
+				    .mounts = mounts,
+				    .nmounts = plan->nmounts,
+				    .init = plan->init,
+				    .is_readonly_root = plan->is_readonly_root,
+				    .memory_bytes = plan->memory_bytes,
 				    .pids_max = plan->pids_max };
 	int fds[WIRE_MAX_FDS];
 	size_t n = 0;
@@ -384,9 +389,17 @@ static int set_up(struct wasm_process *p, const struct run_plan *plan, struct er
 		const struct run_mount *m = &plan->mounts[i];
 
 		mounts[i] = (struct wire_mount){
-			.kind = m->kind, .target = m->target, .which = m->which, .fd_name = m->fd_name, .source = m->source,
-			.has_lower = m->lower_fd >= 0, .has_upper = m->upper_fd >= 0, .has_fd = m->fd >= 0,
-			.is_readonly = m->is_readonly, .is_bind = m->is_bind, .size_limit_bytes = m->size_limit_bytes,
+			.kind = m->kind,
+			.target = m->target,
+			.which = m->which,
+			.fd_name = m->fd_name,
+			.source = m->source,
+			.has_lower = m->lower_fd >= 0,
+			.has_upper = m->upper_fd >= 0,
+			.has_fd = m->fd >= 0,
+			.is_readonly = m->is_readonly,
+			.is_bind = m->is_bind,
+			.size_limit_bytes = m->size_limit_bytes,
 		};
 		if (m->lower_fd >= 0)
 			fds[n++] = m->lower_fd;
@@ -469,7 +482,10 @@ static int lifecycle_signal(struct driver *d, struct container *c, struct driver
 	return exec_signal(d, dp, signo, err);
 }
 
-struct waiting { driver_done done; void *arg; };
+struct waiting {
+	driver_done done;
+	void *arg;
+};
 
 static void on_done(void *ctx, int error)
 {
@@ -504,8 +520,8 @@ static int lifecycle_pause(struct driver *d, struct container *c, struct driver_
 	return freeze(p, true, done, arg, err);
 }
 
-static int lifecycle_unpause(struct driver *d, struct container *c, struct driver_process *p, driver_done done, void *arg,
-			     struct error *err)
+static int lifecycle_unpause(struct driver *d, struct container *c, struct driver_process *p, driver_done done,
+			     void *arg, struct error *err)
 {
 	(void)d, (void)c;
 	return freeze(p, false, done, arg, err);
@@ -524,9 +540,15 @@ static void on_top(void *ctx, int error, const struct wire_process *in, size_t n
 
 	free(ctx);
 	for (size_t i = 0; i < n; i++) {
-		rows[i] = (struct process_info){ .pid = in[i].vpid, .ppid = in[i].ppid, .uid = in[i].uid, .tty = in[i].tty,
-						 .host_pid = in[i].host_pid, .start_ns = in[i].start_ns, .cpu_ns = in[i].cpu_ns,
-						 .rss_bytes = in[i].rss_bytes, .vsz_bytes = in[i].vsz_bytes,
+		rows[i] = (struct process_info){ .pid = in[i].vpid,
+						 .ppid = in[i].ppid,
+						 .uid = in[i].uid,
+						 .tty = in[i].tty,
+						 .host_pid = in[i].host_pid,
+						 .start_ns = in[i].start_ns,
+						 .cpu_ns = in[i].cpu_ns,
+						 .rss_bytes = in[i].rss_bytes,
+						 .vsz_bytes = in[i].vsz_bytes,
 						 .state = (char)in[i].state };
 		memcpy(rows[i].comm, in[i].comm, sizeof(rows[i].comm));
 		memcpy(rows[i].command, in[i].cmdline, sizeof(rows[i].command));
@@ -538,8 +560,8 @@ static void on_top(void *ctx, int error, const struct wire_process *in, size_t n
 }
 
 static int lifecycle_top(struct driver *d, struct container *c, struct driver_process *p,
-			 void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
-			 struct error *err)
+			 void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err),
+			 void *arg, struct error *err)
 {
 	struct top_wait *w = xnew(struct top_wait);
 
@@ -559,7 +581,10 @@ static int files_run(struct driver *d, struct file_job *job, struct error *err)
 
 /* ---- figures: the sum over the processes ---- */
 
-struct stats_wait { void (*done)(void *arg, const struct process_figures *f, const struct error *err); void *arg; };
+struct stats_wait {
+	void (*done)(void *arg, const struct process_figures *f, const struct error *err);
+	void *arg;
+};
 
 static void on_stats(void *ctx, int error, const struct wire_process *in, size_t n)
 {

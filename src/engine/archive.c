@@ -197,7 +197,9 @@ void engine_export(struct engine *e, struct container *c, struct stream *(*head)
 
 /* ---- put ---- */
 
-struct upload { struct archive_job *job; };
+struct upload {
+	struct archive_job *job;
+};
 
 static void answer_put(struct archive_job *j, const struct error *err)
 {
@@ -208,9 +210,9 @@ static void answer_put(struct archive_job *j, const struct error *err)
 	job_free(j);
 }
 
-struct upload *engine_archive_put(struct engine *e, struct container *c, const char *path, bool no_overwrite_dir_non_dir,
-				  bool copy_uid_gid, void (*on_drain)(void *arg), engine_done done, void *arg,
-				  struct error *err)
+struct upload *engine_archive_put(struct engine *e, struct container *c, const char *path,
+				  bool no_overwrite_dir_non_dir, bool copy_uid_gid, void (*on_drain)(void *arg),
+				  engine_done done, void *arg, struct error *err)
 {
 	struct archive_job *j = job_new(e, c, FILE_PUT, path, arg);
 	struct upload *u;

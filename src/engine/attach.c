@@ -36,8 +36,7 @@ static void on_detached(void *arg)
 	engine_container_event(run->engine, run->container, "detach", NULL);
 }
 
-int engine_container_attach_check(struct engine *e, struct container *c, const struct attach_options *opt,
-				  struct error *err)
+int engine_container_attach_check(struct engine *e, struct container *c, const struct attach_options *opt, struct error *err)
 {
 	struct detach_keys keys;
 
@@ -45,14 +44,21 @@ int engine_container_attach_check(struct engine *e, struct container *c, const s
 	if (!detach_keys_parse(&keys, opt->detach_keys))
 		return error_set_class(err, ERROR_INVALID, "Invalid detach keys (%.100s) provided", opt->detach_keys);
 	if (c->state.status == CONTAINER_PAUSED)
-		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before attach.", c->id);
+		return error_set_class(err, ERROR_CONFLICT,
+				       "Container %s is paused, unpause the container before attach.", c->id);
 	if (c->state.status == CONTAINER_RESTARTING)
-		return error_set_class(err, ERROR_CONFLICT, "Container %s is restarting, wait until the container is running", c->id);
+		return error_set_class(err, ERROR_CONFLICT,
+				       "Container %s is restarting, wait until the container is running", c->id);
 	return 0;
 }
 
 /* What attach needs after the replay of the log. */
-struct attaching { struct engine *engine; struct container *container; struct attach_options opt; char *keys; };
+struct attaching {
+	struct engine *engine;
+	struct container *container;
+	struct attach_options opt;
+	char *keys;
+};
 
 static void attach_live(struct engine *e, struct container *c, const struct attach_options *opt, struct stream *s)
 {
@@ -63,8 +69,8 @@ static void attach_live(struct engine *e, struct container *c, const struct atta
 	if (opt->stdin_ && json_is_true(json_object_get(c->config, "OpenStdin")))
 		in.write = write_input;
 	if (opt->stream && (in.write || opt->stdout_ || opt->stderr_))
-		output_attach(run->output, s, opt->stdout_, opt->stderr_, &in, json_is_true(json_object_get(c->config, "Tty")),
-			      opt->detach_keys, run->process == NULL);
+		output_attach(run->output, s, opt->stdout_, opt->stderr_, &in,
+			      json_is_true(json_object_get(c->config, "Tty")), opt->detach_keys, run->process == NULL);
 	else
 		stream_end(s); /* nothing to wait for */
 }

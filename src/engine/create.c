@@ -14,13 +14,14 @@
 #include "util/clock.h"
 
 static const char *const adjectives[] = {
-	"amber", "brisk", "calm", "clever", "dapper", "eager", "fair", "gentle", "happy", "jolly", "keen", "lively",
-	"merry", "nimble", "patient", "quick", "quiet", "sharp", "steady", "sunny", "swift", "tidy", "vivid", "witty",
+	"amber", "brisk", "calm",   "clever", "dapper", "eager",  "fair",    "gentle",
+	"happy", "jolly", "keen",   "lively", "merry",  "nimble", "patient", "quick",
+	"quiet", "sharp", "steady", "sunny",  "swift",  "tidy",   "vivid",   "witty",
 };
 static const char *const surnames[] = {
-	"babbage", "backus", "boole", "dijkstra", "engelbart", "feynman", "gauss", "hamilton", "hopper", "kernighan",
-	"knuth", "lamport", "liskov", "lovelace", "mccarthy", "noether", "pascal", "ritchie", "shannon", "tarjan",
-	"thompson", "torvalds", "turing", "wirth",
+	"babbage", "backus",    "boole",   "dijkstra", "engelbart", "feynman",  "gauss",    "hamilton",
+	"hopper",  "kernighan", "knuth",   "lamport",  "liskov",    "lovelace", "mccarthy", "noether",
+	"pascal",  "ritchie",   "shannon", "tarjan",   "thompson",  "torvalds", "turing",   "wirth",
 };
 
 /* adjective_surname, with a digit behind it when that is taken. */
@@ -56,8 +57,8 @@ static int check_name(const char *name, struct error *err)
 		is_good = isalnum((unsigned char)*p) || *p == '_' || *p == '.' || *p == '-';
 	if (is_good)
 		return 0;
-	return error_set_class(err, ERROR_INVALID, "Invalid container name (%.200s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
-			       name);
+	return error_set_class(err, ERROR_INVALID,
+			       "Invalid container name (%.200s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name);
 }
 
 /* ---- Config: the image's defaults where the request says nothing ---- */
@@ -119,7 +120,8 @@ static void merge_command(json_t *config, json_t *defaults)
 
 static json_t *make_config(json_t *body, json_t *image_config)
 {
-	static const char *const inherited[] = { "User", "WorkingDir", "StopSignal", "StopTimeout", "Healthcheck", "Shell", "ArgsEscaped" };
+	static const char *const inherited[] = { "User",        "WorkingDir", "StopSignal", "StopTimeout",
+						 "Healthcheck", "Shell",      "ArgsEscaped" };
 	static const char *const merged[] = { "Labels", "Volumes", "ExposedPorts" };
 	json_t *config = json_copy(body), *defaults = json_object_get(image_config, "config");
 
@@ -187,7 +189,8 @@ static void drop_zeros(json_t *o, const char *const *kept)
 	void *next;
 
 	json_object_foreach_safe(o, next, key, v) {
-		bool is_zero = json_is_false(v) || (json_is_string(v) && !json_string_length(v)) || (json_is_integer(v) && !json_integer_value(v));
+		bool is_zero = json_is_false(v) || (json_is_string(v) && !json_string_length(v)) ||
+			       (json_is_integer(v) && !json_integer_value(v));
 
 		for (size_t i = 0; is_zero && kept[i]; i++)
 			is_zero = strcmp(kept[i], key) != 0;
@@ -199,8 +202,15 @@ static void drop_zeros(json_t *o, const char *const *kept)
 /* Lists that read as empty, not as null, when they are absent. */
 static void drop_empty_lists(json_t *host)
 {
-	static const char *const lists[] = { "Dns", "DnsOptions", "DnsSearch", "BlkioWeightDevice", "BlkioDeviceReadBps",
-					     "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps", "Devices" };
+	static const char *const lists[] = { "Dns",
+					     "DnsOptions",
+					     "DnsSearch",
+					     "BlkioWeightDevice",
+					     "BlkioDeviceReadBps",
+					     "BlkioDeviceWriteBps",
+					     "BlkioDeviceReadIOps",
+					     "BlkioDeviceWriteIOps",
+					     "Devices" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		if (json_array_size(json_object_get(host, lists[i])) == 0)
@@ -216,8 +226,9 @@ static void normalise_ports(json_t *host)
 	json_object_foreach(json_object_get(host, "PortBindings"), port, list) {
 		CLEANUP(freep) char *name = strchr(port, '/') ? xstrdup(port) : xasprintf("%s/tcp", port);
 
-		json_object_set_new(ports, name, json_array_size(list) ? json_incref(list) :
-						 json_pack("[{s:s, s:s}]", "HostIp", "", "HostPort", ""));
+		json_object_set_new(ports, name,
+				    json_array_size(list) ? json_incref(list) :
+							    json_pack("[{s:s, s:s}]", "HostIp", "", "HostPort", ""));
 	}
 	json_object_set_new(host, "PortBindings", ports);
 }
@@ -345,7 +356,9 @@ static json_t *warnings_of(json_t *body, int api_version)
 
 	validate_warn(body, warnings);
 	if (api_version >= 1044 && !is_empty_text(body, "MacAddress"))
-		json_array_append_new(warnings, json_string("The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."));
+		json_array_append_new(
+			warnings,
+			json_string("The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."));
 	return warnings;
 }
 

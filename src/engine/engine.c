@@ -110,8 +110,10 @@ static int build_chain(struct engine *e, struct error *err)
 
 static int open_parts(struct engine *e, struct error *err)
 {
-	struct images_options io = { .loop = e->loop, .data_root = e->options.data_root,
-				     .guest_path = e->options.guest_path, .mode = e->options.images_mode };
+	struct images_options io = { .loop = e->loop,
+				     .data_root = e->options.data_root,
+				     .guest_path = e->options.guest_path,
+				     .mode = e->options.images_mode };
 	char *dir = xasprintf("%s/containers", e->options.data_root);
 	int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? error_set(err, -errno, "%s: %s", dir, strerror(errno)) : 0;
 

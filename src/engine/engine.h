@@ -42,7 +42,7 @@ struct engine_options {
 struct engine {
 	uv_loop_t *loop;
 	struct engine_options options; /* strings owned */
-	char *id;                    /* info's ID, kept in the store */
+	char *id;      /* info's ID, kept in the store */
 	struct store *store;
 	struct events *events;
 	struct containers containers;
@@ -72,14 +72,14 @@ struct container_create {
 };
 /* Validates everything, changes nothing on error. `ret_warnings`: new array of
  * strings. ERROR_NOT_FOUND "No such image: x:tag" makes clients pull. */
-int engine_container_create(struct engine *e, const struct container_create *req,
-			    struct container **ret, json_t **ret_warnings, struct error *err);
+int engine_container_create(struct engine *e, const struct container_create *req, struct container **ret,
+			    json_t **ret_warnings, struct error *err);
 /* Container is told `started` (204). ERROR_NOT_MODIFIED when it runs already.
  * A failed start sets State.ExitCode and Error (126, 127, 128). */
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg);
 /* timeout_s -1: for ever; INT_MIN: the container's own StopTimeout. signal NULL: its own. */
-void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s,
-			   engine_done done, void *arg);
+void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done,
+			   void *arg);
 /* stop: ERROR_NOT_MODIFIED when it does not run; ERROR_INVALID for an unknown signal. The timeout's end is KILL.
  * restart: starts what does not run. */
 void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
@@ -96,18 +96,21 @@ int engine_container_rename(struct engine *e, struct container *c, const char *n
 /* Remembers the size, for a start too. ERROR_CONFLICT when it does not run. */
 int engine_container_resize(struct engine *e, struct container *c, int rows, int cols, struct error *err);
 /* ERROR_CONFLICT while it runs (without force) or is being removed. Named volumes stay. */
-void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes,
-			     engine_done done, void *arg);
+void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done,
+			     void *arg);
 
 /* "80", "80/udp", "8000-8010/tcp"; the protocol in lower case, tcp when none is said. */
 bool port_parse(const char *text, unsigned *ret_first, unsigned *ret_last, char ret_protocol[8]);
 
 enum wait_condition { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED };
-struct wait_result { int exit_code; const char *error; /* NULL: none */ };
+struct wait_result {
+	int exit_code;
+	const char *error; /* NULL: none */
+};
 struct container_wait;
 /* The waiter is registered when this returns. Cancel from anywhere but inside `done`. */
 struct container_wait *engine_container_wait(struct engine *e, struct container *c, enum wait_condition cond,
-		void (*done)(void *arg, const struct wait_result *r), void *arg);
+					     void (*done)(void *arg, const struct wait_result *r), void *arg);
 void engine_container_wait_cancel(struct container_wait *w);
 
 struct attach_options {
@@ -153,7 +156,7 @@ struct exec {
 	int pid;
 	int64_t finished_ns;         /* wall clock; 0: not yet */
 	char *driver;
-	void *run;                   /* the engine's */
+	void *run;     /* the engine's */
 };
 /* ERROR_CONFLICT when the container does not run or is paused; ERROR_INVALID without a command. `body`: the request's
  * object, borrowed. */
@@ -179,8 +182,8 @@ void engine_archive_stat(struct engine *e, struct container *c, const char *path
 void engine_archive_get(struct engine *e, struct container *c, const char *path,
 			struct stream *(*head)(void *arg, const struct path_stat *st, const struct error *err), void *arg);
 /* The whole root without other mounts, in the same way. */
-void engine_export(struct engine *e, struct container *c,
-		   struct stream *(*head)(void *arg, const struct error *err), void *arg);
+void engine_export(struct engine *e, struct container *c, struct stream *(*head)(void *arg, const struct error *err),
+		   void *arg);
 
 /* An upload of bytes from the loop into blocking work on a thread (archive put,
  * import, load): write may answer 1 = "pause until on_drain". */
@@ -189,8 +192,8 @@ int upload_write(struct upload *u, const void *data, size_t len);
 void upload_end(struct upload *u, int result); /* 0: the body is complete; -errno: it is not */
 /* `done` once, after upload_end. NULL with *err set: nothing was begun, `done` never runs. */
 struct upload *engine_archive_put(struct engine *e, struct container *c, const char *path,
-				  bool no_overwrite_dir_non_dir, bool copy_uid_gid,
-				  void (*on_drain)(void *arg), engine_done done, void *arg, struct error *err);
+				  bool no_overwrite_dir_non_dir, bool copy_uid_gid, void (*on_drain)(void *arg),
+				  engine_done done, void *arg, struct error *err);
 
 /* ---- images and their containers ---- */
 

@@ -97,7 +97,8 @@ static int check_running(const struct container *c, struct error *err)
 	if (c->state.status == CONTAINER_PAUSED)
 		return error_set_class(err, ERROR_CONFLICT, "Container %s is paused, unpause the container before exec", c->id);
 	if (c->state.status == CONTAINER_RESTARTING)
-		return error_set_class(err, ERROR_CONFLICT, "Container %s is restarting, wait until the container is running", c->id);
+		return error_set_class(err, ERROR_CONFLICT,
+				       "Container %s is restarting, wait until the container is running", c->id);
 	if (c->state.status != CONTAINER_RUNNING)
 		return error_set_class(err, ERROR_CONFLICT, "container %s is not running", c->id);
 	return 0;
@@ -161,8 +162,9 @@ int engine_exec_start_check(struct engine *e, struct exec *x, struct error *err)
 	if (check_running(x->container, err) < 0)
 		return err->code;
 	if (x->is_started)
-		return error_set_class(err, ERROR_CONFLICT, x->has_exit_code ? "exec command %s has already run" :
-								      "exec command %s is already running", x->id);
+		return error_set_class(err, ERROR_CONFLICT,
+				       x->has_exit_code ? "exec command %s has already run" : "exec command %s is already running",
+				       x->id);
 	return 0;
 }
 

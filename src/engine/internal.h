@@ -74,7 +74,12 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 		 void (*ended)(void *arg, struct stream *s), void *arg);
 
 /* ---- mounts.c ---- */
-struct tmpfs_options { uint64_t size_bytes; mode_t mode; uint32_t uid, gid; bool is_readonly; };
+struct tmpfs_options {
+	uint64_t size_bytes;
+	mode_t mode;
+	uint32_t uid, gid;
+	bool is_readonly;
+};
 /* Pure. NULL text: the defaults. ERROR_INVALID for an option that is not known. */
 int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err); /* "size=64m,mode=1777" */
 /* Fills c->mounts from its host_config and config; creates nothing. ERROR_INVALID in Docker's words;
@@ -117,7 +122,11 @@ int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct
 
 /* ---- lifecycle.c ---- */
 /* Somebody who waits for the end of the main process. */
-struct stop_wait { struct list link; engine_done done; void *arg; };
+struct stop_wait {
+	struct list link;
+	engine_done done;
+	void *arg;
+};
 /* -ESRCH when it has no process. */
 int crun_signal(struct crun *run, int signo, struct error *err);
 void crun_tell_kill(struct crun *run, int signo); /* the event */

@@ -212,7 +212,8 @@ static void on_failed(void *arg, int exit_code, const struct error *err)
 
 	error_set_class(&told, ERROR_INVALID,
 			"failed to create task for container: failed to create shim task: OCI runtime create failed: "
-			"runc create failed: unable to start container process: %.600s", err->message);
+			"runc create failed: unable to start container process: %.600s",
+			err->message);
 	c->state.status = c->state.started_ns ? CONTAINER_EXITED : CONTAINER_CREATED;
 	c->state.exit_code = exit_code;
 	free(c->state.error);
@@ -272,9 +273,10 @@ static void finish_exit(void *arg)
 	save(e, c);
 	if (exit->is_oom)
 		engine_container_event(e, c, "oom", NULL);
-	engine_container_event(e, c, "die",
-			       json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", exit->code), "execDuration",
-					 json_sprintf("%lld", (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000))));
+	engine_container_event(
+		e, c, "die",
+		json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", exit->code), "execDuration",
+			  json_sprintf("%lld", (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000))));
 	tell_volumes(e, c, "unmount");
 	answer_stops(run, NULL);
 	crun_answer_waits(run, false);
@@ -418,13 +420,16 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 
 /* ---- signals ---- */
 
-static const struct { const char *name; int number; } signals[] = {
-	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ILL", SIGILL }, { "TRAP", SIGTRAP },
-	{ "ABRT", SIGABRT }, { "BUS", SIGBUS }, { "FPE", SIGFPE }, { "KILL", SIGKILL }, { "USR1", SIGUSR1 },
-	{ "SEGV", SIGSEGV }, { "USR2", SIGUSR2 }, { "PIPE", SIGPIPE }, { "ALRM", SIGALRM }, { "TERM", SIGTERM },
-	{ "CHLD", SIGCHLD }, { "CONT", SIGCONT }, { "STOP", SIGSTOP }, { "TSTP", SIGTSTP }, { "TTIN", SIGTTIN },
-	{ "TTOU", SIGTTOU }, { "URG", SIGURG }, { "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM },
-	{ "PROF", SIGPROF }, { "WINCH", SIGWINCH }, { "IO", SIGIO }, { "PWR", SIGPWR }, { "SYS", SIGSYS },
+static const struct {
+	const char *name;
+	int number;
+} signals[] = {
+	{ "HUP", SIGHUP },   { "INT", SIGINT },     { "QUIT", SIGQUIT }, { "ILL", SIGILL },   { "TRAP", SIGTRAP },
+	{ "ABRT", SIGABRT }, { "BUS", SIGBUS },     { "FPE", SIGFPE },   { "KILL", SIGKILL }, { "USR1", SIGUSR1 },
+	{ "SEGV", SIGSEGV }, { "USR2", SIGUSR2 },   { "PIPE", SIGPIPE }, { "ALRM", SIGALRM }, { "TERM", SIGTERM },
+	{ "CHLD", SIGCHLD }, { "CONT", SIGCONT },   { "STOP", SIGSTOP }, { "TSTP", SIGTSTP }, { "TTIN", SIGTTIN },
+	{ "TTOU", SIGTTOU }, { "URG", SIGURG },     { "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM },
+	{ "PROF", SIGPROF }, { "WINCH", SIGWINCH }, { "IO", SIGIO },     { "PWR", SIGPWR },   { "SYS", SIGSYS },
 };
 
 int signal_number(const char *name)
@@ -465,7 +470,8 @@ void engine_container_kill(struct engine *e, struct container *c, const char *si
 	if (signo < 0)
 		r = error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
 	else if (!container_is_live(c))
-		r = error_set_class(&err, ERROR_CONFLICT, "cannot kill container: %s: container %s is not running", c->name, c->id);
+		r = error_set_class(&err, ERROR_CONFLICT, "cannot kill container: %s: container %s is not running",
+				    c->name, c->id);
 	else
 		r = crun_signal(crun_of(e, c), signo, &err);
 	if (r == 0)
@@ -501,7 +507,13 @@ static int own_timeout(const struct container *c)
 
 static void on_stopped(void *arg, const struct error *err);
 
-struct stopping { struct engine *engine; struct container *container; engine_done done; void *arg; bool is_restart, was_live; };
+struct stopping {
+	struct engine *engine;
+	struct container *container;
+	engine_done done;
+	void *arg;
+	bool is_restart, was_live;
+};
 
 static void stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done, void *arg)
 {
@@ -524,8 +536,7 @@ static void stop(struct engine *e, struct container *c, const char *signal, int 
 	start_stop_timer(run, timeout_s);
 }
 
-void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done,
-			   void *arg)
+void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done, void *arg)
 {
 	struct stopping *s;
 	struct error err = { 0 };
@@ -543,8 +554,8 @@ void engine_container_stop(struct engine *e, struct container *c, const char *si
 	stop(e, c, signal, timeout_s, on_stopped, s);
 }
 
-void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done,
-			      void *arg)
+void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
+			      engine_done done, void *arg)
 {
 	struct stopping *s = xnew(struct stopping);
 
@@ -602,7 +613,13 @@ void crun_abandon(struct crun *run)
 
 /* ---- pause ---- */
 
-struct freezing { struct engine *engine; struct container *container; engine_done done; void *arg; bool is_pause; };
+struct freezing {
+	struct engine *engine;
+	struct container *container;
+	engine_done done;
+	void *arg;
+	bool is_pause;
+};
 
 static void on_frozen(void *arg, const struct error *err)
 {
@@ -666,8 +683,8 @@ int engine_container_resize(struct engine *e, struct container *c, int rows, int
 	if (!run->process)
 		return error_set_class(err, ERROR_CONFLICT, "Container %s is not running", c->id);
 	run->process->owner->ops->stream->resize(run->process->owner, run->process, (uint16_t)rows, (uint16_t)cols);
-	engine_container_event(e, c, "resize", json_pack("{s:o, s:o}", "height", json_sprintf("%d", rows), "width",
-							 json_sprintf("%d", cols)));
+	engine_container_event(e, c, "resize",
+			       json_pack("{s:o, s:o}", "height", json_sprintf("%d", rows), "width", json_sprintf("%d", cols)));
 	return 0;
 }
 

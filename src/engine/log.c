@@ -16,7 +16,11 @@
 
 enum { QUEUE_HIGH = 1 << 20, QUEUE_MAX = 256 << 20 };
 
-struct flush_wait { struct list link; void (*done)(void *arg); void *arg; };
+struct flush_wait {
+	struct list link;
+	void (*done)(void *arg);
+	void *arg;
+};
 
 struct log {
 	uv_loop_t *loop;
@@ -29,7 +33,7 @@ struct log {
 	void *room_arg;
 	bool is_busy, is_full, is_freed;
 	uint64_t appended;
-	int fd;                      /* the pool's */
+	int fd;        /* the pool's */
 	uint64_t size;
 };
 

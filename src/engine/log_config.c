@@ -25,14 +25,18 @@ static bool parse_bytes(const char *text, uint64_t *ret)
 
 static int parse_bool(const char *key, const char *value, bool *ret, struct error *err)
 {
-	static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True" }, *const no[] = { "0", "f", "F", "false", "FALSE", "False" };
+	static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True" }, *const no[] = { "0",     "f",
+												    "F",     "false",
+												    "FALSE", "False" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 		*ret = strcmp(yes[i], value) == 0;
 		if (*ret || strcmp(no[i], value) == 0)
 			return 0;
 	}
-	return error_set_class(err, ERROR_INVALID, "invalid boolean value for %s: strconv.ParseBool: parsing \"%.60s\": invalid syntax", key, value);
+	return error_set_class(err, ERROR_INVALID,
+			       "invalid boolean value for %s: strconv.ParseBool: parsing \"%.60s\": invalid syntax",
+			       key, value);
 }
 
 static int parse_count(const char *value, unsigned *ret, struct error *err)
@@ -46,9 +50,11 @@ static int parse_count(const char *value, unsigned *ret, struct error *err)
 	return 0;
 }
 
-static int parse_option(const char *driver, const char *key, const char *value, struct log_limits *l, bool *compress, struct error *err)
+static int parse_option(const char *driver, const char *key, const char *value, struct log_limits *l, bool *compress,
+			struct error *err)
 {
-	static const char *const other[] = { "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size" };
+	static const char *const other[] = { "labels", "labels-regex",   "env", "env-regex", "tag",
+					     "mode",   "max-buffer-size" };
 
 	if (strcmp(key, "max-size") == 0) {
 		if (parse_bytes(value, &l->max_bytes))
@@ -79,7 +85,8 @@ static int check_mode(json_t *options, struct error *err)
 	if (*mode && strcmp(mode, "blocking") && strcmp(mode, "non-blocking"))
 		return error_set_class(err, ERROR_INVALID, "logger: logging mode not supported: %.60s", mode);
 	if (json_object_get(options, "max-buffer-size") && strcmp(mode, "non-blocking"))
-		return error_set_class(err, ERROR_INVALID, "logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+		return error_set_class(err, ERROR_INVALID,
+				       "logger: max-buffer-size option is only supported with 'mode=non-blocking'");
 	return 0;
 }
 
@@ -104,7 +111,8 @@ int log_parse_config(json_t *config, struct log_limits *ret, struct error *err)
 		if (r == 0 && l.is_kept)
 			r = parse_option(driver, key, json_string_value(v) ? json_string_value(v) : "", &l, &compress, err);
 	if (r == 0 && compress && (l.max_files < 2 || !l.max_bytes))
-		r = error_set_class(err, ERROR_INVALID, "compress cannot be true when max-file is less than 2 or max-size is not set");
+		r = error_set_class(err, ERROR_INVALID,
+				    "compress cannot be true when max-file is less than 2 or max-size is not set");
 	if (r == 0)
 		*ret = l;
 	return r;

@@ -12,7 +12,14 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
-enum { FOLLOW_MS = 20, TRIES_MAX = 100, READ_BYTES = 128 << 10, OUT_BYTES = 256 << 10, LINE_MAX_BYTES = 16384, ENTRY_MAX_BYTES = 64 << 20 };
+enum {
+	FOLLOW_MS = 20,
+	TRIES_MAX = 100,
+	READ_BYTES = 128 << 10,
+	OUT_BYTES = 256 << 10,
+	LINE_MAX_BYTES = 16384,
+	ENTRY_MAX_BYTES = 64 << 20
+};
 
 /* The pool's while is_busy, else the loop's. */
 struct log_reader {
@@ -47,8 +54,8 @@ static void put_line(struct log_reader *r, int stream, int64_t ns, const char *d
 	char when[CLOCK_RFC3339_MAX + 2] = "";
 	size_t nwhen = 0, ndetails = r->details ? strlen(r->details) : 0, total;
 
-	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) || (r->opt.since_ns && ns < r->opt.since_ns) ||
-	    (r->opt.until_ns && ns > r->opt.until_ns))
+	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) ||
+	    (r->opt.since_ns && ns < r->opt.since_ns) || (r->opt.until_ns && ns > r->opt.until_ns))
 		return;
 	r->lines++;
 	if (r->is_counting || r->skip > 0) {
@@ -277,7 +284,8 @@ static void after(uv_work_t *w, int status)
 	buf_reset(&r->out);
 	r->is_full = stream_is_full(r->stream);
 	/* What was written meanwhile belongs to it; but a container that never stops writing must not hold us. */
-	if (r->is_at_end && r->is_last && ((r->mark == mark_of(r) && r->mark != UINT64_MAX) || r->tries++ == TRIES_MAX || r->was_over))
+	if (r->is_at_end && r->is_last &&
+	    ((r->mark == mark_of(r) && r->mark != UINT64_MAX) || r->tries++ == TRIES_MAX || r->was_over))
 		finish(r);
 	else if (!r->is_full)
 		uv_timer_start(&r->timer, on_timer, r->is_at_end ? FOLLOW_MS : 0, 0);

@@ -121,7 +121,8 @@ static int parse_mode(struct parser *p, struct container_mount *m, const char *m
 
 static int invalid_spec(struct parser *p, const char *spec, const char *why)
 {
-	return error_set_class(p->err, ERROR_INVALID, "invalid volume specification: '%.200s'%s%s", spec, *why ? ": " : "", why);
+	return error_set_class(p->err, ERROR_INVALID, "invalid volume specification: '%.200s'%s%s", spec,
+			       *why ? ": " : "", why);
 }
 
 static int parse_bind(struct parser *p, const char *spec)
@@ -138,16 +139,20 @@ static int parse_bind(struct parser *p, const char *spec)
 	if (at || !*parts[0] || (n > 1 && !*parts[1]))
 		return invalid_spec(p, spec, "");
 	if (!clean_path(parts[n > 1], &destination)) {
-		CLEANUP(freep) char *why = xasprintf("invalid mount config for type \"%s\": invalid mount path: '%s' mount path "
-						     "must be absolute", parts[0][0] == '/' ? "bind" : "volume", parts[n > 1]);
+		CLEANUP(freep)
+		char *why = xasprintf("invalid mount config for type \"%s\": invalid mount path: '%s' mount path "
+				      "must be absolute",
+				      parts[0][0] == '/' ? "bind" : "volume", parts[n > 1]);
 
 		return invalid_spec(p, spec, why);
 	}
 	if (strcmp(destination, "/") == 0) {
 		free(destination);
-		return invalid_spec(p, spec, parts[0][0] == '/' ?
-				    "invalid mount config for type \"bind\": invalid specification: destination can't be '/'" :
-				    "invalid mount config for type \"volume\": invalid specification: destination can't be '/'");
+		return invalid_spec(
+			p, spec,
+			parts[0][0] == '/' ?
+				"invalid mount config for type \"bind\": invalid specification: destination can't be '/'" :
+				"invalid mount config for type \"volume\": invalid specification: destination can't be '/'");
 	}
 	if (find_mount(p->container, destination)) {
 		error_set_class(p->err, ERROR_INVALID, "Duplicate mount point: %.300s", destination);
@@ -259,7 +264,10 @@ static bool parse_size(const char *text, uint64_t *ret)
 {
 	char *end;
 	unsigned long long v = strtoull(text, &end, 10);
-	int shift = *end == 'k' || *end == 'K' ? 10 : *end == 'm' || *end == 'M' ? 20 : *end == 'g' || *end == 'G' ? 30 : 0;
+	int shift = *end == 'k' || *end == 'K' ? 10 :
+		    *end == 'm' || *end == 'M' ? 20 :
+		    *end == 'g' || *end == 'G' ? 30 :
+						 0;
 
 	if (!isdigit((unsigned char)*text) || end[shift != 0] || v > UINT64_MAX >> shift)
 		return false;
@@ -269,8 +277,9 @@ static bool parse_size(const char *text, uint64_t *ret)
 
 int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err)
 {
-	static const char *const ignored[] = { "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async",
-					       "noatime", "relatime", "strictatime", "nodiratime" };
+	static const char *const ignored[] = { "rw",       "exec",        "noexec",    "suid",  "nosuid",
+					       "dev",      "nodev",       "sync",      "async", "noatime",
+					       "relatime", "strictatime", "nodiratime" };
 	CLEANUP(freep) char *copy = xstrdup(text ? text : "");
 	char *at = copy, *word, *end;
 
@@ -306,7 +315,8 @@ static int check_tmpfs(struct parser *p, json_t *tmpfs)
 
 	json_object_foreach(tmpfs, target, v) {
 		if (target[0] != '/')
-			return error_set_class(p->err, ERROR_INVALID, "invalid mount path: '%.300s' mount path must be absolute", target);
+			return error_set_class(p->err, ERROR_INVALID,
+					       "invalid mount path: '%.300s' mount path must be absolute", target);
 		if (find_mount(p->container, target))
 			return error_set_class(p->err, ERROR_INVALID, "Duplicate mount point: %.300s", target);
 		if (tmpfs_parse(json_string_value(v), &o, p->err) < 0)
@@ -363,7 +373,8 @@ static int add_declared(struct parser *p, json_t *volumes, json_t *tmpfs)
 		struct container_mount *m;
 
 		if (!clean_path(path, &destination))
-			return error_set_class(p->err, ERROR_INVALID, "invalid volume: '%.200s': mount path must be absolute", path);
+			return error_set_class(p->err, ERROR_INVALID,
+					       "invalid volume: '%.200s': mount path must be absolute", path);
 		if (find_mount(p->container, destination) || json_object_get(tmpfs, destination)) {
 			free(destination);
 			continue;

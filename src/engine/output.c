@@ -104,8 +104,14 @@ bool output_is_full(const struct output *o)
 /* The frame of multiplexed streams: stream, three zeros, length big-endian. */
 void output_write(struct output *o, int stream, const void *data, size_t len)
 {
-	unsigned char head[8] = { (unsigned char)stream, 0, 0, 0, (unsigned char)(len >> 24), (unsigned char)(len >> 16),
-				  (unsigned char)(len >> 8), (unsigned char)len };
+	unsigned char head[8] = { (unsigned char)stream,
+				  0,
+				  0,
+				  0,
+				  (unsigned char)(len >> 24),
+				  (unsigned char)(len >> 16),
+				  (unsigned char)(len >> 8),
+				  (unsigned char)len };
 
 	if (o->log && log_append(o->log, stream, data, len))
 		o->is_log_full = true;

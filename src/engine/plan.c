@@ -122,13 +122,15 @@ static int add_bind(struct plan_job *j, const struct container_mount *in)
 			r = -errno;
 	}
 	if (r < 0)
-		return error_set_class(&j->err, ERROR_INVALID, "error while creating mount source path '%.300s': mkdir %.300s: %s",
-				       in->source, in->source, strerror(-r));
+		return error_set_class(&j->err, ERROR_INVALID,
+				       "error while creating mount source path '%.300s': mkdir %.300s: %s", in->source,
+				       in->source, strerror(-r));
 	if (S_ISDIR(st.st_mode)) {
 		m = add_mount(j->plan, ROOTFS_MOUNT_DIR, in->destination);
 		m->fd = open_dir(in->source);
 	} else {
-		CLEANUP(freep) char *dir = realpath(in->source, NULL); /* the source may be a link, as /etc/localtime is */
+		CLEANUP(freep)
+		char *dir = realpath(in->source, NULL); /* the source may be a link, as /etc/localtime is */
 		char *slash = dir ? strrchr(dir, '/') : NULL;
 
 		if (!slash)
@@ -296,8 +298,8 @@ static int prepare_mounts(struct plan_job *j, struct rootfs *fs)
 		int r = 0;
 
 		if (strcmp(m->type, "volume") == 0 && !m->no_copy && !m->subpath)
-			r = volume_populate(j->plan->mounts[0].lower_fd, j->plan->mounts[0].upper_fd, m->source, m->destination,
-					    &j->err);
+			r = volume_populate(j->plan->mounts[0].lower_fd, j->plan->mounts[0].upper_fd, m->source,
+					    m->destination, &j->err);
 		if (r < 0)
 			return r;
 	}
@@ -319,7 +321,10 @@ static char **copy_words(const char *first, json_t *rest)
 	return v;
 }
 
-struct env { char **v; size_t n; };
+struct env {
+	char **v;
+	size_t n;
+};
 
 /* A later setting of a variable replaces the earlier one; one without '=' removes it. */
 static void env_set(struct env *env, const char *text)
@@ -374,11 +379,18 @@ static char **make_env(struct container *c, json_t *more, bool tty, const char *
 	return env.v;
 }
 
-static const struct { const char *name; uint32_t resource; } limits[] = {
-	{ "as", RLIMIT_AS }, { "core", RLIMIT_CORE }, { "cpu", RLIMIT_CPU }, { "data", RLIMIT_DATA },
-	{ "fsize", RLIMIT_FSIZE }, { "locks", RLIMIT_LOCKS }, { "memlock", RLIMIT_MEMLOCK },
-	{ "msgqueue", RLIMIT_MSGQUEUE }, { "nice", RLIMIT_NICE }, { "nofile", RLIMIT_NOFILE }, { "nproc", RLIMIT_NPROC },
-	{ "rss", RLIMIT_RSS }, { "rtprio", RLIMIT_RTPRIO }, { "sigpending", RLIMIT_SIGPENDING }, { "stack", RLIMIT_STACK },
+static const struct {
+	const char *name;
+	uint32_t resource;
+} limits[] = {
+	{ "as", RLIMIT_AS },           { "core", RLIMIT_CORE },
+	{ "cpu", RLIMIT_CPU },         { "data", RLIMIT_DATA },
+	{ "fsize", RLIMIT_FSIZE },     { "locks", RLIMIT_LOCKS },
+	{ "memlock", RLIMIT_MEMLOCK }, { "msgqueue", RLIMIT_MSGQUEUE },
+	{ "nice", RLIMIT_NICE },       { "nofile", RLIMIT_NOFILE },
+	{ "nproc", RLIMIT_NPROC },     { "rss", RLIMIT_RSS },
+	{ "rtprio", RLIMIT_RTPRIO },   { "sigpending", RLIMIT_SIGPENDING },
+	{ "stack", RLIMIT_STACK },
 };
 
 bool ulimit_find(const char *name, uint32_t *ret_resource)
@@ -403,9 +415,9 @@ static void set_limits(struct run_spec *s, json_t *ulimits)
 		json_t *u = json_array_get(ulimits, i);
 
 		if (ulimit_find(text_of(u, "Name"), &resource))
-			s->rlimits[s->nrlimits++] = (struct run_rlimit){
-				resource, (uint64_t)json_integer_value(json_object_get(u, "Soft")),
-				(uint64_t)json_integer_value(json_object_get(u, "Hard")) };
+			s->rlimits[s->nrlimits++] =
+				(struct run_rlimit){ resource, (uint64_t)json_integer_value(json_object_get(u, "Soft")),
+						     (uint64_t)json_integer_value(json_object_get(u, "Hard")) };
 	}
 }
 

@@ -118,8 +118,7 @@ static void remove_now(void *arg, const struct error *err)
 	uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
 }
 
-void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done,
-			     void *arg)
+void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done, void *arg)
 {
 	struct error err = { 0 };
 	struct removal *rm;
@@ -128,15 +127,20 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	if (c->run && crun_of(e, c)->is_starting) {
 		struct retry *t = xnew(struct retry);
 
-		*t = (struct retry){ .engine = e, .container = container_ref(c), .force = force,
-				     .remove_volumes = remove_volumes, .done = done, .arg = arg };
+		*t = (struct retry){ .engine = e,
+				     .container = container_ref(c),
+				     .force = force,
+				     .remove_volumes = remove_volumes,
+				     .done = done,
+				     .arg = arg };
 		list_append(&crun_of(e, c)->retries, &t->link);
 		return;
 	}
 	if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "removal of container %s is already in progress", c->name);
 	else if (c->state.status == CONTAINER_PAUSED && !force)
-		error_set_class(&err, ERROR_CONFLICT, "cannot remove container \"/%s\": container is paused and must be unpaused first", c->name);
+		error_set_class(&err, ERROR_CONFLICT,
+				"cannot remove container \"/%s\": container is paused and must be unpaused first", c->name);
 	else if (container_is_live(c) && !force)
 		error_set_class(&err, ERROR_CONFLICT,
 				"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",

@@ -49,7 +49,11 @@ static int next_line(char **text, char *columns[COLUMNS])
 	return n;
 }
 
-struct user { char *name, *home; uint32_t uid, gid; bool is_found; };
+struct user {
+	char *name, *home;
+	uint32_t uid, gid;
+	bool is_found;
+};
 
 static void find_user(struct rootfs *fs, const char *key, struct user *u)
 {
@@ -125,8 +129,7 @@ static int no_group(const char *name, struct error *err)
 	return error_set_class(err, ERROR_INVALID, "unable to find group %.100s: no matching entries in group file", name);
 }
 
-int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct run_spec *s, char **ret_home,
-		  struct error *err)
+int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct run_spec *s, char **ret_home, struct error *err)
 {
 	CLEANUP(freep) char *name = xstrdup(user && *user ? user : "0");
 	char *group = strchr(name, ':');

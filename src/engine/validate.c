@@ -100,7 +100,8 @@ static int check_ports(json_t *ports, bool allow_range, struct error *err)
 
 static int check_config(json_t *config, struct error *err)
 {
-	const char *cwd = text_of(config, "WorkingDir"), *signal = text_of(config, "StopSignal"), *host = text_of(config, "Hostname");
+	const char *cwd = text_of(config, "WorkingDir"), *signal = text_of(config, "StopSignal"),
+		   *host = text_of(config, "Hostname");
 	json_t *v;
 	size_t i;
 
@@ -150,7 +151,9 @@ static int check_restart(json_t *policy, bool is_auto_removed, struct error *err
 	if (strcmp(name, "on-failure") == 0)
 		return count < 0 ? refuse(err, "invalid restart policy: maximum retry count cannot be negative") : 0;
 	if (strcmp(name, "always") && strcmp(name, "no") && strcmp(name, "unless-stopped"))
-		return !*name ? 0 : refuse(err, "invalid restart policy: unknown policy '%.100s'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'", name);
+		return !*name ? 0 :
+				refuse(err, "invalid restart policy: unknown policy '%.100s'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+				       name);
 	if (count == 0)
 		return 0;
 	return refuse(err, "invalid restart policy: maximum retry count can only be used with 'on-failure'%s",
@@ -160,11 +163,48 @@ static int check_restart(json_t *policy, bool is_auto_removed, struct error *err
 static int check_capabilities(json_t *host, const char *key, struct error *err)
 {
 	static const char *const names[] = {
-		"ALL", "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
-		"DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE",
-		"MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON",
-		"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE",
-		"SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM",
+		"ALL",
+		"AUDIT_CONTROL",
+		"AUDIT_READ",
+		"AUDIT_WRITE",
+		"BLOCK_SUSPEND",
+		"BPF",
+		"CHECKPOINT_RESTORE",
+		"CHOWN",
+		"DAC_OVERRIDE",
+		"DAC_READ_SEARCH",
+		"FOWNER",
+		"FSETID",
+		"IPC_LOCK",
+		"IPC_OWNER",
+		"KILL",
+		"LEASE",
+		"LINUX_IMMUTABLE",
+		"MAC_ADMIN",
+		"MAC_OVERRIDE",
+		"MKNOD",
+		"NET_ADMIN",
+		"NET_BIND_SERVICE",
+		"NET_BROADCAST",
+		"NET_RAW",
+		"PERFMON",
+		"SETFCAP",
+		"SETGID",
+		"SETPCAP",
+		"SETUID",
+		"SYSLOG",
+		"SYS_ADMIN",
+		"SYS_BOOT",
+		"SYS_CHROOT",
+		"SYS_MODULE",
+		"SYS_NICE",
+		"SYS_PACCT",
+		"SYS_PTRACE",
+		"SYS_RAWIO",
+		"SYS_RESOURCE",
+		"SYS_TIME",
+		"SYS_TTY_CONFIG",
+		"WAKE_ALARM",
 	};
 	json_t *v;
 	size_t i, k;
@@ -208,7 +248,8 @@ static int check_network_of_container(json_t *config, json_t *host, struct error
 static int check_modes(json_t *config, json_t *host, struct error *err)
 {
 	const char *network = text_of(host, "NetworkMode"), *ipc = text_of(host, "IpcMode"), *pid = text_of(host, "PidMode");
-	const char *uts = text_of(host, "UTSMode"), *cgroup = text_of(host, "CgroupnsMode"), *isolation = text_of(host, "Isolation");
+	const char *uts = text_of(host, "UTSMode"), *cgroup = text_of(host, "CgroupnsMode"),
+		   *isolation = text_of(host, "Isolation");
 
 	if (is_container(network) && check_network_of_container(config, host, err) < 0)
 		return err->code;
@@ -254,11 +295,13 @@ static int check_memory(json_t *host, struct error *err)
 
 static int check_cpu(json_t *host, struct error *err)
 {
-	json_int_t nano = number_of(host, "NanoCpus"), period = number_of(host, "CpuPeriod"), quota = number_of(host, "CpuQuota");
+	json_int_t nano = number_of(host, "NanoCpus"), period = number_of(host, "CpuPeriod"),
+		   quota = number_of(host, "CpuQuota");
 	int n = get_nprocs();
 
 	if (number_of(host, "CpuShares") < 0)
-		return refuse(err, "invalid CPU shares (%lld): value must be a positive integer", (long long)number_of(host, "CpuShares"));
+		return refuse(err, "invalid CPU shares (%lld): value must be a positive integer",
+			      (long long)number_of(host, "CpuShares"));
 	if (number_of(host, "CpuRealtimePeriod") || number_of(host, "CpuRealtimeRuntime"))
 		return refuse(err, "kernel does not support CPU real-time scheduler");
 	if (nano > 0 && period > 0)
@@ -285,8 +328,8 @@ static int check_ulimits(json_t *ulimits, struct error *err)
 		if (!ulimit_find(text_of(u, "Name"), NULL))
 			return refuse(err, "invalid ulimit type: %.100s", text_of(u, "Name"));
 		if (hard != -1 && (soft > hard || soft == -1))
-			return refuse(err, "ulimit soft limit must be less than or equal to hard limit: %lld > %lld", (long long)soft,
-				      (long long)hard);
+			return refuse(err, "ulimit soft limit must be less than or equal to hard limit: %lld > %lld",
+				      (long long)soft, (long long)hard);
 	}
 	return 0;
 }
@@ -364,7 +407,9 @@ static int check_host(json_t *host, struct error *err)
 
 static int check_mount_options(json_t *mounts, int api_version, struct error *err)
 {
-	static const char *const options[][2] = { { "VolumeOptions", "volume" }, { "BindOptions", "bind" }, { "TmpfsOptions", "tmpfs" } };
+	static const char *const options[][2] = { { "VolumeOptions", "volume" },
+						  { "BindOptions", "bind" },
+						  { "TmpfsOptions", "tmpfs" } };
 	json_t *m;
 	size_t i;
 
@@ -373,7 +418,8 @@ static int check_mount_options(json_t *mounts, int api_version, struct error *er
 			if (!json_object_get(m, options[k][0]) || strcmp(text_of(m, "Type"), options[k][1]) == 0)
 				continue;
 			if (api_version >= 1042)
-				return refuse(err, "%s must not be specified on mount type \"%.30s\"", options[k][0], text_of(m, "Type"));
+				return refuse(err, "%s must not be specified on mount type \"%.30s\"", options[k][0],
+					      text_of(m, "Type"));
 			json_object_del(m, options[k][0]);
 		}
 		if (api_version < 1045 && *text_of(json_object_get(m, "VolumeOptions"), "Subpath"))
@@ -411,7 +457,8 @@ int validate_create(json_t *body, int api_version, struct error *err)
 	if (r == 0)
 		r = check_mount_options(json_object_get(host, "Mounts"), api_version, err);
 	if (r == 0)
-		r = check_endpoints(json_object_get(json_object_get(body, "NetworkingConfig"), "EndpointsConfig"), api_version, err);
+		r = check_endpoints(json_object_get(json_object_get(body, "NetworkingConfig"), "EndpointsConfig"),
+				    api_version, err);
 	if (r == 0)
 		r = check_config(body, err);
 	if (r == 0)
@@ -423,16 +470,20 @@ int validate_create(json_t *body, int api_version, struct error *err)
 
 void validate_warn(json_t *body, json_t *warnings)
 {
-	static const char *const unenforced[] = { "MemoryReservation", "NanoCpus", "CpuShares", "CpuQuota", "CpuPeriod", "BlkioWeight" };
+	static const char *const unenforced[] = { "MemoryReservation", "NanoCpus",  "CpuShares",
+						  "CpuQuota",          "CpuPeriod", "BlkioWeight" };
 	json_t *host = json_object_get(body, "HostConfig");
 
 	for (size_t i = 0; i < ARRAY_SIZE(unenforced); i++)
 		if (number_of(host, unenforced[i]))
-			json_array_append_new(warnings, json_sprintf("%s is kept, but this engine does not enforce it.", unenforced[i]));
+			json_array_append_new(warnings, json_sprintf("%s is kept, but this engine does not enforce it.",
+								     unenforced[i]));
 	if (*text_of(host, "CpusetCpus") || *text_of(host, "CpusetMems"))
 		json_array_append_new(warnings, json_string("Cpuset is kept, but this engine does not enforce it."));
 	if (is_true(host, "OomKillDisable") && !number_of(host, "Memory"))
-		json_array_append_new(warnings, json_string("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources."));
+		json_array_append_new(
+			warnings,
+			json_string("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources."));
 	if (strcmp(text_of(host, "NetworkMode"), "host") == 0 && has_any(host, "PortBindings"))
 		json_array_append_new(warnings, json_string("Published ports are discarded when using host network mode"));
 }

@@ -57,7 +57,8 @@ int volume_open_data(const char *path, const char *subpath, struct error *err)
 	if (subpath)
 		fd = open_below(fd, subpath);
 	if (fd < 0)
-		return error_set_class(err, ERROR_INVALID, "cannot access path %s/%.200s: %s", path, subpath ? subpath : "", strerror(-fd));
+		return error_set_class(err, ERROR_INVALID, "cannot access path %s/%.200s: %s", path,
+				       subpath ? subpath : "", strerror(-fd));
 	return fd;
 }
 
@@ -87,7 +88,10 @@ static ssize_t write_fd(void *arg, const void *data, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-struct source { int fd; char buffer[65536]; };
+struct source {
+	int fd;
+	char buffer[65536];
+};
 
 static ssize_t read_fd(void *arg, const void **ret)
 {
@@ -141,7 +145,9 @@ static int copy_tree(struct rootfs *from, const char *path, struct rootfs *to, c
 int volume_populate(int lower_fd, int upper_fd, const char *path, const char *destination, struct error *err)
 {
 	int data = volume_open_data(path, NULL, err), tar, r = 0;
-	struct rootfs_mount image = { .kind = ROOTFS_MOUNT_UNION, .target = "/", .lower_fd = lower_fd, .upper_fd = upper_fd, .fd = -1 };
+	struct rootfs_mount image = {
+		.kind = ROOTFS_MOUNT_UNION, .target = "/", .lower_fd = lower_fd, .upper_fd = upper_fd, .fd = -1
+	};
 	struct rootfs_mount volume = { .kind = ROOTFS_MOUNT_DIR, .target = "/", .lower_fd = -1, .upper_fd = -1, .fd = data };
 	struct rootfs *from = NULL, *to = NULL;
 	struct rootfs_stat st;

@@ -30,7 +30,9 @@ int volume_check_name(const char *name, struct error *err)
 	bool is_good = isalnum((unsigned char)name[0]) && name[1];
 
 	if (strlen(name) == 1)
-		return error_set_class(err, ERROR_INVALID, "create %s: volume name is too short, names should be at least two alphanumeric characters", name);
+		return error_set_class(err, ERROR_INVALID,
+				       "create %s: volume name is too short, names should be at least two alphanumeric characters",
+				       name);
 	for (const char *p = name; is_good && *p; p++)
 		is_good = isalnum((unsigned char)*p) || *p == '_' || *p == '.' || *p == '-';
 	if (is_good && strlen(name) <= 255)
@@ -43,8 +45,8 @@ int volume_check_name(const char *name, struct error *err)
 
 int volume_no_driver(const char *driver, struct error *err)
 {
-	return error_set_class(err, ERROR_NOT_FOUND, "error looking up volume plugin %.100s: plugin \"%.100s\" not found", driver,
-			       driver);
+	return error_set_class(err, ERROR_NOT_FOUND,
+			       "error looking up volume plugin %.100s: plugin \"%.100s\" not found", driver, driver);
 }
 
 /* Where a volume is, or would be. */
@@ -168,7 +170,14 @@ static void publish(struct volumes *vs, const char *action, const char *name)
 
 /* ---- creation ---- */
 
-struct making { uv_work_t work; struct engine *engine; char *path; struct error err; engine_done done; void *arg; };
+struct making {
+	uv_work_t work;
+	struct engine *engine;
+	char *path;
+	struct error err;
+	engine_done done;
+	void *arg;
+};
 
 static void make_work(uv_work_t *w)
 {
@@ -281,7 +290,13 @@ json_t *volume_users(struct engine *e, const char *name)
 	return ids;
 }
 
-struct removing { uv_work_t work; struct volumes *volumes; struct volume *volume; engine_done done; void *arg; };
+struct removing {
+	uv_work_t work;
+	struct volumes *volumes;
+	struct volume *volume;
+	engine_done done;
+	void *arg;
+};
 
 static void remove_work(uv_work_t *w)
 {

@@ -32,9 +32,10 @@ static bool check_version(struct request *req)
 	char text[200] = "";
 
 	if (req->version < API_VERSION_MIN)
-		snprintf(text, sizeof(text), "client version %d.%d is too old. Minimum supported API version is %s, please "
-					     "upgrade your client to a newer version", req->version / 1000, req->version % 1000,
-			 API_VERSION_MIN_TEXT);
+		snprintf(text, sizeof(text),
+			 "client version %d.%d is too old. Minimum supported API version is %s, please "
+			 "upgrade your client to a newer version",
+			 req->version / 1000, req->version % 1000, API_VERSION_MIN_TEXT);
 	else if (req->version > API_VERSION_MAX)
 		snprintf(text, sizeof(text), "client version %d.%d is too new. Maximum supported API version is %s",
 			 req->version / 1000, req->version % 1000, API_VERSION_MAX_TEXT);
@@ -136,9 +137,10 @@ static int parse_json(struct request *req, struct error *err)
 	json_error_t at;
 
 	if (!is_json_type(type ? type : ""))
-		return error_set_class(err, ERROR_INVALID, type && *type ?
-				       "unsupported Content-Type header (%.100s): must be 'application/json'" :
-				       "malformed Content-Type header (%.100s): mime: no media type", type ? type : "");
+		return error_set_class(err, ERROR_INVALID,
+				       type && *type ? "unsupported Content-Type header (%.100s): must be 'application/json'" :
+						       "malformed Content-Type header (%.100s): mime: no media type",
+				       type ? type : "");
 	req->json = json_loadb(req->body.data, req->body.len, JSON_DISABLE_EOF_CHECK, &at);
 	if (!req->json || !json_is_object(req->json))
 		return error_set_class(err, ERROR_INVALID, "invalid JSON: %s", req->json ? "not an object" : at.text);

@@ -221,15 +221,11 @@ void connection_request_ends(struct connection *c)
 static const char *text_of(int status)
 {
 	switch (status) {
-	case 413:
-		return "request body too large";
+	case 413: return "request body too large";
 	case 414:
-	case 431:
-		return "request header fields too large";
-	case 505:
-		return "unsupported HTTP version";
-	default:
-		return "malformed HTTP request";
+	case 431: return "request header fields too large";
+	case 505: return "unsupported HTTP version";
+	default: return "malformed HTTP request";
 	}
 }
 

@@ -113,7 +113,8 @@ struct head_verdict head_check_target(const char *target, size_t n)
 	unsigned queries = 0;
 	bool in_query = false;
 
-	if (n == 0 || (target[0] != '/' && !(n == 1 && target[0] == '*') && !(n >= 7 && strncasecmp(target, "http://", 7) == 0)))
+	if (n == 0 ||
+	    (target[0] != '/' && !(n == 1 && target[0] == '*') && !(n >= 7 && strncasecmp(target, "http://", 7) == 0)))
 		return verdict(400, "invalid URI for request");
 	for (size_t i = 0; i < n; i++) {
 		if (is_control(target[i]) || target[i] == ' ')

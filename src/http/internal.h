@@ -39,7 +39,10 @@ struct http_server {
 	void (*done)(void *arg);
 	void *done_arg;
 	struct http_counters counters;
-	struct { const struct constant_reply *key; struct MHD_Response *response; } constant[4]; /* made so far */
+	struct {
+		const struct constant_reply *key;
+		struct MHD_Response *response;
+	} constant[4]; /* made so far */
 };
 
 enum connection_state {
@@ -64,7 +67,9 @@ struct connection {
 	uint64_t idle_turn, bytes_turn; /* when the last request ended, and for which turn the last bytes came */
 };
 
-struct query { char *key, *value; };
+struct query {
+	char *key, *value;
+};
 
 enum body_kind { BODY_NONE, BODY_JSON, BODY_STREAM };
 
@@ -96,7 +101,9 @@ struct request {
 	const char *text;         /* a plain reply's body: the response's */
 	size_t text_len;
 	int status;
-	struct { char *name, *value; } headers[16];
+	struct {
+		char *name, *value;
+	} headers[16];
 	size_t nheaders;
 	struct reply_stream *stream;
 	void (*hijack_ready)(void *arg, struct stream *s);
@@ -123,7 +130,9 @@ void request_set_gone(struct request *req);
 
 /* reply.c */
 enum { REPLY_FIXED = 3 };
-extern const struct reply_field { const char *name, *value; } reply_fixed[REPLY_FIXED];
+extern const struct reply_field {
+	const char *name, *value;
+} reply_fixed[REPLY_FIXED];
 /* Queues what has been answered, if the gate lets it. */
 enum MHD_Result reply_queue(struct request *req);
 /* Any answer goes through here or reply.c's answer(): {"message": …}. */

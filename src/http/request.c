@@ -127,13 +127,34 @@ void request_set_gone(struct request *req)
 	}
 }
 
-const struct route *request_route(const struct request *req) { return req->match.route; }
-const char *request_method(const struct request *req) { return req->method; }
-const char *request_path(const struct request *req) { return req->path; }
-int request_api_version(const struct request *req) { return req->version; }
-void *request_context(const struct request *req) { return req->server->config.context; }
-void *request_override_arg(const struct request *req) { return req->match.arg; }
-json_t *request_json(const struct request *req) { return req->json; }
+const struct route *request_route(const struct request *req)
+{
+	return req->match.route;
+}
+const char *request_method(const struct request *req)
+{
+	return req->method;
+}
+const char *request_path(const struct request *req)
+{
+	return req->path;
+}
+int request_api_version(const struct request *req)
+{
+	return req->version;
+}
+void *request_context(const struct request *req)
+{
+	return req->server->config.context;
+}
+void *request_override_arg(const struct request *req)
+{
+	return req->match.arg;
+}
+json_t *request_json(const struct request *req)
+{
+	return req->json;
+}
 
 const char *request_body_text(const struct request *req, size_t *ret_len)
 {

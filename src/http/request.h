@@ -56,8 +56,7 @@ const char *request_body_text(const struct request *req, size_t *ret_len);
  * is complete; it must call this before it returns. on_data consumes all; to
  * slow the client down call pause, later resume. on_end: result 0 at the end
  * of the body, -EPIPE when the client went. */
-void request_body_start(struct request *req,
-			void (*on_data)(void *arg, const void *data, size_t len),
+void request_body_start(struct request *req, void (*on_data)(void *arg, const void *data, size_t len),
 			void (*on_end)(void *arg, int result), void *arg);
 void request_body_pause(struct request *req);
 void request_body_resume(struct request *req);
@@ -82,13 +81,12 @@ struct constant_reply {
 	const char *const *headers;
 };
 void reply_constant(struct request *req, const struct constant_reply *what);
-void reply_error(struct request *req, const struct error *err);      /* {"message": …} with the class's status */
+void reply_error(struct request *req, const struct error *err); /* {"message": …} with the class's status */
 /* 200 (or `status`) with an unbounded chunked body; headers are flushed at once. */
 struct stream *reply_stream(struct request *req, int status, const char *content_type);
 /* Takes the connection over (101 UPGRADED, or 200 raw for a client that sent no
  * Upgrade header). `ready` gets the stream when the head has left, or NULL when
  * the client has gone. Called from the loop, never from within. */
-void reply_hijack(struct request *req, const char *content_type,
-		  void (*ready)(void *arg, struct stream *s), void *arg);
+void reply_hijack(struct request *req, const char *content_type, void (*ready)(void *arg, struct stream *s), void *arg);
 
 #endif

@@ -11,7 +11,10 @@
 #include "util/alloc.h"
 #include "util/error.h"
 
-struct served { route_handler handler; void *arg; };
+struct served {
+	route_handler handler;
+	void *arg;
+};
 
 struct router {
 	const struct route *table;

@@ -11,8 +11,15 @@
 #include "http/internal.h"
 #include "util/alloc.h"
 
-enum { POOL_BYTES = 64 << 10, HEAD_BYTES = 56 << 10, JSON_BYTES = 8 << 20, CONNECTIONS = 10000, HEAD_MS = 30000, SWEEP_MS = 500,
-       BATCH = 64 };
+enum {
+	POOL_BYTES = 64 << 10,
+	HEAD_BYTES = 56 << 10,
+	JSON_BYTES = 8 << 20,
+	CONNECTIONS = 10000,
+	HEAD_MS = 30000,
+	SWEEP_MS = 500,
+	BATCH = 64
+};
 
 /* ---- turns ---- */
 
@@ -162,8 +169,8 @@ static void init_handles(struct http_server *s)
 int http_server_new(const struct http_config *config, struct http_server **ret, struct error *err)
 {
 	struct http_server *s = xnew(struct http_server);
-	struct list *lists[] = { &s->listeners, &s->wraps, &s->connections, &s->lingers, &s->requests, &s->hijacks, &s->timed,
-				 &s->readable };
+	struct list *lists[] = { &s->listeners, &s->wraps,   &s->connections, &s->lingers,
+				 &s->requests,  &s->hijacks, &s->timed,       &s->readable };
 
 	s->config = *config;
 	set_defaults(&s->config.limits);
@@ -174,10 +181,10 @@ int http_server_new(const struct http_config *config, struct http_server **ret, 
 	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
 					  MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
 				  0, NULL, NULL, access_handle, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
-				  MHD_OPTION_URI_LOG_CALLBACK, access_target, s, MHD_OPTION_NOTIFY_COMPLETED, access_completed, s,
-				  MHD_OPTION_NOTIFY_CONNECTION, connection_notify, s, MHD_OPTION_CONNECTION_LIMIT,
-				  (unsigned)s->config.limits.max_connections + 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				  (size_t)POOL_BYTES, MHD_OPTION_END);
+				  MHD_OPTION_URI_LOG_CALLBACK, access_target, s, MHD_OPTION_NOTIFY_COMPLETED,
+				  access_completed, s, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, s,
+				  MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->config.limits.max_connections + 1,
+				  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_END);
 	if (!s->mhd || s->watch_fd < 0 ||
 	    server_watch(s, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, NULL, EPOLLIN) < 0) {
 		if (s->mhd)

@@ -65,7 +65,9 @@ void http_server_unlisten_all(struct http_server *s);
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg);
 void http_server_free(struct http_server *s); /* after `done` */
 
-struct http_counters { uint64_t connections, requests, open_connections, hijacked, refused; };
+struct http_counters {
+	uint64_t connections, requests, open_connections, hijacked, refused;
+};
 void http_server_counters(const struct http_server *s, struct http_counters *ret);
 
 #endif

@@ -112,7 +112,8 @@ static int set_keys(json_t *config, const char *key, const char *rest)
 	json_array_foreach(list, i, v)
 		json_object_set_new(into, json_string_value(v), json_object());
 	while (!list && (word = next_word(&at))) {
-		CLEANUP(freep) char *port = strcmp(key, "ExposedPorts") == 0 && !strchr(word, '/') ? xasprintf("%s/tcp", word) : NULL;
+		CLEANUP(freep)
+		char *port = strcmp(key, "ExposedPorts") == 0 && !strchr(word, '/') ? xasprintf("%s/tcp", word) : NULL;
 
 		json_object_set_new(into, port ? port : word, json_object());
 	}
@@ -125,10 +126,19 @@ static int set_text(json_t *config, const char *key, const char *rest)
 	return json_object_set_new(config, key, json_string(rest));
 }
 
-static const struct { const char *name, *key; int (*set)(json_t *config, const char *key, const char *rest); } instructions[] = {
-	{ "CMD", "Cmd", set_command }, { "ENTRYPOINT", "Entrypoint", set_command }, { "ENV", "Env", set_pairs },
-	{ "LABEL", "Labels", set_pairs }, { "EXPOSE", "ExposedPorts", set_keys }, { "VOLUME", "Volumes", set_keys },
-	{ "USER", "User", set_text }, { "WORKDIR", "WorkingDir", set_text }, { "STOPSIGNAL", "StopSignal", set_text },
+static const struct {
+	const char *name, *key;
+	int (*set)(json_t *config, const char *key, const char *rest);
+} instructions[] = {
+	{ "CMD", "Cmd", set_command },
+	{ "ENTRYPOINT", "Entrypoint", set_command },
+	{ "ENV", "Env", set_pairs },
+	{ "LABEL", "Labels", set_pairs },
+	{ "EXPOSE", "ExposedPorts", set_keys },
+	{ "VOLUME", "Volumes", set_keys },
+	{ "USER", "User", set_text },
+	{ "WORKDIR", "WorkingDir", set_text },
+	{ "STOPSIGNAL", "StopSignal", set_text },
 };
 
 int change_apply(json_t *config, const char *instruction, struct error *err)

@@ -35,9 +35,9 @@ static void image_free(struct image *i)
 void image_save(struct images *im, const struct image *i)
 {
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no caller gives NULL */
-	json_t *row = json_pack("{s:O, s:O, s:O, s:s, s:I, s:I, s:i, s:b}", "tags", i->tags, "digests", i->digests, "config",
-				i->config, "chain_id", i->chain_id, "size", (json_int_t)i->size_bytes, "created",
-				(json_int_t)i->created_ns, "kind", (int)i->kind, "native", i->has_native);
+	json_t *row = json_pack("{s:O, s:O, s:O, s:s, s:I, s:I, s:i, s:b}", "tags", i->tags, "digests", i->digests,
+				"config", i->config, "chain_id", i->chain_id, "size", (json_int_t)i->size_bytes,
+				"created", (json_int_t)i->created_ns, "kind", (int)i->kind, "native", i->has_native);
 
 	store_put(im->options.store, "image", i->id, row);
 	json_decref(row);
@@ -140,12 +140,11 @@ static int read_diff_id(const char *root, char ret[DIGEST_LEN + 1], struct error
 
 static json_t *builtin_config(const char *diff_id)
 {
-	return json_pack("{s:s, s:s, s:s, s:{s:[s], s:[s], s:{s:s}}, s:{s:s, s:[s]}, s:[{s:s, s:s}]}",
-			 "architecture", "amd64", "os", "linux", "created", BUILTIN_DATE, "config", "Env",
+	return json_pack("{s:s, s:s, s:s, s:{s:[s], s:[s], s:{s:s}}, s:{s:s, s:[s]}, s:[{s:s, s:s}]}", "architecture",
+			 "amd64", "os", "linux", "created", BUILTIN_DATE, "config", "Env",
 			 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "Cmd", "sh", "Labels",
-			 "sockerless.image", "builtin", "rootfs", "type", "layers", "diff_ids", diff_id,
-			 "history", "created",
-			 BUILTIN_DATE, "created_by", "BusyBox 1.35.0 on musl 1.2.3, compiled to WebAssembly");
+			 "sockerless.image", "builtin", "rootfs", "type", "layers", "diff_ids", diff_id, "history",
+			 "created", BUILTIN_DATE, "created_by", "BusyBox 1.35.0 on musl 1.2.3, compiled to WebAssembly");
 }
 
 static bool is_tagged(struct images *im, const char *tag)
@@ -301,8 +300,9 @@ int images_find(struct images *im, const char *text, struct image **ret, struct 
 	if (!i)
 		i = find_prefix(im, text);
 	if (!i)
-		return r < 0 && strncmp(text, "sha256:", 7) ? r :
-		       error_set_class(err, ERROR_NOT_FOUND, "No such image: %.300s", name ? name : text);
+		return r < 0 && strncmp(text, "sha256:", 7) ?
+			       r :
+			       error_set_class(err, ERROR_NOT_FOUND, "No such image: %.300s", name ? name : text);
 	error_clear(err);
 	*ret = i;
 	return 0;
@@ -359,7 +359,10 @@ int images_tag(struct images *im, struct image *i, const char *repo, const char 
 
 /* ---- removal ---- */
 
-struct removing { uv_work_t work; char *parent, *name; };
+struct removing {
+	uv_work_t work;
+	char *parent, *name;
+};
 
 static void remove_work(uv_work_t *w)
 {
@@ -417,18 +420,23 @@ static int check_removal(const struct image *i, const char *ref, bool is_by_tag,
 	if (is_by_tag && ntags > 1)
 		return 0; /* only a name goes */
 	if (i->kind == IMAGE_BUILTIN)
-		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to delete %.12s (cannot be forced) - the image is built in", shown);
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to delete %.12s (cannot be forced) - the image is built in", shown);
 	if (user && is_user_running)
-		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to %s \"%.200s\" (cannot be forced) - container %.12s is using its referenced image %.12s",
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to %s \"%.200s\" (cannot be forced) - container %.12s is using its referenced image %.12s",
 				       is_by_tag ? "remove repository reference" : "delete", ref, user, shown);
 	if (user && !force && is_by_tag)
-		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to remove repository reference \"%.200s\" (must force) - container %.12s is using its referenced image %.12s",
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to remove repository reference \"%.200s\" (must force) - container %.12s is using its referenced image %.12s",
 				       ref, user, shown);
 	if (user && !force)
-		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to delete %.12s (must be forced) - image is being used by stopped container %.12s",
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to delete %.12s (must be forced) - image is being used by stopped container %.12s",
 				       shown, user);
 	if (!is_by_tag && ntags > 1 && !force)
-		return error_set_class(err, ERROR_CONFLICT, "conflict: unable to delete %.12s (must be forced) - image is referenced in multiple repositories",
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to delete %.12s (must be forced) - image is referenced in multiple repositories",
 				       shown);
 	return 0;
 }

@@ -66,8 +66,7 @@ struct image_import_options {
 	const char *repo, *tag, *message, *platform; /* platform's architecture must be ours */
 	const char *const *changes; /* Dockerfile instructions, NULL-terminated; may be NULL */
 };
-struct image_import *images_import(struct images *im, const struct image_import_options *opt,
-				   void (*on_drain)(void *arg),
+struct image_import *images_import(struct images *im, const struct image_import_options *opt, void (*on_drain)(void *arg),
 				   void (*done)(void *arg, struct image *i, const struct error *err), void *arg,
 				   struct error *err);
 int image_import_write(struct image_import *imp, const void *data, size_t len); /* 1: pause until on_drain */

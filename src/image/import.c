@@ -68,7 +68,9 @@ static int expand(struct image_import *imp)
 	}
 	if (n != 0)
 		error_set_class(&imp->err, ERROR_INVALID, "the archive cannot be read: %s",
-				total > UNPACKED_MAX_BYTES ? "too large" : archive_error_string(a) ? archive_error_string(a) : "no data");
+				total > UNPACKED_MAX_BYTES ? "too large" :
+				archive_error_string(a)    ? archive_error_string(a) :
+							     "no data");
 	digest_end(d, imp->diff_id);
 	archive_read_free(a);
 	lseek(imp->plain_fd, 0, SEEK_SET);
@@ -152,8 +154,8 @@ static struct image *make_image(struct image_import *imp)
 
 	clock_format_rfc3339(clock_wall_ns(), when);
 	config = json_pack("{s:s, s:s, s:O, s:s, s:s, s:{s:s, s:[s]}, s:[{s:s, s:s}]}", "architecture", "amd64", "comment",
-			   imp->message, "config", imp->config, "created", when, "os", "linux", "rootfs", "type", "layers",
-			   "diff_ids", imp->diff_id, "history", "created", when, "comment", imp->message);
+			   imp->message, "config", imp->config, "created", when, "os", "linux", "rootfs", "type",
+			   "layers", "diff_ids", imp->diff_id, "history", "created", when, "comment", imp->message);
 	return image_add(imp->images, config, IMAGE_IMPORTED, imp->diff_id + 7, root, (int64_t)imp->bytes, imp->has_native);
 }
 
@@ -196,7 +198,8 @@ static int check(const struct image_import_options *opt, json_t *config, struct 
 	int r = 0;
 
 	if (opt->repo && *opt->repo) {
-		CLEANUP(freep) char *name = opt->tag && *opt->tag ? xasprintf("%s:%s", opt->repo, opt->tag) : xstrdup(opt->repo);
+		CLEANUP(freep)
+		char *name = opt->tag && *opt->tag ? xasprintf("%s:%s", opt->repo, opt->tag) : xstrdup(opt->repo);
 
 		r = reference_parse(name, &ref, err);
 	}

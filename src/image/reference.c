@@ -65,7 +65,8 @@ static int check_name(const char *name, struct error *err)
 	}
 	for (const char *c = p; *c; c++)
 		if (isupper((unsigned char)*c))
-			return error_set_class(err, ERROR_INVALID, "invalid reference format: repository name (%s%.200s) must be lowercase",
+			return error_set_class(err, ERROR_INVALID,
+					       "invalid reference format: repository name (%s%.200s) must be lowercase",
 					       p == name && !strchr(p, '/') ? "library/" : "", name);
 	for (;;) {
 		n = strcspn(p, "/");

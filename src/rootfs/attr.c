@@ -89,8 +89,7 @@ ssize_t rootfs_readlink(struct rootfs *fs, const struct rootfs_cred *cred, struc
 	return n;
 }
 
-int rootfs_access(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int mode,
-		  int flags)
+int rootfs_access(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int mode, int flags)
 {
 	struct rootfs_stat st;
 	struct place p;
@@ -356,8 +355,7 @@ int rootfs_futimens(struct rootfs_dir *dir, const struct rootfs_cred *cred, int 
 	return r < 0 ? r : futimens(fd, ts) < 0 ? -errno : 0;
 }
 
-int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		    int64_t size)
+int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int64_t size)
 {
 	struct rootfs_file f;
 	int r;

@@ -27,8 +27,7 @@ static int walk_new(struct rootfs *fs, const struct rootfs_cred *cred, struct ro
 	return r;
 }
 
-int rootfs_mkdir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		 uint32_t mode)
+int rootfs_mkdir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, uint32_t mode)
 {
 	uint32_t bits = mode & 01777 & ~(cred ? cred->umask : 0);
 	struct place p;
@@ -74,8 +73,7 @@ int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 	return r;
 }
 
-int rootfs_symlink(struct rootfs *fs, const struct rootfs_cred *cred, const char *target, struct rootfs_dir *at,
-		   const char *path)
+int rootfs_symlink(struct rootfs *fs, const struct rootfs_cred *cred, const char *target, struct rootfs_dir *at, const char *path)
 {
 	struct place p;
 	bool was_whited;

@@ -165,20 +165,11 @@ int copy_up(struct rootfs_dir *dir, const char *name, struct entry *e, bool with
 	if (r < 0)
 		return r;
 	switch (e->type) {
-	case S_IFREG:
-		r = copy_regular(dir, name, e, with_content);
-		break;
-	case S_IFDIR:
-		r = copy_directory(dir, name, e);
-		break;
-	case S_IFLNK:
-		r = copy_link(dir, name);
-		break;
-	case S_IFIFO:
-		r = mkfifoat(dir->upper, name, 0600) < 0 && errno != EEXIST ? -errno : 0;
-		break;
-	default:
-		r = -EPERM;
+	case S_IFREG: r = copy_regular(dir, name, e, with_content); break;
+	case S_IFDIR: r = copy_directory(dir, name, e); break;
+	case S_IFLNK: r = copy_link(dir, name); break;
+	case S_IFIFO: r = mkfifoat(dir->upper, name, 0600) < 0 && errno != EEXIST ? -errno : 0; break;
+	default: r = -EPERM;
 	}
 	if (r == 0)
 		r = carry_record(dir, name, &was);

@@ -61,8 +61,7 @@ static int diff_entry(struct differ *df, int upper, int lower, const char *name,
 	if (r || !S_ISDIR(st.st_mode))
 		return r;
 	int up = openat(upper, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int low = was_there && S_ISDIR(old.st_mode) ?
-			  openat(lower, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	int low = was_there && S_ISDIR(old.st_mode) ? openat(lower, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
 	if (up >= 0)
 		r = diff_dir(df, up, low, n, depth + 1);

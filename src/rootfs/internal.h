@@ -66,10 +66,10 @@ enum entry_place { ENTRY_NONE, ENTRY_UPPER, ENTRY_LOWER, ENTRY_VIRTUAL, ENTRY_MO
 
 struct entry {
 	enum entry_place place;
-	unsigned mount;          /* ENTRY_MOUNT */
-	uint64_t node;           /* ENTRY_VIRTUAL */
-	uint32_t type;           /* S_IFMT of what is there */
-	struct stat host;        /* UPPER, LOWER */
+	unsigned mount; /* ENTRY_MOUNT */
+	uint64_t node; /* ENTRY_VIRTUAL */
+	uint32_t type; /* S_IFMT of what is there */
+	struct stat host; /* UPPER, LOWER */
 };
 
 /* One name of one directory. 0 also when nothing is there (place NONE). */
@@ -82,9 +82,9 @@ void make_whiteout_name(char out[300], const char *name);
 
 /* ---- walk.c ---- */
 struct place {
-	struct rootfs_dir *dir;  /* the directory that holds `name`; reference */
-	char name[256];          /* "" when the path means `dir` itself */
-	bool wants_dir;          /* trailing slash */
+	struct rootfs_dir *dir; /* the directory that holds `name`; reference */
+	char name[256]; /* "" when the path means `dir` itself */
+	bool wants_dir; /* trailing slash */
 	struct entry entry;
 };
 enum { WALK_NOFOLLOW = 1 };
@@ -92,8 +92,8 @@ int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *a
 	 struct place *ret);
 void place_done(struct place *p);
 /* The same, for a name that must exist. */
-int walk_existing(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		  int flags, struct place *ret);
+int walk_existing(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
+		  struct place *ret);
 int place_stat(struct place *p, struct rootfs_stat *ret);
 
 /* ---- owner.c ---- */

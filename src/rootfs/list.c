@@ -60,8 +60,8 @@ static bool has(const struct item *sorted, size_t n, const char *name)
 }
 
 /* Names of one layer, but those that are known or whited out above it. */
-static int read_layer(struct rootfs_listing *l, int dir_fd, const struct rootfs_dir *dir, size_t known, const struct item *whiteouts,
-		      size_t nwhiteouts, struct rootfs_listing *ret_whiteouts)
+static int read_layer(struct rootfs_listing *l, int dir_fd, const struct rootfs_dir *dir, size_t known,
+		      const struct item *whiteouts, size_t nwhiteouts, struct rootfs_listing *ret_whiteouts)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);

@@ -184,12 +184,9 @@ int entry_stat(struct rootfs_dir *dir, const char *name, const struct entry *e, 
 	const struct rootfs_mount *m = dir_mount(dir);
 
 	switch (e->place) {
-	case ENTRY_NONE:
-		return -ENOENT;
-	case ENTRY_MOUNT:
-		return stat_mount(dir, e, ret);
-	case ENTRY_VIRTUAL:
-		return m->ops->stat(m->ctx, e->node, ret);
+	case ENTRY_NONE: return -ENOENT;
+	case ENTRY_MOUNT: return stat_mount(dir, e, ret);
+	case ENTRY_VIRTUAL: return m->ops->stat(m->ctx, e->node, ret);
 	default:
 		stat_from_host(&e->host, dir->mount, ret);
 		owner_apply(entry_layer(dir, e), name, e->type, dir_has_marks(dir), ret);

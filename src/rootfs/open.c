@@ -11,12 +11,9 @@ static int access_bits(int flags)
 	if (flags & O_PATH)
 		return 0;
 	switch (flags & O_ACCMODE) {
-	case O_RDONLY:
-		return (flags & O_TRUNC) ? R_OK | W_OK : R_OK;
-	case O_WRONLY:
-		return W_OK;
-	default:
-		return R_OK | W_OK;
+	case O_RDONLY: return (flags & O_TRUNC) ? R_OK | W_OK : R_OK;
+	case O_WRONLY: return W_OK;
+	default: return R_OK | W_OK;
 	}
 }
 

@@ -37,8 +37,8 @@ int owner_print(char *text, size_t size, const struct rootfs_stat *st)
 	int n = snprintf(text, size, "%u:%u:%04o", st->uid, st->gid, st->mode & 07777);
 
 	if (S_ISCHR(st->mode) || S_ISBLK(st->mode))
-		n += snprintf(text + n, size - (size_t)n, ":%s-%u-%u", S_ISCHR(st->mode) ? "char" : "block", major(st->rdev),
-			      minor(st->rdev));
+		n += snprintf(text + n, size - (size_t)n, ":%s-%u-%u", S_ISCHR(st->mode) ? "char" : "block",
+			      major(st->rdev), minor(st->rdev));
 	return n;
 }
 

@@ -59,9 +59,7 @@ struct rootfs_virtual_ops {
 	int (*lookup)(void *ctx, uint64_t dir, const char *name, uint64_t *ret_node);
 	int (*stat)(void *ctx, uint64_t node, struct rootfs_stat *ret);
 	/* Calls emit for each entry; stops when it answers non-zero. */
-	int (*list)(void *ctx, uint64_t dir,
-		    int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type),
-		    void *arg);
+	int (*list)(void *ctx, uint64_t dir, int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type), void *arg);
 	int (*readlink)(void *ctx, uint64_t node, char *buf, size_t size); /* length */
 	/* Opens: returns a host fd, or -errno. */
 	int (*open)(void *ctx, uint64_t node, int flags);
@@ -109,7 +107,7 @@ ssize_t rootfs_dir_path(const struct rootfs_dir *dir, char *buf, size_t size);
 
 struct rootfs_file {
 	struct rootfs_stat st;  /* as opened */
-	int fd;                 /* regular file, FIFO or virtual file; else -1 */
+	int fd;   /* regular file, FIFO or virtual file; else -1 */
 	struct rootfs_dir *dir; /* the directory itself when it is one, else the parent; new reference */
 	char name[256];         /* last component for a non-directory, else "" */
 	bool is_device;         /* a device node: st.rdev tells, fd is -1; open it through devfs */
@@ -119,13 +117,12 @@ struct rootfs_file {
 /* open(2): O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_APPEND,
  * O_TMPFILE and access modes are honoured, copy-up happens for writers; the fd
  * is O_CLOEXEC as asked and not moved to the floor. Directories give fd -1. */
-int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred,
-		struct rootfs_dir *at, const char *path, int flags, uint32_t mode,
-		struct rootfs_file *ret);
+int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
+		uint32_t mode, struct rootfs_file *ret);
 void rootfs_file_done(struct rootfs_file *f); /* closes fd, drops dir */
 
-int rootfs_stat(struct rootfs *fs, const struct rootfs_cred *cred,
-		struct rootfs_dir *at, const char *path, int flags, struct rootfs_stat *ret);
+int rootfs_stat(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
+		struct rootfs_stat *ret);
 /* The same for a host fd that came from rootfs_open of this view; `dir` and `name` as it told
  * them (NULL: a file of nowhere, as a pipe is). They may be stale: the fd decides. */
 int rootfs_fstat(struct rootfs *fs, struct rootfs_dir *dir, const char *name, int fd, struct rootfs_stat *ret);
@@ -135,45 +132,40 @@ int rootfs_fchmod(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd
 int rootfs_fchown(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, uint32_t uid, uint32_t gid);
 int rootfs_futimens(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, const struct timespec ts[2]);
 int rootfs_dir_stat(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_stat *ret);
-ssize_t rootfs_readlink(struct rootfs *fs, const struct rootfs_cred *cred,
-			struct rootfs_dir *at, const char *path, char *buf, size_t size);
-int rootfs_access(struct rootfs *fs, const struct rootfs_cred *cred,
-		  struct rootfs_dir *at, const char *path, int mode, int flags);
+ssize_t rootfs_readlink(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			char *buf, size_t size);
+int rootfs_access(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int mode,
+		  int flags);
 /* chdir, and any other use of a directory by name. New reference. */
-int rootfs_open_dir(struct rootfs *fs, const struct rootfs_cred *cred,
-		    struct rootfs_dir *at, const char *path, struct rootfs_dir **ret);
+int rootfs_open_dir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		    struct rootfs_dir **ret);
 
-int rootfs_mkdir(struct rootfs *fs, const struct rootfs_cred *cred,
-		 struct rootfs_dir *at, const char *path, uint32_t mode);
-int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred,
-		 struct rootfs_dir *at, const char *path, uint32_t mode, uint64_t rdev);
-int rootfs_unlink(struct rootfs *fs, const struct rootfs_cred *cred,
-		  struct rootfs_dir *at, const char *path, int flags); /* AT_REMOVEDIR */
-int rootfs_rename(struct rootfs *fs, const struct rootfs_cred *cred,
-		  struct rootfs_dir *from_at, const char *from,
+int rootfs_mkdir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, uint32_t mode);
+int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		 uint32_t mode, uint64_t rdev);
+int rootfs_unlink(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags); /* AT_REMOVEDIR */
+int rootfs_rename(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *from_at, const char *from,
 		  struct rootfs_dir *to_at, const char *to, unsigned flags); /* RENAME_* */
-int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred,
-		struct rootfs_dir *from_at, const char *from,
+int rootfs_link(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *from_at, const char *from,
 		struct rootfs_dir *to_at, const char *to, int flags);
-int rootfs_symlink(struct rootfs *fs, const struct rootfs_cred *cred,
-		   const char *target, struct rootfs_dir *at, const char *path);
-int rootfs_chmod(struct rootfs *fs, const struct rootfs_cred *cred,
-		 struct rootfs_dir *at, const char *path, uint32_t mode, int flags);
-int rootfs_chown(struct rootfs *fs, const struct rootfs_cred *cred,
-		 struct rootfs_dir *at, const char *path, uint32_t uid, uint32_t gid, int flags);
-int rootfs_utimens(struct rootfs *fs, const struct rootfs_cred *cred,
-		   struct rootfs_dir *at, const char *path, const struct timespec ts[2], int flags);
-int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred,
-		    struct rootfs_dir *at, const char *path, int64_t size);
+int rootfs_symlink(struct rootfs *fs, const struct rootfs_cred *cred, const char *target, struct rootfs_dir *at,
+		   const char *path);
+int rootfs_chmod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		 uint32_t mode, int flags);
+int rootfs_chown(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		 uint32_t uid, uint32_t gid, int flags);
+int rootfs_utimens(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		   const struct timespec ts[2], int flags);
+int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int64_t size);
 /* Guest-visible xattrs (user.* only; our own names are hidden). */
-ssize_t rootfs_getxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
-			const char *path, const char *name, void *buf, size_t size, int flags);
-int rootfs_setxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
-		    const char *path, const char *name, const void *buf, size_t size, int xflags, int flags);
-ssize_t rootfs_listxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
-			 const char *path, char *buf, size_t size, int flags);
-int rootfs_removexattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at,
-		       const char *path, const char *name, int flags);
+ssize_t rootfs_getxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			const char *name, void *buf, size_t size, int flags);
+int rootfs_setxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		    const char *name, const void *buf, size_t size, int xflags, int flags);
+ssize_t rootfs_listxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			 char *buf, size_t size, int flags);
+int rootfs_removexattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		       const char *name, int flags);
 
 /* statfs figures: total, free (bytes) of the mount that holds `path`. */
 struct rootfs_space {
@@ -182,8 +174,8 @@ struct rootfs_space {
 	bool is_readonly;
 	enum rootfs_mount_kind kind;
 };
-int rootfs_statfs(struct rootfs *fs, const struct rootfs_cred *cred,
-		  struct rootfs_dir *at, const char *path, struct rootfs_space *ret);
+int rootfs_statfs(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		  struct rootfs_space *ret);
 
 /* Merged listing with stable offsets. *cookie starts at 0 and is what a
  * guest's lseek/d_off holds; "." and ".." are included. Calls emit until it
@@ -210,8 +202,7 @@ const struct rootfs_mount *rootfs_mount_at(const struct rootfs *fs, size_t i);
 
 /* `docker diff`: walks the upper of mounts[0], parents before children.
  * kind: 0 modified, 1 added, 2 deleted (moby: pkg/archive ChangeType). */
-int rootfs_changes(struct rootfs *fs,
-		   int (*emit)(void *arg, const char *path, int kind), void *arg);
+int rootfs_changes(struct rootfs *fs, int (*emit)(void *arg, const char *path, int kind), void *arg);
 /* Bytes in the upper layer (SizeRw) and of the whole view (SizeRootFs). */
 int rootfs_usage(struct rootfs *fs, uint64_t *ret_upper_bytes, uint64_t *ret_total_bytes);
 

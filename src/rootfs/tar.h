@@ -29,8 +29,8 @@ struct tar_write_options {
 
 /* Writes `path` (not followed when it is a link; a directory recursively)
  * as PAX tar: owners, modes, devices, hard links, sparse, xattrs, times. */
-int tar_write(struct rootfs *fs, const char *path, const struct tar_write_options *opt,
-	      tar_write_fn write, void *arg, struct error *err);
+int tar_write(struct rootfs *fs, const char *path, const struct tar_write_options *opt, tar_write_fn write, void *arg,
+	      struct error *err);
 
 struct tar_extract_options {
 	bool no_overwrite_dir_non_dir; /* Docker's noOverwriteDirNonDir */
@@ -45,8 +45,8 @@ struct tar_extract_options {
 /* Extracts (plain, gzip, bzip2, xz, zstd) below directory `path` of the view.
  * Entries that would leave it are confined by the view's own walk. A bad
  * archive is ERROR_INVALID; a read-only target ERROR_FORBIDDEN. */
-int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_options *opt,
-		tar_read_fn read, void *arg, struct error *err);
+int tar_extract(struct rootfs *fs, const char *path, const struct tar_extract_options *opt, tar_read_fn read, void *arg,
+		struct error *err);
 
 /* Reads it to its end and changes nothing: 0 for a whole archive (also one of no bytes), else
  * ERROR_INVALID. The source must be set back before tar_extract. */

@@ -14,7 +14,10 @@
 
 enum { ENTRIES_MAX = 10000000 };
 
-struct reader { tar_read_fn read; void *arg; };
+struct reader {
+	tar_read_fn read;
+	void *arg;
+};
 
 static la_ssize_t on_read(struct archive *a, void *data, const void **ret)
 {
@@ -74,8 +77,7 @@ static int put_file(struct rootfs *fs, struct archive *a, const char *path, uint
 }
 
 /* What lies where the entry goes and is of another kind: gone, or refused (moby: NoOverwriteDirNonDir). */
-static int make_room(struct rootfs *fs, const char *path, bool is_dir, const struct tar_extract_options *opt,
-		     struct error *err)
+static int make_room(struct rootfs *fs, const char *path, bool is_dir, const struct tar_extract_options *opt, struct error *err)
 {
 	struct rootfs_stat st;
 
@@ -105,21 +107,17 @@ static int put_entry(struct rootfs *fs, struct archive *a, struct archive_entry 
 		return rootfs_link(fs, NULL, NULL, from, NULL, path, 0);
 	}
 	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		r = rootfs_mkdir(fs, NULL, NULL, path, mode & 07777);
-		return r == -EEXIST ? 0 : r;
+	case S_IFDIR: r = rootfs_mkdir(fs, NULL, NULL, path, mode & 07777); return r == -EEXIST ? 0 : r;
 	case S_IFLNK:
 		rootfs_unlink(fs, NULL, NULL, path, 0);
 		return rootfs_symlink(fs, NULL, archive_entry_symlink(e), NULL, path);
-	case S_IFREG:
-		return put_file(fs, a, path, mode, left);
+	case S_IFREG: return put_file(fs, a, path, mode, left);
 	case S_IFIFO:
 	case S_IFCHR:
 	case S_IFBLK:
 		rootfs_unlink(fs, NULL, NULL, path, 0);
 		return rootfs_mknod(fs, NULL, NULL, path, mode, (uint64_t)archive_entry_rdev(e));
-	default:
-		return 0; /* tar has no sockets */
+	default: return 0; /* tar has no sockets */
 	}
 }
 
@@ -161,7 +159,8 @@ static int extract_all(struct rootfs *fs, struct archive *a, const char *base, c
 		if (r == 0)
 			r = put_entry(fs, a, e, base, path, &left);
 		if (r < 0)
-			return err && err->code ? err->code : r == -EROFS ? error_set_class(err, ERROR_FORBIDDEN, "container rootfs is marked read-only") :
+			return err && err->code ? err->code :
+			       r == -EROFS ? error_set_class(err, ERROR_FORBIDDEN, "container rootfs is marked read-only") :
 					     error_set(err, r, "%.300s: %s", path, strerror(-r));
 		set_attributes(fs, e, path, opt);
 	}

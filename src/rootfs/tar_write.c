@@ -102,7 +102,11 @@ static int put_entry(struct writer *w, const char *path, const char *name, const
 
 static int put_tree(struct writer *w, const char *path, const char *name, int depth);
 
-struct child { struct writer *w; const char *path, *name; int depth, result; };
+struct child {
+	struct writer *w;
+	const char *path, *name;
+	int depth, result;
+};
 
 static int put_child(void *arg, const struct rootfs_dirent *d)
 {

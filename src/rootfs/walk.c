@@ -190,8 +190,8 @@ int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *a
 	return r < 0 ? r : 0;
 }
 
-int walk_existing(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		  int flags, struct place *ret)
+int walk_existing(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
+		  struct place *ret)
 {
 	int r = walk(fs, cred, at, path, flags, ret);
 

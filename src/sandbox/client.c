@@ -106,11 +106,14 @@ static void on_zygote_exit(uv_process_t *p, int64_t status, int signo)
 int sandbox_start(uv_loop_t *loop, const struct sandbox_options *options, struct sandbox **ret, struct error *err)
 {
 	struct sandbox *sb = xnew(struct sandbox);
-	uv_stdio_container_t stdio[4] = { { .flags = UV_IGNORE }, { .flags = UV_IGNORE },
-					  { .flags = UV_INHERIT_FD, .data.fd = 2 }, { .flags = UV_INHERIT_FD } };
+	uv_stdio_container_t stdio[4] = { { .flags = UV_IGNORE },
+					  { .flags = UV_IGNORE },
+					  { .flags = UV_INHERIT_FD, .data.fd = 2 },
+					  { .flags = UV_INHERIT_FD } };
 	char *args[] = { (char *)options->program, NULL }, *env[] = { NULL };
-	uv_process_options_t po = { .exit_cb = on_zygote_exit, .file = options->program, .args = args, .env = env,
-				    .stdio = stdio, .stdio_count = 4 };
+	uv_process_options_t po = {
+		.exit_cb = on_zygote_exit, .file = options->program, .args = args, .env = env, .stdio = stdio, .stdio_count = 4
+	};
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -306,9 +309,7 @@ static void fail_request(struct request *q)
 	struct sandbox_started started = { .error = -ECONNRESET, .message = "the sandbox has ended" };
 
 	switch (q->kind) {
-	case REQUEST_SETUP:
-		q->cb.ready(q->ctx, &ready);
-		break;
+	case REQUEST_SETUP: q->cb.ready(q->ctx, &ready); break;
 	case REQUEST_SPAWN:
 		if (q->has_started)
 			q->cb.events->on_exited(q->ctx, SIGKILL, 0);
@@ -319,12 +320,8 @@ static void fail_request(struct request *q)
 		if (q->cb.done)
 			q->cb.done(q->ctx, -ECONNRESET);
 		break;
-	case REQUEST_TOP:
-		q->cb.top(q->ctx, -ECONNRESET, NULL, 0);
-		break;
-	case REQUEST_STATS:
-		q->cb.stats(q->ctx, -ECONNRESET, NULL);
-		break;
+	case REQUEST_TOP: q->cb.top(q->ctx, -ECONNRESET, NULL, 0); break;
+	case REQUEST_STATS: q->cb.stats(q->ctx, -ECONNRESET, NULL); break;
 	}
 	free(q);
 }

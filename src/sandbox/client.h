@@ -39,8 +39,7 @@ struct sandbox_options {
 
 /* Starts the program with its socket on fd 3. Returns 0 or -errno (-ENOENT,
  * -EACCES: no such program). */
-int sandbox_start(uv_loop_t *loop, const struct sandbox_options *options,
-		  struct sandbox **ret, struct error *err);
+int sandbox_start(uv_loop_t *loop, const struct sandbox_options *options, struct sandbox **ret, struct error *err);
 /* Closes the socket: the zygote kills everything below it and ends. `done`
  * (may be NULL) runs when it has been reaped (SIGKILL after 2 s) and the
  * handles are closed; `sb` is freed then. Takes NULL (done runs never).
@@ -62,8 +61,7 @@ struct sandbox_container_events {
 
 /* Makes the process table (see sandbox_container_table) and asks the zygote
  * for a supervisor. `id` ≤ 64 bytes, shown to `ps` on the host. */
-int sandbox_container_new(struct sandbox *sb, const char *id,
-			  const struct sandbox_container_events *events, void *ctx,
+int sandbox_container_new(struct sandbox *sb, const char *id, const struct sandbox_container_events *events, void *ctx,
 			  struct sandbox_container **ret, struct error *err);
 /* Ends the connection; whatever still runs in the container is killed. None
  * of its callbacks run any more, also not for open requests. Takes NULL; may
@@ -86,10 +84,8 @@ struct sandbox_ready {
  * mount's fds in wire.h's order, without the table's) are borrowed for the
  * call; the fds are duplicated where they must wait. setup->hostname,
  * domainname, memory_bytes and pids_max also go into the table. */
-int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup *setup,
-			    const int *fds, size_t nfds,
-			    void (*done)(void *ctx, const struct sandbox_ready *ready), void *ctx,
-			    struct error *err);
+int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup *setup, const int *fds, size_t nfds,
+			    void (*done)(void *ctx, const struct sandbox_ready *ready), void *ctx, struct error *err);
 
 struct sandbox_started {
 	int error;           /* 0: the guest program runs. Else nothing runs, on_exited will not be
@@ -111,10 +107,8 @@ struct sandbox_process_events {
 /* Starts the main process (spawn->is_main, once, first) or an exec.
  * `spawn` and `fds` (tty: [slave], else [stdin, stdout, stderr]) are
  * borrowed for the call. *ret_tag names the process for signals. */
-int sandbox_container_spawn(struct sandbox_container *c, const struct wire_spawn *spawn,
-			    const int *fds, size_t nfds,
-			    const struct sandbox_process_events *events, void *ctx,
-			    uint64_t *ret_tag, struct error *err);
+int sandbox_container_spawn(struct sandbox_container *c, const struct wire_spawn *spawn, const int *fds, size_t nfds,
+			    const struct sandbox_process_events *events, void *ctx, uint64_t *ret_tag, struct error *err);
 
 /* error: 0 or -errno (-ESRCH: that process has ended). */
 typedef void (*sandbox_done_fn)(void *ctx, int error);
@@ -122,16 +116,14 @@ typedef void (*sandbox_done_fn)(void *ctx, int error);
 /* tag 0: the main process. flags: WIRE_SIGNAL_ALL. As on Linux, the main
  * process does not feel signals that it has no handler for, but KILL and
  * STOP. `done` may be NULL. */
-int sandbox_container_signal(struct sandbox_container *c, uint64_t tag, int signo,
-			     uint32_t flags, sandbox_done_fn done, void *ctx);
+int sandbox_container_signal(struct sandbox_container *c, uint64_t tag, int signo, uint32_t flags, sandbox_done_fn done,
+			     void *ctx);
 int sandbox_container_pause(struct sandbox_container *c, sandbox_done_fn done, void *ctx);
 int sandbox_container_unpause(struct sandbox_container *c, sandbox_done_fn done, void *ctx);
 
 /* `processes` is borrowed for the call; sorted by vpid. */
 int sandbox_container_top(struct sandbox_container *c,
-			  void (*done)(void *ctx, int error, const struct wire_process *processes,
-				       size_t n),
-			  void *ctx);
+			  void (*done)(void *ctx, int error, const struct wire_process *processes, size_t n), void *ctx);
 
 struct sandbox_figures {
 	uint64_t cpu_user_ns, cpu_system_ns; /* since the start, ended processes included */
@@ -139,7 +131,6 @@ struct sandbox_figures {
 	uint32_t pids;
 };
 int sandbox_container_stats(struct sandbox_container *c,
-			    void (*done)(void *ctx, int error, const struct sandbox_figures *figures),
-			    void *ctx);
+			    void (*done)(void *ctx, int error, const struct sandbox_figures *figures), void *ctx);
 
 #endif

@@ -45,7 +45,7 @@ struct proctable {
 	_Atomic uint32_t is_paused;    /* supervisor writes: stops and SIGCHLDs now are ours */
 	_Atomic uint64_t pause_end_ns; /* CLOCK_MONOTONIC, of the last one */
 	_Atomic uint64_t started_ns;   /* of the container, wall clock (uptime) */
-	_Atomic uint32_t used;         /* slots above were never claimed: nobody needs to look (or touch the memory) */
+	_Atomic uint32_t used; /* slots above were never claimed: nobody needs to look (or touch the memory) */
 	char hostname[65], domainname[65];
 	struct proc_slot slots[PROCTABLE_SLOTS];
 };

@@ -29,12 +29,12 @@ struct program {
 
 /* execve(2)'s rules for one path: -ENOENT, -EACCES, -ENOEXEC, -ELOOP, -ENOTDIR, -EISDIR→-EACCES.
  * `env_path` is not used here. */
-int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd,
-		    const char *path, struct program *ret);
+int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *path,
+		    struct program *ret);
 /* execvp's rules: names without a slash are looked for in `path_list` (NULL: Docker's default
  * /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin). */
-int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd,
-		   const char *name, const char *path_list, struct program *ret);
+int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *name,
+		   const char *path_list, struct program *ret);
 void program_done(struct program *p);
 
 /* True when `name` (a base name) is an applet of the built-in userland; "bash" counts as ash. */

@@ -386,8 +386,7 @@ static int fields_to_memfd(const struct buf *fields)
 	return fd;
 }
 
-static int send_packet(int sock, const struct header *h, const struct buf *fields,
-		       const int *fds, size_t nfds)
+static int send_packet(int sock, const struct header *h, const struct buf *fields, const int *fds, size_t nfds)
 {
 	union {
 		struct cmsghdr align;
@@ -421,8 +420,7 @@ static int send_packet(int sock, const struct header *h, const struct buf *field
 	return 0;
 }
 
-int wire_send(int sock, uint32_t type, uint64_t tag, const struct buf *fields,
-	      const int *fds, size_t nfds)
+int wire_send(int sock, uint32_t type, uint64_t tag, const struct buf *fields, const int *fds, size_t nfds)
 {
 	struct header h = { .magic = HEADER_MAGIC, .version = WIRE_VERSION, .type = type, .tag = tag };
 	int all[WIRE_MAX_FDS + 1];
@@ -524,8 +522,7 @@ int wire_recv(int sock, struct wire_message *ret)
 	unsigned char inline_bytes[INLINE_MAX];
 	struct header h;
 	struct iovec iov[2] = { { &h, sizeof h }, { inline_bytes, sizeof inline_bytes } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = &control,
-			      .msg_controllen = sizeof control };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control };
 	ssize_t n;
 	int r;
 

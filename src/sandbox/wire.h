@@ -30,33 +30,33 @@ enum wire_type {
 	/* daemon → supervisor; each carries a tag that the answer repeats */
 	WIRE_SETUP,        /* struct wire_setup; answered by WIRE_READY */
 	WIRE_SPAWN,        /* struct wire_spawn; answered by WIRE_STARTED, later WIRE_EXITED */
-	WIRE_SIGNAL,       /* u64 tag of the process to signal (0: main), u32 signo, u32 WIRE_SIGNAL_* ; answered by WIRE_DONE */
-	WIRE_PAUSE,        /* answered by WIRE_DONE */
-	WIRE_UNPAUSE,      /* answered by WIRE_DONE */
-	WIRE_TOP,          /* answered by WIRE_PROCESSES */
-	WIRE_STATS,        /* answered by WIRE_FIGURES */
+	WIRE_SIGNAL, /* u64 tag of the process to signal (0: main), u32 signo, u32 WIRE_SIGNAL_* ; answered by WIRE_DONE */
+	WIRE_PAUSE, /* answered by WIRE_DONE */
+	WIRE_UNPAUSE, /* answered by WIRE_DONE */
+	WIRE_TOP, /* answered by WIRE_PROCESSES */
+	WIRE_STATS, /* answered by WIRE_FIGURES */
 
 	/* supervisor → daemon */
-	WIRE_READY = 64,   /* u32 errno (0: well), str message, u32 host pid of the supervisor */
-	WIRE_STARTED,      /* u32 errno (0: the guest runs), str message, u32 vpid, u32 host pid */
-	WIRE_EXITED,       /* i32 wait(2) status, u32 flags WIRE_EXIT_*; for the main process
+	WIRE_READY = 64, /* u32 errno (0: well), str message, u32 host pid of the supervisor */
+	WIRE_STARTED, /* u32 errno (0: the guest runs), str message, u32 vpid, u32 host pid */
+	WIRE_EXITED, /* i32 wait(2) status, u32 flags WIRE_EXIT_*; for the main process
 	                      sent last of all, when no process of the container is left */
-	WIRE_DONE,         /* u32 errno */
-	WIRE_PROCESSES,    /* u32 n, then n × struct wire_process */
-	WIRE_FIGURES,      /* u64 cpu user ns, u64 cpu system ns, u64 memory bytes (PSS-like), u64 peak bytes, u32 pids */
+	WIRE_DONE, /* u32 errno */
+	WIRE_PROCESSES, /* u32 n, then n × struct wire_process */
+	WIRE_FIGURES, /* u64 cpu user ns, u64 cpu system ns, u64 memory bytes (PSS-like), u64 peak bytes, u32 pids */
 };
 
-enum { WIRE_SIGNAL_ALL = 1 };                /* to every process of the container */
+enum { WIRE_SIGNAL_ALL = 1 }; /* to every process of the container */
 enum { WIRE_EXIT_MAIN = 1, WIRE_EXIT_OOM = 2 };
 
 /* What a supervisor needs to know before it can start anything. fds come in
  * the message's order: [proctable memfd], then each mount's fds in order. */
 struct wire_mount {
-	uint32_t kind;            /* enum rootfs_mount_kind; VIRTUAL: which = "proc" | "dev" */
+	uint32_t kind; /* enum rootfs_mount_kind; VIRTUAL: which = "proc" | "dev" */
 	const char *target;
 	const char *which;
-	const char *fd_name;      /* MOUNT_FILE: name in the directory fd */
-	const char *source;       /* for /proc/mounts only */
+	const char *fd_name; /* MOUNT_FILE: name in the directory fd */
+	const char *source; /* for /proc/mounts only */
 	bool has_lower, has_upper, has_fd; /* how many of the message's fds it takes */
 	bool is_readonly, is_bind;
 	uint64_t size_limit_bytes;
@@ -66,23 +66,23 @@ struct wire_setup {
 	const char *id, *hostname, *domainname;
 	struct wire_mount *mounts;
 	size_t nmounts;
-	bool init;                /* docker run --init: ours is pid 1, the command pid 2 */
+	bool init; /* docker run --init: ours is pid 1, the command pid 2 */
 	bool is_readonly_root;
-	bool drop_walls;          /* never set by the daemon: see docs/sandbox.md on the drilled test build */
-	uint32_t landlock_abi_max;/* 0: what the kernel has; 1: as if ABI 1 (tests) */
-	uint64_t memory_bytes;    /* 0: no limit */
-	uint32_t pids_max;        /* 0: no limit but the table's */
+	bool drop_walls; /* never set by the daemon: see docs/sandbox.md on the drilled test build */
+	uint32_t landlock_abi_max; /* 0: what the kernel has; 1: as if ABI 1 (tests) */
+	uint64_t memory_bytes; /* 0: no limit */
+	uint32_t pids_max; /* 0: no limit but the table's */
 };
 
 struct wire_rlimit {
-	uint32_t resource;        /* RLIMIT_* of Linux */
+	uint32_t resource; /* RLIMIT_* of Linux */
 	uint64_t soft, hard;
 };
 
 /* fds: a terminal: [slave]; else [stdin, stdout, stderr]. */
 struct wire_spawn {
 	bool is_main, tty;
-	const char *const *argv;  /* argv[0] looked up in PATH of env as execvp does */
+	const char *const *argv; /* argv[0] looked up in PATH of env as execvp does */
 	const char *const *env;
 	const char *cwd;
 	uint32_t uid, gid;
@@ -95,18 +95,18 @@ struct wire_spawn {
 
 struct wire_process {
 	uint32_t vpid, ppid, pgid, sid, uid, gid, host_pid;
-	uint64_t start_ns;        /* since the epoch */
+	uint64_t start_ns; /* since the epoch */
 	uint64_t cpu_ns, rss_bytes, vsz_bytes;
-	uint8_t state;            /* R S D T Z */
-	uint32_t tty;             /* 0: none */
+	uint8_t state; /* R S D T Z */
+	uint32_t tty; /* 0: none */
 	char comm[16];
-	char cmdline[256];        /* arguments joined by spaces */
+	char cmdline[256]; /* arguments joined by spaces */
 };
 
 /* Field writers: a failure sticks in the buffer's length check of wire_send. */
 void wire_put_u32(struct buf *b, uint32_t v);
 void wire_put_u64(struct buf *b, uint64_t v);
-void wire_put_str(struct buf *b, const char *s);          /* NULL is kept apart from "" */
+void wire_put_str(struct buf *b, const char *s); /* NULL is kept apart from "" */
 void wire_put_strv(struct buf *b, const char *const *v);
 
 /* Field readers over one received message. After any short or wrong field
@@ -118,12 +118,12 @@ struct wire_reader {
 };
 uint32_t wire_get_u32(struct wire_reader *r);
 uint64_t wire_get_u64(struct wire_reader *r);
-const char *wire_get_str(struct wire_reader *r);          /* points into data */
-char **wire_get_strv(struct wire_reader *r);              /* malloc'd array of pointers into data */
+const char *wire_get_str(struct wire_reader *r); /* points into data */
+char **wire_get_strv(struct wire_reader *r); /* malloc'd array of pointers into data */
 
 void wire_put_setup(struct buf *b, const struct wire_setup *s);
 int wire_get_setup(struct wire_reader *r, struct wire_setup *ret); /* 0, -EPROTO, -ENOMEM */
-void wire_setup_done(struct wire_setup *s);               /* frees what get allocated */
+void wire_setup_done(struct wire_setup *s); /* frees what get allocated */
 void wire_put_spawn(struct buf *b, const struct wire_spawn *s);
 int wire_get_spawn(struct wire_reader *r, struct wire_spawn *ret);
 void wire_spawn_done(struct wire_spawn *s);
@@ -140,8 +140,7 @@ struct wire_message {
 
 /* Sends one message; fds are borrowed. Blocks only if the socket is blocking.
  * 0, -EAGAIN, -EPIPE, -EMSGSIZE. */
-int wire_send(int sock, uint32_t type, uint64_t tag, const struct buf *fields,
-	      const int *fds, size_t nfds);
+int wire_send(int sock, uint32_t type, uint64_t tag, const struct buf *fields, const int *fds, size_t nfds);
 /* 1: a message, 0: EOF, -errno (-EAGAIN when nothing is there, -EPROTO). */
 int wire_recv(int sock, struct wire_message *ret);
 void wire_message_done(struct wire_message *m);

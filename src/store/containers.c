@@ -12,8 +12,9 @@
 #define KIND "container"
 
 static const char *const status_names[] = {
-	[CONTAINER_CREATED] = "created",       [CONTAINER_RUNNING] = "running",   [CONTAINER_PAUSED] = "paused",
-	[CONTAINER_RESTARTING] = "restarting", [CONTAINER_REMOVING] = "removing", [CONTAINER_EXITED] = "exited",
+	[CONTAINER_CREATED] = "created",   [CONTAINER_RUNNING] = "running",
+	[CONTAINER_PAUSED] = "paused",     [CONTAINER_RESTARTING] = "restarting",
+	[CONTAINER_REMOVING] = "removing", [CONTAINER_EXITED] = "exited",
 	[CONTAINER_DEAD] = "dead",
 };
 
@@ -83,19 +84,19 @@ void container_unref(struct container *c)
 /* json_pack's "s*" and "o*" leave out what is NULL. */
 static json_t *mount_to_json(const struct container_mount *m)
 {
-	return json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:b, s:b, s:I, s:i}",
-			 "type", m->type, "name", m->name, "source", m->source, "destination", m->destination,
-			 "driver", m->driver, "mode", m->mode, "propagation", m->propagation, "subpath", m->subpath,
-			 "rw", m->is_rw, "anonymous", m->is_anonymous, "nocopy", m->no_copy,
-			 "size", (json_int_t)m->size_bytes, "tmpfs_mode", (int)m->tmpfs_mode);
+	return json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:b, s:b, s:I, s:i}", "type", m->type,
+			 "name", m->name, "source", m->source, "destination", m->destination, "driver", m->driver,
+			 "mode", m->mode, "propagation", m->propagation, "subpath", m->subpath, "rw", m->is_rw,
+			 "anonymous", m->is_anonymous, "nocopy", m->no_copy, "size", (json_int_t)m->size_bytes,
+			 "tmpfs_mode", (int)m->tmpfs_mode);
 }
 
 static json_t *state_to_json(const struct container_state *s)
 {
-	return json_pack("{s:s, s:b, s:b, s:i, s:I, s:I, s:i, s:s*}", "status", status_names[s->status],
-			 "oom", s->is_oom_killed, "manual", s->is_manually_stopped, "exit_code", s->exit_code,
-			 "started", (json_int_t)s->started_ns, "finished", (json_int_t)s->finished_ns,
-			 "restarts", (int)s->restart_count, "error", s->error);
+	return json_pack("{s:s, s:b, s:b, s:i, s:I, s:I, s:i, s:s*}", "status", status_names[s->status], "oom",
+			 s->is_oom_killed, "manual", s->is_manually_stopped, "exit_code", s->exit_code, "started",
+			 (json_int_t)s->started_ns, "finished", (json_int_t)s->finished_ns, "restarts",
+			 (int)s->restart_count, "error", s->error);
 }
 
 static json_t *container_to_json(const struct container *c)
@@ -104,11 +105,11 @@ static json_t *container_to_json(const struct container *c)
 
 	for (size_t i = 0; i < c->nmounts; i++)
 		json_array_append_new(mounts, mount_to_json(&c->mounts[i]));
-	return json_pack("{s:s, s:I, s:O*, s:O*, s:O*, s:s*, s:s*, s:s*, s:s*, s:O*, s:s*, s:s*, s:o, s:o}",
-			 "name", c->name, "created", (json_int_t)c->created_ns, "config", c->config,
-			 "host_config", c->host_config, "networking", c->networking, "image_ref", c->image_ref,
-			 "image_id", c->image_id, "platform", c->platform, "path", c->path, "args", c->args,
-			 "runtime", c->runtime, "driver", c->driver, "mounts", mounts, "state", state_to_json(&c->state));
+	return json_pack("{s:s, s:I, s:O*, s:O*, s:O*, s:s*, s:s*, s:s*, s:s*, s:O*, s:s*, s:s*, s:o, s:o}", "name",
+			 c->name, "created", (json_int_t)c->created_ns, "config", c->config, "host_config",
+			 c->host_config, "networking", c->networking, "image_ref", c->image_ref, "image_id",
+			 c->image_id, "platform", c->platform, "path", c->path, "args", c->args, "runtime", c->runtime,
+			 "driver", c->driver, "mounts", mounts, "state", state_to_json(&c->state));
 }
 
 static char *text_of(json_t *o, const char *key)

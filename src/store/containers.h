@@ -35,7 +35,7 @@ struct container_state {
 	int64_t started_ns, finished_ns; /* wall clock, 0: never */
 	unsigned restart_count;
 	char *error;                /* State.Error; may be NULL */
-	int pid;                    /* host pid while running, else 0; not persisted */
+	int pid;      /* host pid while running, else 0; not persisted */
 };
 
 struct container_mount {            /* inspect's Mounts, resolved at create */
@@ -57,24 +57,24 @@ struct container {
 	char id[ID_LEN + 1];
 	char *name;                 /* without the slash */
 	int64_t created_ns;
-	json_t *config;             /* Config, with the image's defaults merged; never changes once it is in the store */
-	json_t *host_config;        /* HostConfig, normalised */
-	json_t *networking;         /* NetworkingConfig as given, or NULL */
-	char *image_ref;            /* as asked for */
-	char *image_id;             /* "sha256:…" */
+	json_t *config; /* Config, with the image's defaults merged; never changes once it is in the store */
+	json_t *host_config; /* HostConfig, normalised */
+	json_t *networking; /* NetworkingConfig as given, or NULL */
+	char *image_ref; /* as asked for */
+	char *image_id; /* "sha256:…" */
 	char *platform;
-	char *path;                 /* inspect's Path and Args: entrypoint and cmd merged */
+	char *path; /* inspect's Path and Args: entrypoint and cmd merged */
 	json_t *args;
-	char *runtime;              /* routing, decided once: "wasm", "agent", "synthetic" */
-	char *driver;               /* name of the driver that serves it */
+	char *runtime; /* routing, decided once: "wasm", "agent", "synthetic" */
+	char *driver; /* name of the driver that serves it */
 	struct container_mount *mounts;
 	size_t nmounts;
 	struct container_state state;
-	bool is_removing;           /* guards a second remove; not persisted */
-	struct map execs;           /* exec id → struct exec (engine's); not persisted */
-	void *run;                  /* the engine's run-time part; not persisted */
+	bool is_removing; /* guards a second remove; not persisted */
+	struct map execs; /* exec id → struct exec (engine's); not persisted */
+	void *run; /* the engine's run-time part; not persisted */
 	unsigned refs;
-	bool is_gone;               /* out of the store, kept by references */
+	bool is_gone; /* out of the store, kept by references */
 };
 
 /* Has a process: running or paused. */
@@ -87,7 +87,7 @@ struct containers {
 	struct store *store;
 	struct map by_id, by_name;
 	struct list by_age;
-	char **sorted_ids;          /* for prefixes */
+	char **sorted_ids; /* for prefixes */
 	size_t count, size;
 	uint64_t next_age;
 	struct index by_label, by_part, by_life; /* narrow.c: "key" and "key=value"; parts of "/name"; "live" */
@@ -95,8 +95,8 @@ struct containers {
 
 /* What a filter asks for, as far as the indexes know it. NULL, false: does not matter. */
 struct narrowing {
-	json_t *labels;             /* all of these: "key" or "key=value" */
-	json_t *name_parts;         /* any of these is part of "/name" */
+	json_t *labels; /* all of these: "key" or "key=value" */
+	json_t *name_parts; /* any of these is part of "/name" */
 	bool is_live;
 };
 
@@ -131,6 +131,6 @@ void containers_save(struct containers *cs, struct container *c);
 /* Empty, with one reference, the caller's. */
 struct container *container_new(void);
 struct container *container_ref(struct container *c); /* answers c */
-void container_unref(struct container *c);            /* the last one frees; takes NULL */
+void container_unref(struct container *c); /* the last one frees; takes NULL */
 
 #endif

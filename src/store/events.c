@@ -125,8 +125,7 @@ static void deliver(void *arg)
 	free(q);
 }
 
-void events_publish(struct events *ev, const char *type, const char *action, const char *actor_id,
-		    json_t *take_attributes)
+void events_publish(struct events *ev, const char *type, const char *action, const char *actor_id, json_t *take_attributes)
 {
 	struct queued *q = xnew(struct queued);
 	int64_t now = clock_wall_ns();

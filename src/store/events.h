@@ -27,18 +27,16 @@ void events_free(struct events *ev); /* subscriptions too; takes NULL */
 
 /* Queues an event; subscribers get it after everything changed so far has
  * been committed. `attributes` (taken) may be NULL. */
-void events_publish(struct events *ev, const char *type, const char *action,
-		    const char *actor_id, json_t *take_attributes);
+void events_publish(struct events *ev, const char *type, const char *action, const char *actor_id, json_t *take_attributes);
 
 /* Live subscription; `cb` borrows the event. Unsubscribing inside cb is allowed. */
 struct events_subscription;
-struct events_subscription *events_subscribe(struct events *ev,
-		void (*cb)(void *arg, const struct event *e), void *arg);
+struct events_subscription *events_subscribe(struct events *ev, void (*cb)(void *arg, const struct event *e), void *arg);
 void events_unsubscribe(struct events_subscription *sub); /* takes NULL */
 
 size_t events_count(const struct events *ev); /* live subscriptions */
 
 /* Past events with time_ns in [since, until], oldest first. */
-void events_replay(struct events *ev, int64_t since_ns, int64_t until_ns,
-		   void (*cb)(void *arg, const struct event *e), void *arg);
+void events_replay(struct events *ev, int64_t since_ns, int64_t until_ns, void (*cb)(void *arg, const struct event *e),
+		   void *arg);
 #endif

@@ -9,10 +9,15 @@
 
 struct container;
 
-struct index { struct map words; };
+struct index {
+	struct map words;
+};
 
 /* The containers of one word, oldest first; borrowed until the next change. */
-struct index_row { struct container **v; size_t n, size; };
+struct index_row {
+	struct container **v;
+	size_t n, size;
+};
 
 void index_init(struct index *ix);
 void index_done(struct index *ix);

@@ -31,7 +31,10 @@ static void each_label(struct containers *cs, struct container *c,
 	}
 }
 
-struct part_of { struct containers *cs; struct container *c; };
+struct part_of {
+	struct containers *cs;
+	struct container *c;
+};
 
 static void put_part(void *arg, const char *part)
 {
@@ -109,7 +112,10 @@ static void by_labels(const struct containers *cs, json_t *labels, const struct 
 	}
 }
 
-struct parts_search { const struct containers *cs; const struct index_row *best; };
+struct parts_search {
+	const struct containers *cs;
+	const struct index_row *best;
+};
 
 static void look_part(void *arg, const char *part)
 {

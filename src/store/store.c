@@ -327,29 +327,27 @@ static int db_error(struct store *s, struct error *err, const char *what)
 /* Exclusive locking keeps a second daemon out and lets WAL live without shared memory.
  * seq is the order in which rows came: without AUTOINCREMENT it is still the highest plus
  * one, and nothing else has to be written for it. */
-static const char schema[] =
-	"PRAGMA locking_mode = EXCLUSIVE;"
-	"PRAGMA journal_mode = WAL;"
-	"PRAGMA synchronous = NORMAL;"
-	"CREATE TABLE IF NOT EXISTS row ("
-	" seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL,"
-	" value TEXT NOT NULL, UNIQUE (kind, id));"
-	"BEGIN EXCLUSIVE; COMMIT;";
+static const char schema[] = "PRAGMA locking_mode = EXCLUSIVE;"
+			     "PRAGMA journal_mode = WAL;"
+			     "PRAGMA synchronous = NORMAL;"
+			     "CREATE TABLE IF NOT EXISTS row ("
+			     " seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL,"
+			     " value TEXT NOT NULL, UNIQUE (kind, id));"
+			     "BEGIN EXCLUSIVE; COMMIT;";
 
 static int db_open(struct store *s, const char *path, struct error *err)
 {
 	CLEANUP(freep) char *file = xasprintf("%s/state.db", path);
 
-	if (sqlite3_open_v2(file, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW |
-			    SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK ||
+	if (sqlite3_open_v2(file, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX,
+			    NULL) != SQLITE_OK ||
 	    sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK)
 		return db_error(s, err, file);
 	if (sqlite3_prepare_v2(s->db,
-			"INSERT INTO row (kind, id, value) VALUES (?1, ?2, ?3)"
-			" ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value",
-			-1, &s->put, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(s->db, "DELETE FROM row WHERE kind = ?1 AND id = ?2",
-			-1, &s->del, NULL) != SQLITE_OK)
+			       "INSERT INTO row (kind, id, value) VALUES (?1, ?2, ?3)"
+			       " ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value",
+			       -1, &s->put, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(s->db, "DELETE FROM row WHERE kind = ?1 AND id = ?2", -1, &s->del, NULL) != SQLITE_OK)
 		return db_error(s, err, file);
 	return 0;
 }

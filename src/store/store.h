@@ -25,8 +25,8 @@ void store_close(struct store *s);
 
 /* Calls `each` for every row of a kind in order of creation; `value` is borrowed.
  * Start-up only. Stops at a non-zero answer and returns it. */
-int store_load(struct store *s, const char *kind,
-	       int (*each)(void *arg, const char *id, json_t *value), void *arg, struct error *err);
+int store_load(struct store *s, const char *kind, int (*each)(void *arg, const char *id, json_t *value), void *arg,
+	       struct error *err);
 
 /* Serialises `value` now (borrowed); later puts of the same row replace it. */
 void store_put(struct store *s, const char *kind, const char *id, json_t *value);

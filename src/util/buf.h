@@ -20,8 +20,7 @@ void buf_reset(struct buf *b); /* len = 0, keeps the memory */
 /* Each returns 0, or -ENOBUFS over the cap, -ENOMEM. */
 int buf_append(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
-int buf_printf(struct buf *b, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Makes room for `extra` more bytes beyond len (plus a NUL). */
 int buf_reserve(struct buf *b, size_t extra);
 

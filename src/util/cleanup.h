@@ -17,11 +17,11 @@ static inline void freep(void *p)
 /* Closes *fd if it is open; keeps errno. */
 void closep(int *fd);
 
-#define steal_ptr(p)                          \
-	({                                    \
+#define steal_ptr(p)                            \
+	({                                      \
 		__typeof__(p) steal_val_ = (p); \
-		(p) = NULL;                   \
-		steal_val_;                   \
+		(p) = NULL;                     \
+		steal_val_;                     \
 	})
 
 static inline int steal_fd(int *fd)

@@ -149,9 +149,8 @@ static int64_t unit_ns(const char **p)
 	static const struct {
 		const char *name;
 		int64_t ns;
-	} units[] = { { "ns", 1 },	    { "us", 1000 },	   { "µs", 1000 },
-		      { "ms", 1000000 },    { "s", NS_PER_S },	   { "m", 60 * NS_PER_S },
-		      { "h", 3600 * NS_PER_S } };
+	} units[] = { { "ns", 1 },       { "us", 1000 },         { "µs", 1000 },          { "ms", 1000000 },
+		      { "s", NS_PER_S }, { "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S } };
 
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
 		size_t n = strlen(units[i].name);

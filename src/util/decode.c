@@ -22,25 +22,22 @@ static const struct decode_type decode_uint = { .kind = DECODE_INT, .go = "uint"
 const struct decode_type decode_size = { .kind = DECODE_LIST, .go = "[2]uint", .of = &decode_uint, .length = 2 };
 
 /* Where we are: "<struct>.<path of fields>". */
-struct place { const char *go_struct; char path[256]; size_t len; };
+struct place {
+	const char *go_struct;
+	char path[256];
+	size_t len;
+};
 
 static const char *word_of(json_t *v, char text[64])
 {
 	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "object";
-	case JSON_ARRAY:
-		return "array";
-	case JSON_STRING:
-		return "string";
+	case JSON_OBJECT: return "object";
+	case JSON_ARRAY: return "array";
+	case JSON_STRING: return "string";
 	case JSON_TRUE:
-	case JSON_FALSE:
-		return "bool";
-	case JSON_NULL:
-		return "null";
-	default:
-		snprintf(text, 64, "number");
-		return text;
+	case JSON_FALSE: return "bool";
+	case JSON_NULL: return "null";
+	default: snprintf(text, 64, "number"); return text;
 	}
 }
 
@@ -58,8 +55,8 @@ static int refuse(const struct place *at, const char *what, const char *go, stru
 {
 	if (!at->len)
 		return error_set_class(err, ERROR_INVALID, "json: cannot unmarshal %s into Go value of type %s", what, go);
-	return error_set_class(err, ERROR_INVALID, "json: cannot unmarshal %s into Go struct field %s.%s of type %s", what,
-			       at->go_struct, at->path, go);
+	return error_set_class(err, ERROR_INVALID, "json: cannot unmarshal %s into Go struct field %s.%s of type %s",
+			       what, at->go_struct, at->path, go);
 }
 
 static int mismatch(struct place *at, json_t *in, const struct decode_type *t, struct error *err)
@@ -145,7 +142,9 @@ static int decode_map(json_t *in, const struct decode_type *t, struct place *at,
 	map = json_object();
 	json_object_foreach(in, key, v) {
 		if (json_is_null(v)) {
-			part = t->keeps_null ? json_null() : t->of->kind == DECODE_STRING ? json_string("") : json_object();
+			part = t->keeps_null                ? json_null() :
+			       t->of->kind == DECODE_STRING ? json_string("") :
+							      json_object();
 		} else {
 			r = decode(v, t->of, at, &part, err);
 			if (r < 0)
@@ -171,8 +170,8 @@ static const struct decode_field *find_field(const struct decode_type *t, const 
 	return NULL;
 }
 
-static int decode_field(json_t *object, const struct decode_field *f, json_t *v, const struct decode_type *t, struct place *at,
-			struct error *err)
+static int decode_field(json_t *object, const struct decode_field *f, json_t *v, const struct decode_type *t,
+			struct place *at, struct error *err)
 {
 	struct place inner = *at;
 	json_t *part;
@@ -215,22 +214,13 @@ static int decode(json_t *in, const struct decode_type *t, struct place *at, jso
 	bool is_right = true;
 
 	switch (t->kind) {
-	case DECODE_INT:
-		return decode_number(in, t, at, ret, err);
-	case DECODE_WORDS:
-		return decode_word_list(in, t, ret, err);
-	case DECODE_LIST:
-		return decode_list(in, t, at, ret, err);
-	case DECODE_MAP:
-		return decode_map(in, t, at, ret, err);
-	case DECODE_STRUCT:
-		return decode_struct(in, t, at, ret, err);
-	case DECODE_STRING:
-		is_right = json_is_string(in);
-		break;
-	case DECODE_BOOL:
-		is_right = json_is_boolean(in);
-		break;
+	case DECODE_INT: return decode_number(in, t, at, ret, err);
+	case DECODE_WORDS: return decode_word_list(in, t, ret, err);
+	case DECODE_LIST: return decode_list(in, t, at, ret, err);
+	case DECODE_MAP: return decode_map(in, t, at, ret, err);
+	case DECODE_STRUCT: return decode_struct(in, t, at, ret, err);
+	case DECODE_STRING: is_right = json_is_string(in); break;
+	case DECODE_BOOL: is_right = json_is_boolean(in); break;
 	}
 	if (!is_right)
 		return mismatch(at, in, t, err);

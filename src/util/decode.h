@@ -41,7 +41,7 @@ struct decode_field {
 int decode_json(json_t *in, const struct decode_type *type, json_t **ret, struct error *err);
 
 /* The types that every table needs. */
-extern const struct decode_type decode_string, decode_bool, decode_int, decode_int64, decode_uint64, decode_words, decode_strings,
-	decode_string_map, decode_empty_map, decode_size;
+extern const struct decode_type decode_string, decode_bool, decode_int, decode_int64, decode_uint64, decode_words,
+	decode_strings, decode_string_map, decode_empty_map, decode_size;
 
 #endif

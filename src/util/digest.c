@@ -8,7 +8,9 @@
 
 #include "util/alloc.h"
 
-struct digest { gnutls_hash_hd_t hash; };
+struct digest {
+	gnutls_hash_hd_t hash;
+};
 
 struct digest *digest_new(void)
 {

@@ -13,19 +13,14 @@ static const struct {
 	int status;
 	int code;
 } classes[] = {
-	[ERROR_INTERNAL] = { 500, -EIO },
-	[ERROR_INVALID] = { 400, -EINVAL },
-	[ERROR_UNAUTHORIZED] = { 401, -EACCES },
-	[ERROR_FORBIDDEN] = { 403, -EACCES },
-	[ERROR_NOT_FOUND] = { 404, -ENOENT },
-	[ERROR_CONFLICT] = { 409, -EEXIST },
-	[ERROR_NOT_MODIFIED] = { 304, -EALREADY },
-	[ERROR_UNIMPLEMENTED] = { 501, -ENOSYS },
+	[ERROR_INTERNAL] = { 500, -EIO },          [ERROR_INVALID] = { 400, -EINVAL },
+	[ERROR_UNAUTHORIZED] = { 401, -EACCES },   [ERROR_FORBIDDEN] = { 403, -EACCES },
+	[ERROR_NOT_FOUND] = { 404, -ENOENT },      [ERROR_CONFLICT] = { 409, -EEXIST },
+	[ERROR_NOT_MODIFIED] = { 304, -EALREADY }, [ERROR_UNIMPLEMENTED] = { 501, -ENOSYS },
 	[ERROR_UNAVAILABLE] = { 503, -EAGAIN },
 };
 
-static void error_vset(struct error *err, enum error_class cls, int code,
-		       const char *fmt, va_list ap)
+static void error_vset(struct error *err, enum error_class cls, int code, const char *fmt, va_list ap)
 {
 	char text[ERROR_MESSAGE_MAX]; /* an argument may be err->message itself */
 

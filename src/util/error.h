@@ -30,13 +30,11 @@ struct error {
 };
 
 /* Sets code (a negative errno) and message, class internal. Returns code. */
-int error_set(struct error *err, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int error_set(struct error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same with a class; code is derived from the class (-EINVAL, -ENOENT,
  * -EEXIST, -EACCES, -EALREADY, -ENOSYS, -EAGAIN; -EIO for internal). */
-int error_set_class(struct error *err, enum error_class cls, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int error_set_class(struct error *err, enum error_class cls, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #ifdef __clang_analyzer__ /* it cannot see that they never answer 0 */
 #define error_set(...) (error_set(__VA_ARGS__), -1)
@@ -44,8 +42,7 @@ int error_set_class(struct error *err, enum error_class cls, const char *fmt, ..
 #endif
 
 /* Puts "prefix: " before the message that is there; keeps class and code. */
-void error_prefix(struct error *err, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Empties *err. */
 void error_clear(struct error *err);

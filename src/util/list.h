@@ -9,8 +9,7 @@ struct list {
 	struct list *prev, *next;
 };
 
-#define container_of(ptr, type, member) \
-	((type *)((char *)(ptr)-offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {
@@ -45,13 +44,11 @@ static inline void list_remove(struct list *node)
 }
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): `it` is declared here */
-#define list_for_each(it, head) \
-	for (struct list *it = (head)->next; it != (head); it = it->next)
+#define list_for_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 
 /* The body may remove `it`, but no other node. */
-#define list_for_each_safe(it, head)                                      \
-	for (struct list *it = (head)->next, *it##_next = it->next;       \
-	     it != (head); it = it##_next, it##_next = it->next)
+#define list_for_each_safe(it, head) \
+	for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
 
 /* NOLINTEND(bugprone-macro-parentheses) */
 

@@ -92,8 +92,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 		return;
 	clock_format_rfc3339_fixed(clock_wall_ns(), when);
 	n = snprintf(line, sizeof line,
-		     json_lines ? "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"%s\"}\n"
-				: "time=\"%s\" level=%s msg=\"%s\"\n",
+		     json_lines ? "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"%s\"}\n" : "time=\"%s\" level=%s msg=\"%s\"\n",
 		     when, names[level], safe);
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return; /* nowhere to say it */

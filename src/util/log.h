@@ -16,8 +16,7 @@ void log_redirect(void (*write)(void *arg, enum log_level level, const char *tex
 int log_parse_level(const char *name, enum log_level *ret_level);
 
 /* One line; control characters are escaped, what is longer than 2 KiB is cut. Blocks on stderr. */
-void log_write(enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

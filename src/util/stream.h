@@ -39,7 +39,7 @@ struct stream {
 	const struct stream_ops *ops;
 	const struct stream_events *events; /* NULL: nobody listens (any more) */
 	void *arg;
-	bool is_mux;                     /* frames of CLIENTS.md section 3, set by the consumer */
+	bool is_mux;       /* frames of CLIENTS.md section 3, set by the consumer */
 };
 
 #define STREAM_HIGH (1u << 20) /* producers pause above */

@@ -146,7 +146,10 @@ static int connect_engines(struct bench *b, int argc, char **argv, pid_t *ret_pi
 
 int main(int argc, char **argv)
 {
-	static const struct { const char *name; void (*run)(struct bench *b); } sections[] = {
+	static const struct {
+		const char *name;
+		void (*run)(struct bench *b);
+	} sections[] = {
 		{ "ping", bench_ping },   { "calls", bench_calls }, { "cli", bench_cli },     { "loops", bench_loops },
 		{ "bytes", bench_bytes }, { "many", bench_many },   { "store", bench_store },
 	};

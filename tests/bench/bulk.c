@@ -11,7 +11,10 @@
 
 /* ---- bytes ---- */
 
-struct bytes { size_t size; char *data; };
+struct bytes {
+	size_t size;
+	char *data;
+};
 
 static void fill_random(char *p, size_t n)
 {
@@ -61,7 +64,8 @@ static int put_archive(struct engine *e, const char *id, const struct bytes *a)
 
 	snprintf(head, sizeof(head),
 		 "PUT /containers/%s/archive?path=/tmp HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\n"
-		 "Content-Length: %zu\r\n\r\n", id, a->size);
+		 "Content-Length: %zu\r\n\r\n",
+		 id, a->size);
 	if (http_open(&c, e->socket) < 0)
 		return -1;
 	if (send(c.fd, head, strlen(head), MSG_NOSIGNAL) == (ssize_t)strlen(head)) {
@@ -113,7 +117,8 @@ static void bytes_turn(struct engine *e, const struct bytes *a, size_t size, str
 
 	snprintf(config, sizeof(config),
 		 "\"Cmd\":[\"sh\",\"-c\",\"yes 0123456789012345678901234567890123456789012345678901234567890123456789"
-		 "01234567890123456789012345678 | head -c %zu\"]", size);
+		 "01234567890123456789012345678 | head -c %zu\"]",
+		 size);
 	snprintf(exec, sizeof(exec), "[\"head\",\"-c\",\"%zu\",\"/dev/zero\"]", size);
 	if (engine_create(e, config, id, sizeof(id)) < 0)
 		return;
@@ -121,9 +126,12 @@ static void bytes_turn(struct engine *e, const struct bytes *a, size_t size, str
 		rss_peak_reset(e->pid);
 		rss = rss_kib(e->pid);
 		t[0] = now_ns();
-		ok[w] = w == PUT ? put_archive(e, id, a) : w == GET ? get_bytes(e, id, "archive?path=/tmp/file", size) :
-			w == ATTACH ? attach_run(e, id, size) : w == LOGS ? get_bytes(e, id, "logs?stdout=1", size) :
-			engine_exec(e, e->running, exec) >= (int64_t)size ? 0 : -1;
+		ok[w] = w == PUT    ? put_archive(e, id, a) :
+			w == GET    ? get_bytes(e, id, "archive?path=/tmp/file", size) :
+			w == ATTACH ? attach_run(e, id, size) :
+			w == LOGS   ? get_bytes(e, id, "logs?stdout=1", size) :
+			engine_exec(e, e->running, exec) >= (int64_t)size ? 0 :
+									    -1;
 		if (ok[w] == 0)
 			samples_add(&s[w], now_ns() - t[0]);
 		if (rss_peak_kib(e->pid) - rss > growth[w])
@@ -265,8 +273,8 @@ void bench_many(struct bench *b)
 /* ---- a full store ---- */
 
 enum { INSPECT, CREATE, LIST, BY_LABEL, BY_NAME, PING, CALLS };
-static const char *const call_names[CALLS] = { "inspect", "create", "list with limit=100", "list by one label",
-					       "list by one name", "_ping" };
+static const char *const call_names[CALLS] = { "inspect",           "create",           "list with limit=100",
+					       "list by one label", "list by one name", "_ping" };
 
 static void measure_calls(struct engine *e, const char *id, struct samples s[CALLS])
 {
@@ -282,9 +290,11 @@ static void measure_calls(struct engine *e, const char *id, struct samples s[CAL
 			else if (w == LIST)
 				snprintf(path, sizeof(path), "/containers/json?all=1&limit=100");
 			else if (w == BY_LABEL)
-				snprintf(path, sizeof(path), "/containers/json?all=1&filters=%%7B%%22label%%22:%%5B%%22pick=one%%22%%5D%%7D");
+				snprintf(path, sizeof(path),
+					 "/containers/json?all=1&filters=%%7B%%22label%%22:%%5B%%22pick=one%%22%%5D%%7D");
 			else if (w == BY_NAME)
-				snprintf(path, sizeof(path), "/containers/json?all=1&filters=%%7B%%22name%%22:%%5B%%22bench-one%%22%%5D%%7D");
+				snprintf(path, sizeof(path),
+					 "/containers/json?all=1&filters=%%7B%%22name%%22:%%5B%%22bench-one%%22%%5D%%7D");
 			else
 				snprintf(path, sizeof(path), "/_ping");
 			if (w == CREATE)

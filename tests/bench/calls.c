@@ -83,7 +83,10 @@ void bench_daemon(struct bench *b)
 
 enum { MANY = 64 };
 
-struct load { struct http *c; int n; };
+struct load {
+	struct http *c;
+	int n;
+};
 
 static int load_open(struct load *l, const char *socket, int n)
 {
@@ -167,7 +170,8 @@ static void ping_with(struct bench *b, int connections, double limit)
 	snprintf(what, sizeof(what), "_ping, %d connection%s: CPU per request", connections, connections > 1 ? "s" : "");
 	row_print(b, what, "us", echo * limit);
 	row_note("the bare echo needs %.2f us; %.0f requests/s, p50 %.3f ms, p99 %.3f ms", echo,
-		 1e9 / (double)samples_at(&rate, 50), (double)samples_at(&wait, 50) / 1e6, (double)samples_at(&wait, 99) / 1e6);
+		 1e9 / (double)samples_at(&rate, 50), (double)samples_at(&wait, 50) / 1e6,
+		 (double)samples_at(&wait, 99) / 1e6);
 	for (int i = 0; i <= b->n; i++)
 		samples_done(&cpu[i]);
 	samples_done(&rate);
@@ -217,9 +221,9 @@ void bench_calls(struct bench *b)
 	for (int i = 0; i < b->n; i++)
 		row_take(&b->engines[i], &whole[i], 1e6);
 	row_print(b, "API: create + start + wait + remove", "ms", 5);
-	row_note("p99 %.3f ms; %s %.3f, %s %.3f, %s %.3f, %s %.3f ms", (double)samples_at(&whole[0], 99) / 1e6, names[0],
-		 (double)samples_at(&part[0], 50) / 1e6, names[1], (double)samples_at(&part[1], 50) / 1e6, names[2],
-		 (double)samples_at(&part[2], 50) / 1e6, names[3], (double)samples_at(&part[3], 50) / 1e6);
+	row_note("p99 %.3f ms; %s %.3f, %s %.3f, %s %.3f, %s %.3f ms", (double)samples_at(&whole[0], 99) / 1e6,
+		 names[0], (double)samples_at(&part[0], 50) / 1e6, names[1], (double)samples_at(&part[1], 50) / 1e6,
+		 names[2], (double)samples_at(&part[2], 50) / 1e6, names[3], (double)samples_at(&part[3], 50) / 1e6);
 	for (int i = 0; i < b->n; i++)
 		row_take(&b->engines[i], &exec[i], 1e6);
 	row_print(b, "API: exec of true, to the end of its output", "ms", 0);
@@ -312,5 +316,6 @@ void bench_loops(struct bench *b)
 	loop_with(b, "awk: 1,000,000 sums", LOOP("awk 'BEGIN { for (i = 0; i < 1000000; i++) s += i % 7; print s }'"));
 	loop_with(b, "awk: 200,000 strings in an array",
 		  LOOP("awk 'BEGIN { for (i = 0; i < 200000; i++) a[i % 1000] = a[i % 1000] substr(i, 1, 1); print length(a[7]) }'"));
-	loop_with(b, "shell: 300 times /bin/busybox true", LOOP("i=0; while [ $i -lt 300 ]; do /bin/busybox true; i=$((i+1)); done"));
+	loop_with(b, "shell: 300 times /bin/busybox true",
+		  LOOP("i=0; while [ $i -lt 300 ]; do /bin/busybox true; i=$((i+1)); done"));
 }

@@ -103,7 +103,10 @@ static pid_t parent_of(pid_t pid)
 	return parent;
 }
 
-struct row { pid_t pid, parent; int is_ours; };
+struct row {
+	pid_t pid, parent;
+	int is_ours;
+};
 
 long tree_pss_kib(pid_t pid, int *ret_processes)
 {

@@ -8,7 +8,10 @@
 #include <sys/types.h>
 
 /* Times of one operation, in nanoseconds. */
-struct samples { uint64_t *ns; size_t n, room; };
+struct samples {
+	uint64_t *ns;
+	size_t n, room;
+};
 
 void samples_add(struct samples *s, uint64_t ns);
 void samples_done(struct samples *s);

@@ -49,9 +49,8 @@ static int send_all(int fd, const char *data, size_t n)
 static int send_request(struct http *c, const char *method, const char *path, const char *body, const char *more)
 {
 	char text[8192];
-	int n = snprintf(text, sizeof(text),
-			 "%s %s HTTP/1.1\r\nHost: d\r\n%s%sContent-Length: %zu\r\n\r\n%s", method, path, more,
-			 body ? "Content-Type: application/json\r\n" : "", body ? strlen(body) : 0, body ? body : "");
+	int n = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: d\r\n%s%sContent-Length: %zu\r\n\r\n%s", method, path,
+			 more, body ? "Content-Type: application/json\r\n" : "", body ? strlen(body) : 0, body ? body : "");
 
 	return n >= (int)sizeof(text) ? -E2BIG : send_all(c->fd, text, (size_t)n);
 }

@@ -86,7 +86,7 @@ pid_t stub_echo_start(const char *socket_path)
 /* ---- the engine that does nothing ---- */
 
 #define ID "272fc78bcf298e39169183a1609f26fe56777183923a95b14580411f7a157b0f"
-#define UPGRADED \
+#define UPGRADED                                                                                                      \
 	"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\n" \
 	"Upgrade: tcp\r\n\r\n"
 
@@ -99,7 +99,8 @@ static void answer(int fd, const char *status, const char *body)
 	char text[4096];
 	int n = snprintf(text, sizeof(text),
 			 "HTTP/1.1 %s\r\nApi-Version: 1.51\r\nOstype: linux\r\nServer: stub\r\n"
-			 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", status, strlen(body), body);
+			 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+			 status, strlen(body), body);
 
 	(void)!write(fd, text, (size_t)n);
 }
@@ -136,7 +137,8 @@ static int reply_to(int fd, const char *request)
 		wait_for_start(seen);
 		return 0;
 	} else if (strstr(request, "/wait?")) {
-		static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+		static const char head[] =
+			"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 		static const char body[] = "11\r\n{\"StatusCode\":0}\n\r\n0\r\n\r\n";
 
 		(void)!write(fd, head, sizeof(head) - 1);
@@ -156,8 +158,9 @@ static int reply_to(int fd, const char *request)
 	} else if (strstr(request, "/exec ")) {
 		answer(fd, "201 Created", "{\"Id\":\"" ID "\"}\n");
 	} else {
-		answer(fd, "200 OK", "{\"Id\":\"" ID "\",\"Name\":\"/bench\",\"State\":{\"Status\":\"running\",\"Running\":true},"
-				     "\"Config\":{\"Tty\":false},\"HostConfig\":{},\"Mounts\":[]}\n");
+		answer(fd, "200 OK",
+		       "{\"Id\":\"" ID "\",\"Name\":\"/bench\",\"State\":{\"Status\":\"running\",\"Running\":true},"
+		       "\"Config\":{\"Tty\":false},\"HostConfig\":{},\"Mounts\":[]}\n");
 	}
 	return 1;
 }

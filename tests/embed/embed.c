@@ -48,7 +48,8 @@ static void events(struct sockerless_request *req, void *arg)
 	for (int i = 0; i < 3; i++) {
 		char line[128];
 		int n = snprintf(line, sizeof(line),
-				 "{\"Type\":\"container\",\"Action\":\"embedded-%d\",\"Actor\":{\"ID\":\"x\"},\"timeNano\":1}\n", i);
+				 "{\"Type\":\"container\",\"Action\":\"embedded-%d\",\"Actor\":{\"ID\":\"x\"},\"timeNano\":1}\n",
+				 i);
 
 		sockerless_stream_write(s, line, (size_t)n);
 	}
@@ -110,10 +111,10 @@ static int set_up(char **argv, struct sockerless_error *err)
 	sockerless_options_free(o);
 	return r ? r :
 		   sockerless_server_override(server, "SystemPing", ping, "yes", err) ||
-			   sockerless_server_override(server, "SystemPingHead", ping, "yes", err) ||
-			   sockerless_server_override(server, "ContainerRename", rename_container, NULL, err) ||
-			   sockerless_server_override(server, "SystemEvents", events, NULL, err) ||
-			   sockerless_server_set_process_factory(server, fake_factory(server, argv[3]), NULL, err);
+			       sockerless_server_override(server, "SystemPingHead", ping, "yes", err) ||
+			       sockerless_server_override(server, "ContainerRename", rename_container, NULL, err) ||
+			       sockerless_server_override(server, "SystemEvents", events, NULL, err) ||
+			       sockerless_server_set_process_factory(server, fake_factory(server, argv[3]), NULL, err);
 }
 
 /* What must be refused, in words. */

@@ -150,14 +150,16 @@ static int make(const struct sockerless_process_spec *spec, const char *what,
 		const struct sockerless_container_process_ops **ret_ops, void **ret_process);
 
 static int fake_run_exec(void *p, const struct sockerless_process_spec *spec,
-			 const struct sockerless_container_process_ops **ret_ops, void **ret_process, struct sockerless_error *err)
+			 const struct sockerless_container_process_ops **ret_ops, void **ret_process,
+			 struct sockerless_error *err)
 {
 	(void)p, (void)err;
 	return make(spec, "exec", ret_ops, ret_process);
 }
 
 static int fake_shell(void *p, const struct sockerless_process_spec *spec,
-		      const struct sockerless_container_process_ops **ret_ops, void **ret_process, struct sockerless_error *err)
+		      const struct sockerless_container_process_ops **ret_ops, void **ret_process,
+		      struct sockerless_error *err)
 {
 	(void)p, (void)err;
 	return make(spec, "shell", ret_ops, ret_process);
@@ -217,7 +219,8 @@ static int make(const struct sockerless_process_spec *spec, const char *what,
 }
 
 static int new_process(void *ctx, const struct sockerless_process_spec *spec,
-		       const struct sockerless_container_process_ops **ret_ops, void **ret_process, struct sockerless_error *err)
+		       const struct sockerless_container_process_ops **ret_ops, void **ret_process,
+		       struct sockerless_error *err)
 {
 	(void)ctx;
 	if (strncmp(spec->container_name, "fake", 4) != 0)

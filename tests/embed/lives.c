@@ -15,12 +15,12 @@
 static int bad;
 static const char *dir, *sandbox, *guest;
 
-#define EXPECT(claim)                                                        \
-	do {                                                                 \
-		if (!(claim)) {                                              \
+#define EXPECT(claim)                                                         \
+	do {                                                                  \
+		if (!(claim)) {                                               \
 			fprintf(stderr, "lives: %d: %s\n", __LINE__, #claim); \
-			bad++;                                               \
-		}                                                            \
+			bad++;                                                \
+		}                                                             \
 	} while (0)
 
 static struct sockerless_server *make(const char *name)

@@ -12,10 +12,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A broken promise of the code under test. */
-#define FUZZ_CHECK(claim)           \
-	do {                        \
-		if (!(claim))       \
-			abort();    \
+#define FUZZ_CHECK(claim)        \
+	do {                     \
+		if (!(claim))    \
+			abort(); \
 	} while (0)
 
 /* The input as text, in memory of its very size. */

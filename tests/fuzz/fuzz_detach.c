@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = from; i < size && !left; i++)
 		left = detach_keys_take(&pieces, data + i, 1, &one_by_one);
 	FUZZ_CHECK(detach_keys_take(&whole, data + from, size - from, &at_once) == left);
-	FUZZ_CHECK(at_once.len == one_by_one.len && (at_once.len == 0 || memcmp(at_once.data, one_by_one.data, at_once.len) == 0));
+	FUZZ_CHECK(at_once.len == one_by_one.len &&
+		   (at_once.len == 0 || memcmp(at_once.data, one_by_one.data, at_once.len) == 0));
 	buf_done(&at_once);
 	buf_done(&one_by_one);
 	free(text);

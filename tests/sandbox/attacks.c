@@ -89,7 +89,10 @@ static void attack_descriptor_signals(void)
 static void attack_processes(void)
 {
 	static char page[4096];
-	struct { void *base; size_t len; } mine = { page, 16 }, theirs = { page, 16 };
+	struct {
+		void *base;
+		size_t len;
+	} mine = { page, 16 }, theirs = { page, 16 };
 	struct rlimit limit = { 0, 0 };
 
 	HELD(syscall(SYS_ptrace, 16 /* ATTACH */, victim, 0, 0));
@@ -176,7 +179,8 @@ static void attack_broker_descriptors(void)
 		return broke("socketpair", "cannot be tried");
 	fds[0] = reply[1];
 	fds[1] = extra[1];
-	control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fds)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	control.head =
+		(struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fds)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
 	if (sendmsg(self.container->broker_fd, &msg, MSG_NOSIGNAL) < 0)
 		return broke("sendmsg", "cannot be tried");

@@ -38,10 +38,38 @@ static uint32_t below(uint32_t n)
 /* ---- what the arguments are made of ---- */
 
 static const char *const texts[] = {
-	"/", ".", "..", "", "file", "/file", "/tmp", "/tmp/x", "../../../../etc/passwd", "/proc/self/root/etc/passwd",
-	"/proc/self/fd/0", "/proc/self/fd/1023", "/proc/self/fd/4294967295", "/proc/self/cwd/..", "/proc/1/mem", "/proc/1/stat",
-	"/dev/pts/0", "/dev/tty", "/dev/full", "/dev/fd/3", ".wh..wh..opq", ".wh.file", "/bound", "/bound/..", "////..//.//file/",
-	"/proc/self/fd", "/proc/999999999999/stat", "/proc/-1", "/dev/zero/x", "\177ELF", "a/b/c/d/e/f", "/proc/self/exe/..",
+	"/",
+	".",
+	"..",
+	"",
+	"file",
+	"/file",
+	"/tmp",
+	"/tmp/x",
+	"../../../../etc/passwd",
+	"/proc/self/root/etc/passwd",
+	"/proc/self/fd/0",
+	"/proc/self/fd/1023",
+	"/proc/self/fd/4294967295",
+	"/proc/self/cwd/..",
+	"/proc/1/mem",
+	"/proc/1/stat",
+	"/dev/pts/0",
+	"/dev/tty",
+	"/dev/full",
+	"/dev/fd/3",
+	".wh..wh..opq",
+	".wh.file",
+	"/bound",
+	"/bound/..",
+	"////..//.//file/",
+	"/proc/self/fd",
+	"/proc/999999999999/stat",
+	"/proc/-1",
+	"/dev/zero/x",
+	"\177ELF",
+	"a/b/c/d/e/f",
+	"/proc/self/exe/..",
 };
 
 enum { TEXTS = sizeof(texts) / sizeof(texts[0]), TEXT_BYTES = 64, AREA_PAGES = 64 };
@@ -54,24 +82,15 @@ static uint64_t address(void)
 	uint64_t size = guest_size();
 
 	switch (below(12)) {
-	case 0:
-		return 0;
-	case 1:
-		return size - below(64);
-	case 2:
-		return size + below(4096);
-	case 3:
-		return UINT32_MAX - below(16);
-	case 4:
-		return hole - below(32);
-	case 5:
-		return hole + below(8192);
-	case 6:
-		return next_random();
-	case 7:
-		return below(4096);
-	default:
-		return area + below(AREA_PAGES * 4096 - 8192);
+	case 0: return 0;
+	case 1: return size - below(64);
+	case 2: return size + below(4096);
+	case 3: return UINT32_MAX - below(16);
+	case 4: return hole - below(32);
+	case 5: return hole + below(8192);
+	case 6: return next_random();
+	case 7: return below(4096);
+	default: return area + below(AREA_PAGES * 4096 - 8192);
 	}
 }
 
@@ -82,9 +101,19 @@ static uint64_t text_address(void)
 
 static uint64_t number(void)
 {
-	static const uint64_t edges[] = { 0, 1, 2, 3, 7, 8, 63, 64, 127, 255, 256, 1023, 1024, 1025, 4095, 4096, 65535, 65536,
-					  0x7fffffff, 0x80000000, 0xffffffff, 0xffffff9c /* AT_FDCWD */, UINT64_MAX,
-					  (uint64_t)INT64_MIN, INT64_MAX, (uint64_t)-100 };
+	static const uint64_t edges[] = { 0,          1,
+					  2,          3,
+					  7,          8,
+					  63,         64,
+					  127,        255,
+					  256,        1023,
+					  1024,       1025,
+					  4095,       4096,
+					  65535,      65536,
+					  0x7fffffff, 0x80000000,
+					  0xffffffff, 0xffffff9c /* AT_FDCWD */,
+					  UINT64_MAX, (uint64_t)INT64_MIN,
+					  INT64_MAX,  (uint64_t)-100 };
 
 	return below(4) ? edges[below(sizeof(edges) / sizeof(edges[0]))] : next_random();
 }
@@ -93,18 +122,12 @@ static uint64_t argument(void)
 {
 	switch (below(8)) {
 	case 0:
-	case 1:
-		return address();
-	case 2:
-		return text_address();
-	case 3:
-		return below(24); /* a descriptor */
-	case 4:
-		return (uint64_t)1 << below(40);
-	case 5:
-		return below(0x10000); /* flags, modes */
-	default:
-		return number();
+	case 1: return address();
+	case 2: return text_address();
+	case 3: return below(24); /* a descriptor */
+	case 4: return (uint64_t)1 << below(40);
+	case 5: return below(0x10000); /* flags, modes */
+	default: return number();
 	}
 }
 
@@ -145,8 +168,7 @@ static bool is_tame(uint32_t n, uint64_t a[6])
 	case 130: /* rt_sigsuspend */
 	case 62:  /* kill: what it ends looks like a fault */
 	case 200:
-	case 234:
-		return false;
+	case 234: return false;
 	case 35:  /* nanosleep */
 	case 230:
 	case 61:  /* wait4 */
@@ -154,8 +176,7 @@ static bool is_tame(uint32_t n, uint64_t a[6])
 	case 270:
 	case 271:
 	case 23:
-	case 523:
-		return below(40) == 0;
+	case 523: return below(40) == 0;
 	case 512: { /* rt_sigaction: default and ignore only */
 		uint32_t handler = below(2);
 
@@ -163,11 +184,8 @@ static bool is_tame(uint32_t n, uint64_t a[6])
 		copy_out(a[1], &handler, 4);
 		return true;
 	}
-	case 520: /* execve: of what is no program */
-		a[0] = text_address();
-		return true;
-	default:
-		return true;
+	case 520: /* execve: of what is no program */ a[0] = text_address(); return true;
+	default: return true;
 	}
 }
 
@@ -212,10 +230,8 @@ static bool is_fault(int status)
 	case SIGPIPE:
 	case SIGXFSZ:
 	case SIGXCPU:
-	case SIGKILL: /* a limit of processor time that it has set itself */
-		return false;
-	default:
-		return true;
+	case SIGKILL: /* a limit of processor time that it has set itself */ return false;
+	default: return true;
 	}
 }
 

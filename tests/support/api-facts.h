@@ -6,7 +6,9 @@
 #define SOCKERLESS_TESTS_API_FACTS_H
 
 /* Operations that the specification has, as "method path"; served ones are left out when printing. */
-struct known_operation { const char *operation, *method, *path; };
+struct known_operation {
+	const char *operation, *method, *path;
+};
 
 static const struct known_operation known_operations[] = {
 	{ "ContainerStats", "GET", "/containers/{id}/stats" },
@@ -78,7 +80,9 @@ static const struct known_operation known_operations[] = {
 };
 
 /* In what an operation that is served differs from Docker's, by design. */
-struct difference { const char *operation, *text; };
+struct difference {
+	const char *operation, *text;
+};
 
 static const struct difference differences[] = {
 	{ "SystemInfo", "lists the runtimes auto, wasm, synthetic; there is no cgroup or storage driver to name" },
@@ -93,7 +97,9 @@ static const struct difference differences[] = {
 	{ "ImageList", "busybox:latest is always there" },
 };
 
-struct cli_command { const char *command, *operations, *note; };
+struct cli_command {
+	const char *command, *operations, *note;
+};
 
 static const struct cli_command cli_commands[] = {
 	{ "attach", "ContainerInspect ContainerAttach ContainerResize ContainerWait", "" },

@@ -9,7 +9,7 @@ struct recording_driver {
 	struct driver base;
 	struct driver_process process; /* what an accepted start hands out */
 	struct driver_ops ops;         /* its own, so that a test can empty slots */
-	int answer;                    /* 0, DRIVER_DECLINED or -errno */
+	int answer;      /* 0, DRIVER_DECLINED or -errno */
 	char calls[256];               /* "exec lifecycle files …", in order */
 };
 

@@ -8,8 +8,8 @@
 #include "util/cleanup.h"
 
 static const char *const slots[] = {
-	[SLOT_NONE] = "–", [SLOT_EXEC] = "exec", [SLOT_FILESYSTEM] = "filesystem", [SLOT_STREAM] = "stream",
-	[SLOT_LIFECYCLE] = "lifecycle",
+	[SLOT_NONE] = "–",        [SLOT_EXEC] = "exec",           [SLOT_FILESYSTEM] = "filesystem",
+	[SLOT_STREAM] = "stream", [SLOT_LIFECYCLE] = "lifecycle",
 };
 
 static const struct route *find(const char *operation, size_t n)
@@ -34,8 +34,9 @@ static void print_served(void)
 	puts("| operation | method | path | driver slot | state | differs from Docker |");
 	puts("|---|---|---|---|---|---|");
 	for (size_t i = 0; i < api_route_count; i++)
-		printf("| %s | %s | `%s` | %s | %s | %s |\n", api_routes[i].operation, api_routes[i].method, api_routes[i].pattern,
-		       slots[api_routes[i].slot], api_routes[i].state, difference(api_routes[i].operation));
+		printf("| %s | %s | `%s` | %s | %s | %s |\n", api_routes[i].operation, api_routes[i].method,
+		       api_routes[i].pattern, slots[api_routes[i].slot], api_routes[i].state,
+		       difference(api_routes[i].operation));
 }
 
 static void print_not_served(void)
@@ -84,7 +85,8 @@ static void print_commands(void)
 	puts("| command | operations | state |");
 	puts("|---|---|---|");
 	for (size_t i = 0; i < ARRAY_SIZE(cli_commands); i++) {
-		printf("| docker %s | %s | ", cli_commands[i].command, *cli_commands[i].operations ? cli_commands[i].operations : "–");
+		printf("| docker %s | %s | ", cli_commands[i].command,
+		       *cli_commands[i].operations ? cli_commands[i].operations : "–");
 		print_state(&cli_commands[i]);
 		puts(" |");
 	}

@@ -50,7 +50,8 @@ static void on_exited(void *ctx, int status, uint32_t flags)
 int main(int argc, char **argv)
 {
 	static const struct sandbox_process_events events = { on_started, on_exited };
-	const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=xterm", NULL };
+	const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+			      "TERM=xterm", NULL };
 	struct wire_mount mounts[] = {
 		{ .kind = 0, .target = "/", .has_lower = true, .has_upper = true },
 		{ .kind = 3, .target = "/proc", .which = "proc" },

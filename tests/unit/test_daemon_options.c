@@ -15,8 +15,8 @@
 
 static int setup(void **state)
 {
-	static const char *const names[] = { "HOST", "DATA_ROOT", "EPHEMERAL", "SYNTHETIC", "IMAGES", "CONFIG", "LOG_LEVEL",
-					     "LOG_FORMAT", "DEFAULT_RUNTIME" };
+	static const char *const names[] = { "HOST",   "DATA_ROOT", "EPHEMERAL",  "SYNTHETIC",      "IMAGES",
+					     "CONFIG", "LOG_LEVEL", "LOG_FORMAT", "DEFAULT_RUNTIME" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -50,7 +50,8 @@ static void test_command_line(void **state)
 
 	(void)state;
 	assert_int_equal(parse("-H unix:///a --host=tcp://127.0.0.1:1 --data-root /d --ephemeral --log-level debug --log-format json",
-			       &o, &err), 0);
+			       &o, &err),
+			 0);
 	assert_int_equal(o.nhosts, 2);
 	assert_string_equal(o.hosts[1], "tcp://127.0.0.1:1");
 	assert_string_equal(o.data_root, "/d");
@@ -65,9 +66,19 @@ static void test_command_line(void **state)
 
 static void test_refusals(void **state)
 {
-	static const char *const bad[] = { "serve", "--colour", "--data-root", "--ephemeral=yes", "--host http://x", "--host unix://",
-					   "--host tcp://0.0.0.0:1", "--data-root /a --data-root /b", "--log-level loud",
-					   "--log-format xml", "--images some", "--default-runtime runc", "--config /no/such/file" };
+	static const char *const bad[] = { "serve",
+					   "--colour",
+					   "--data-root",
+					   "--ephemeral=yes",
+					   "--host http://x",
+					   "--host unix://",
+					   "--host tcp://0.0.0.0:1",
+					   "--data-root /a --data-root /b",
+					   "--log-level loud",
+					   "--log-format xml",
+					   "--images some",
+					   "--default-runtime runc",
+					   "--config /no/such/file" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -155,8 +166,9 @@ static void test_by_hand(void **state)
 
 static void test_listeners(void **state)
 {
-	static const char *const bad[] = { "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:x", "tcp://127.0.0.1:70000",
-					   "tcp://127.0.0.1:-1", "tcp://127.0.0.1:0", "tcp://127.0.0.300:1", "tcp://[::1", "fd://" };
+	static const char *const bad[] = { "tcp://127.0.0.1",       "tcp://127.0.0.1:",   "tcp://127.0.0.1:x",
+					   "tcp://127.0.0.1:70000", "tcp://127.0.0.1:-1", "tcp://127.0.0.1:0",
+					   "tcp://127.0.0.300:1",   "tcp://[::1",         "fd://" };
 	struct error err = { 0 };
 	int fds[LISTEN_FDS_MAX];
 

@@ -44,7 +44,9 @@ static int parse_log(const char *type, const char *key, const char *value, struc
 
 static void test_log_config(void **state)
 {
-	static const char *const bad_sizes[] = { "", "0", "-1", "x", "10t", "10kk", "1k2", "9999999999999999999999", "99999999999g" };
+	static const char *const bad_sizes[] = {
+		"", "0", "-1", "x", "10t", "10kk", "1k2", "9999999999999999999999", "99999999999g"
+	};
 	struct log_limits l;
 	struct error err = { 0 };
 
@@ -135,11 +137,8 @@ static void test_runtimes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_log_config),
-		cmocka_unit_test(test_tmpfs),
-		cmocka_unit_test(test_detach_keys),
-		cmocka_unit_test(test_runtimes),
+		cmocka_unit_test(test_signals),     cmocka_unit_test(test_log_config), cmocka_unit_test(test_tmpfs),
+		cmocka_unit_test(test_detach_keys), cmocka_unit_test(test_runtimes),
 	};
 
 	return cmocka_run_group_tests_name("engine_parse", tests, NULL, NULL);

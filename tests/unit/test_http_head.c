@@ -57,7 +57,10 @@ static void test_what_follows_is_not_the_heads(void **state)
 
 static void test_refused(void **state)
 {
-	static const struct { int status; const char *head; } bad[] = {
+	static const struct {
+		int status;
+		const char *head;
+	} bad[] = {
 		{ 400, "\x16\x03\x01\x02" },
 		{ 400, "hello world, this is no HTTP at all\r\n" },
 		{ 400, "GET\r\n" },
@@ -110,7 +113,8 @@ static void test_refused(void **state)
 
 static void test_nul(void **state)
 {
-	static const char in_target[] = "GET /_ping\0/x HTTP/1.1\r\n" HOST "\r\n", in_value[] = "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n",
+	static const char in_target[] = "GET /_ping\0/x HTTP/1.1\r\n" HOST "\r\n",
+			  in_value[] = "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n",
 			  in_name[] = "GET / HTTP/1.1\r\nHo\0st: a\r\n\r\n", in_method[] = "G\0T / HTTP/1.1\r\n";
 
 	(void)state;
@@ -161,7 +165,8 @@ static void test_targets(void **state)
 /* No bytes make it read beyond them (the sanitizer looks), and none but a whole head is good. */
 static void test_noise(void **state)
 {
-	static const char words[][12] = { "GET ", "/", "_ping", " HTTP/1.1", "\r\n", "\n", "Host:", "d", "Content", "-Length:", "3", "\r" };
+	static const char words[][12] = { "GET ",  "/", "_ping",   " HTTP/1.1", "\r\n", "\n",
+					  "Host:", "d", "Content", "-Length:",  "3",    "\r" };
 	uint32_t seed = 7;
 
 	(void)state;
@@ -189,12 +194,9 @@ static void test_noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_what_follows_is_not_the_heads),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_nul),
-		cmocka_unit_test(test_too_large),
-		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_good),      cmocka_unit_test(test_what_follows_is_not_the_heads),
+		cmocka_unit_test(test_refused),   cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_too_large), cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_noise),
 	};
 

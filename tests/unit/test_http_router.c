@@ -10,8 +10,14 @@
 
 #include "http/internal.h"
 
-static void one(struct request *req) { (void)req; }
-static void other(struct request *req) { (void)req; }
+static void one(struct request *req)
+{
+	(void)req;
+}
+static void other(struct request *req)
+{
+	(void)req;
+}
 
 static const struct route table[] = {
 	{ .operation = "List", .method = "GET", .pattern = "/things/json", .handler = one },
@@ -54,7 +60,9 @@ static const char *look_up(struct router *r, const char *method, const char *pat
 
 static void test_matches(void **state)
 {
-	static const struct { const char *method, *path, *operation, *param; } good[] = {
+	static const struct {
+		const char *method, *path, *operation, *param;
+	} good[] = {
 		{ "GET", "/things/json", "List", "" },
 		{ "GET", "/things/json/json", "Inspect", "json" },
 		{ "GET", "/things/a%2Fb/json", "Inspect", "a/b" },
@@ -79,12 +87,31 @@ static void test_matches(void **state)
 
 static void test_no_match(void **state)
 {
-	static const struct { const char *method, *path; } bad[] = {
-		{ "GET", "" }, { "GET", "/" }, { "GET", "*" }, { "GET", "/things" }, { "GET", "/things/" }, { "POST", "/things/json" },
-		{ "HEAD", "/things/json" }, { "get", "/things/json" }, { "GET", "/things/json/" }, { "GET", "//things/json" },
-		{ "GET", "/things//json" }, { "GET", "/things/../json" }, { "GET", "/things/./json" }, { "GET", "/x/../things/json" },
-		{ "DELETE", "/things/.." }, { "GET", "/images/json" }, { "GET", "/images//json" }, { "GET", "/images/a//b/json" },
-		{ "GET", "/images/a/../b/json" }, { "OPTIONS", "/" }, { "GET", "/a/1/b" }, { "GET", "/a/1/c/2" },
+	static const struct {
+		const char *method, *path;
+	} bad[] = {
+		{ "GET", "" },
+		{ "GET", "/" },
+		{ "GET", "*" },
+		{ "GET", "/things" },
+		{ "GET", "/things/" },
+		{ "POST", "/things/json" },
+		{ "HEAD", "/things/json" },
+		{ "get", "/things/json" },
+		{ "GET", "/things/json/" },
+		{ "GET", "//things/json" },
+		{ "GET", "/things//json" },
+		{ "GET", "/things/../json" },
+		{ "GET", "/things/./json" },
+		{ "GET", "/x/../things/json" },
+		{ "DELETE", "/things/.." },
+		{ "GET", "/images/json" },
+		{ "GET", "/images//json" },
+		{ "GET", "/images/a//b/json" },
+		{ "GET", "/images/a/../b/json" },
+		{ "OPTIONS", "/" },
+		{ "GET", "/a/1/b" },
+		{ "GET", "/a/1/c/2" },
 	};
 	char param[64];
 
@@ -125,9 +152,17 @@ static void test_doubles(void **state)
 
 static void test_decode(void **state)
 {
-	static const struct { const char *text, *plain, *form; } cases[] = {
-		{ "", "", "" }, { "a+b", "a+b", "a b" }, { "%2f%2F", "//", "//" }, { "%", "%", "%" }, { "%4", "%4", "%4" },
-		{ "%zz", "%zz", "%zz" }, { "%25%32%35", "%25", "%25" }, { "a%c3%a9", "a\xc3\xa9", "a\xc3\xa9" },
+	static const struct {
+		const char *text, *plain, *form;
+	} cases[] = {
+		{ "", "", "" },
+		{ "a+b", "a+b", "a b" },
+		{ "%2f%2F", "//", "//" },
+		{ "%", "%", "%" },
+		{ "%4", "%4", "%4" },
+		{ "%zz", "%zz", "%zz" },
+		{ "%25%32%35", "%25", "%25" },
+		{ "a%c3%a9", "a\xc3\xa9", "a\xc3\xa9" },
 	};
 
 	(void)state;
@@ -165,7 +200,11 @@ static void drop(struct request *req)
 
 static void test_targets(void **state)
 {
-	static const struct { const char *target; int version; const char *path; } cases[] = {
+	static const struct {
+		const char *target;
+		int version;
+		const char *path;
+	} cases[] = {
 		{ "/_ping", API_VERSION_MAX, "/_ping" },
 		{ "/v1.43/info?x", API_VERSION(1, 43), "/info" },
 		{ "/v1.24/v1.25/x", API_VERSION(1, 24), "/v1.25/x" },

@@ -165,7 +165,9 @@ static const struct route routes[] = {
 
 /* ---- what stands before the server ---- */
 
-struct relay { int from, to; };
+struct relay {
+	int from, to;
+};
 
 static void relay_run(void *arg)
 {
@@ -200,7 +202,12 @@ static void relay_start(int from, int to)
 	pthread_attr_destroy(&attr);
 }
 
-struct pending { uv_timer_t timer; http_plain_fn plain; void *token; int fd; };
+struct pending {
+	uv_timer_t timer;
+	http_plain_fn plain;
+	void *token;
+	int fd;
+};
 
 static void give(uv_timer_t *t)
 {
@@ -335,7 +342,11 @@ static void say(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-struct answer { int status; bool is_closing; char head[4096], body[4096]; };
+struct answer {
+	int status;
+	bool is_closing;
+	char head[4096], body[4096];
+};
 
 /* One reply: the head byte by byte, then what its Content-Length says. Status 0: the end came first. */
 static struct answer hear(int fd)
@@ -441,8 +452,12 @@ static void test_lowest_version(void **state)
 /* The first head and a later one: the same answer. */
 static void test_refusals(void **state)
 {
-	static const struct { int status; const char *head, *message; } bad[] = {
-		{ 400, "POST /echo HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n", "more than one Content-Length" },
+	static const struct {
+		int status;
+		const char *head, *message;
+	} bad[] = {
+		{ 400, "POST /echo HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+		  "more than one Content-Length" },
 		{ 400, "POST /echo HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
 		  "both Content-Length and Transfer-Encoding" },
 		{ 501, "POST /echo HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: gzip\r\n\r\n", "unsupported transfer encoding" },
@@ -710,8 +725,11 @@ static void test_too_many(void **state)
 /* Everything at once is in flight when the server stops (this one has its own). */
 static void test_stop_with_all_in_flight(void **state)
 {
-	static const char *const begun[] = { "GET /later HTTP/1.1\r\nHost: d\r\n\r\n", "GET /endless HTTP/1.1\r\nHost: d\r\n\r\n", PING,
-					     "GET /pi", "PUT /upload/all HTTP/1.1\r\nHost: d\r\nContent-Length: 9\r\n\r\nabc",
+	static const char *const begun[] = { "GET /later HTTP/1.1\r\nHost: d\r\n\r\n",
+					     "GET /endless HTTP/1.1\r\nHost: d\r\n\r\n",
+					     PING,
+					     "GET /pi",
+					     "PUT /upload/all HTTP/1.1\r\nHost: d\r\nContent-Length: 9\r\n\r\nabc",
 					     "PUT /upload/none HTTP/1.1\r\nHost: d\r\nContent-Length: 900000\r\n\r\nabc",
 					     "POST /hijack HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nabc" };
 	int fds[8];

@@ -14,7 +14,10 @@
 #include "image/internal.h"
 #include "rootfs/rootfs.h"
 
-struct tree { char path[64]; int fd; };
+struct tree {
+	char path[64];
+	int fd;
+};
 
 static int setup(void **state)
 {

@@ -11,7 +11,9 @@
 
 static void test_names(void **state)
 {
-	static const struct { const char *text, *tagged; } good[] = {
+	static const struct {
+		const char *text, *tagged;
+	} good[] = {
 		{ "busybox", "busybox:latest" },
 		{ "docker.io/library/busybox", "busybox:latest" },
 		{ "index.docker.io/library/busybox:1", "busybox:1" },
@@ -40,7 +42,8 @@ static void test_digest(void **state)
 	struct reference ref;
 
 	(void)state;
-	assert_int_equal(reference_parse("a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", &ref, NULL), 0);
+	assert_int_equal(
+		reference_parse("a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", &ref, NULL), 0);
 	assert_string_equal(ref.name, "a");
 	assert_string_equal(ref.tag, "");
 	assert_int_equal(strlen(ref.digest), 71);
@@ -48,8 +51,8 @@ static void test_digest(void **state)
 
 static void test_invalid(void **state)
 {
-	static const char *const bad[] = { "", ":tag", "a:", "a:b:c", "a//b", "-a", "a-", "a..b", "a___b", "a b", "a@sha256:12", "a:.x",
-					   "/a", "a/", "a@" };
+	static const char *const bad[] = { "",      ":tag", "a:",          "a:b:c", "a//b", "-a", "a-", "a..b",
+					   "a___b", "a b",  "a@sha256:12", "a:.x",  "/a",   "a/", "a@" };
 	char longest[600];
 
 	(void)state;

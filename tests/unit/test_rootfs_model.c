@@ -169,7 +169,11 @@ static void tell_plain(struct tale *t, int dir, const char *path);
 
 static void tell_view(struct tale *t, struct rootfs *fs, const char *path);
 
-struct child { struct tale *t; struct rootfs *fs; const char *path; };
+struct child {
+	struct tale *t;
+	struct rootfs *fs;
+	const char *path;
+};
 
 static int view_child(void *arg, const struct rootfs_dirent *e)
 {
@@ -213,7 +217,6 @@ static void tell_view(struct tale *t, struct rootfs *fs, const char *path)
 	}
 	rootfs_dir_unref(dir);
 }
-
 
 static void tell_plain(struct tale *t, int dir, const char *path)
 {
@@ -273,7 +276,8 @@ static bool is_same(struct tale *a, struct tale *b)
 
 static void fill(int dir, bool is_layer)
 {
-	static const char *const dirs[] = { "a", "a/b", "a/b/c", "b", "b/a" }, *const files[] = { "c", "a/a", "a/b/a", "b/b", "b/c" };
+	static const char *const dirs[] = { "a", "a/b", "a/b/c", "b", "b/a" }, *const files[] = { "c", "a/a", "a/b/a",
+												  "b/b", "b/c" };
 
 	for (size_t i = 0; i < 5; i++)
 		mkdirat(dir, dirs[i], 0755);

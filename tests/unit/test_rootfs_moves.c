@@ -141,7 +141,7 @@ static void test_walk_under_renames(void **state)
 {
 	static const char *const ways[] = {
 		"/x/y/../../outside", "/x/y/../../../outside", "/x/y/../../../../outside", "x/y/q/../../../../outside",
-		"/w/../outside", "/x/y/outside", "/x/y/q/../../../outside",
+		"/w/../outside",      "/x/y/outside",          "/x/y/q/../../../outside",
 	};
 	struct race r = { .f = *state };
 	struct timespec start, now;

@@ -55,13 +55,13 @@ static int setup_without(void **state)
 	return fixture_setup(state);
 }
 
-#define OWNER(f, path, u, g, m)                                                                                  \
-	do {                                                                                                     \
-		struct rootfs_stat st_;                                                                          \
-		assert_int_equal(rootfs_stat((f)->fs, NULL, NULL, path, AT_SYMLINK_NOFOLLOW, &st_), 0);         \
-		assert_int_equal(st_.uid, u);                                                                    \
-		assert_int_equal(st_.gid, g);                                                                    \
-		assert_int_equal(st_.mode, m);                                                                   \
+#define OWNER(f, path, u, g, m)                                                                         \
+	do {                                                                                            \
+		struct rootfs_stat st_;                                                                 \
+		assert_int_equal(rootfs_stat((f)->fs, NULL, NULL, path, AT_SYMLINK_NOFOLLOW, &st_), 0); \
+		assert_int_equal(st_.uid, u);                                                           \
+		assert_int_equal(st_.gid, g);                                                           \
+		assert_int_equal(st_.mode, m);                                                          \
 	} while (0)
 
 static const struct rootfs_cred user = { .uid = 1000, .gid = 1000, .umask = 022 };

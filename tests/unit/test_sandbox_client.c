@@ -34,7 +34,8 @@ static void answer(int sock, uint32_t type, uint64_t tag, const uint32_t *words,
 
 static void send_random(int sock, unsigned seed)
 {
-	static const uint32_t types[] = { 1, WIRE_SETUP, WIRE_READY, WIRE_STARTED, WIRE_EXITED, WIRE_DONE, WIRE_PROCESSES, WIRE_FIGURES };
+	static const uint32_t types[] = { 1,           WIRE_SETUP, WIRE_READY,     WIRE_STARTED,
+					  WIRE_EXITED, WIRE_DONE,  WIRE_PROCESSES, WIRE_FIGURES };
 
 	for (int i = 0; i < 300; i++) {
 		uint32_t words[40];
@@ -50,8 +51,7 @@ static void send_random(int sock, unsigned seed)
 static void act(int sock, int scene)
 {
 	switch (scene) {
-	case 0: /* gone at once */
-		return;
+	case 0: /* gone at once */ return;
 	case 1: /* cut off */
 		ANSWER(WIRE_READY, 1, 0);
 		ANSWER(WIRE_STARTED, 2, 0);
@@ -67,27 +67,20 @@ static void act(int sock, int scene)
 		for (int i = 0; i < 2; i++)
 			ANSWER(WIRE_EXITED, 2, 0, 0);
 		return;
-	case 3: /* ends before it starts */
-		ANSWER(WIRE_EXITED, 2, 0, 0);
-		return;
-	case 4: /* counts that no message could hold */
-		ANSWER(WIRE_PROCESSES, 3, 0xffffffff, 1, 2, 3);
-		return;
+	case 3: /* ends before it starts */ ANSWER(WIRE_EXITED, 2, 0, 0); return;
+	case 4: /* counts that no message could hold */ ANSWER(WIRE_PROCESSES, 3, 0xffffffff, 1, 2, 3); return;
 	case 5: /* errors that are none */
 		ANSWER(WIRE_READY, 1, 0xffffffff, 0, 0);
 		ANSWER(WIRE_STARTED, 2, 0x80000000, 0, 0, 0);
 		ANSWER(WIRE_DONE, 5, 0x80000000);
 		return;
-	case 6: /* no message at all */
-		(void)!write(sock, "x", 1);
-		return;
+	case 6: /* no message at all */ (void)!write(sock, "x", 1); return;
 	case 7: /* answers of the wrong kind */
 		ANSWER(WIRE_DONE, 2, 0);
 		ANSWER(WIRE_STARTED, 1, 0, 0, 1, 1);
 		ANSWER(WIRE_READY, 3, 0, 0, 1);
 		return;
-	default:
-		send_random(sock, (unsigned)scene);
+	default: send_random(sock, (unsigned)scene);
 	}
 }
 

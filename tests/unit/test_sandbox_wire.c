@@ -22,13 +22,29 @@ static struct wire_mount mounts[] = {
 	{ .kind = 3, .target = "/proc", .which = "proc", .is_readonly = true },
 	{ .kind = 2, .target = "/f", .fd_name = "f", .source = "/src/f", .has_fd = true, .is_bind = true, .size_limit_bytes = 1ull << 40 },
 };
-static const struct wire_setup setup = { .id = "id", .hostname = "host", .domainname = "", .mounts = mounts, .nmounts = 3,
-					 .init = true, .memory_bytes = UINT64_MAX, .pids_max = 7 };
+static const struct wire_setup setup = { .id = "id",
+					 .hostname = "host",
+					 .domainname = "",
+					 .mounts = mounts,
+					 .nmounts = 3,
+					 .init = true,
+					 .memory_bytes = UINT64_MAX,
+					 .pids_max = 7 };
 static const char *const argv[] = { "sh", "-c", "", NULL }, *const env[] = { "A=b", NULL };
 static const uint32_t groups[] = { 1, UINT32_MAX };
 static const struct wire_rlimit rlimits[] = { { 7, 1, 2 } };
-static const struct wire_spawn spawn = { .is_main = true, .argv = argv, .env = env, .cwd = "/", .uid = 5, .gid = 6,
-					 .groups = groups, .ngroups = 2, .rlimits = rlimits, .nrlimits = 1, .rows = 24, .cols = 80 };
+static const struct wire_spawn spawn = { .is_main = true,
+					 .argv = argv,
+					 .env = env,
+					 .cwd = "/",
+					 .uid = 5,
+					 .gid = 6,
+					 .groups = groups,
+					 .ngroups = 2,
+					 .rlimits = rlimits,
+					 .nrlimits = 1,
+					 .rows = 24,
+					 .cols = 80 };
 
 static void test_setup_round_trip(void **state)
 {

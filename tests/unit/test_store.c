@@ -248,7 +248,8 @@ static void test_containers_reload(void **state)
 /* The ids that the indexes leave, newest first; "*" when they do not help. */
 static void expect_narrow(struct containers *cs, const char *label, const char *part, bool is_live, const char *wanted)
 {
-	struct narrowing by = { .labels = label ? json_pack("[s]", label) : NULL, .name_parts = part ? json_pack("[s]", part) : NULL,
+	struct narrowing by = { .labels = label ? json_pack("[s]", label) : NULL,
+				.name_parts = part ? json_pack("[s]", part) : NULL,
 				.is_live = is_live };
 	struct container *const *few = NULL;
 	char text[128] = "";

@@ -17,7 +17,9 @@
 
 enum { ROUNDS = 4, BURST = 37 };
 
-struct fixture { char dir[64]; };
+struct fixture {
+	char dir[64];
+};
 
 static int setup(void **state)
 {

@@ -14,7 +14,10 @@
 
 static void test_format(void **state)
 {
-	static const struct { int64_t ns; const char *text; } cases[] = {
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} cases[] = {
 		{ 0, "0001-01-01T00:00:00Z" },
 		{ 1, "1970-01-01T00:00:00.000000001Z" },
 		{ 1136073600 * S, "2006-01-01T00:00:00Z" },
@@ -37,11 +40,17 @@ static void test_format(void **state)
 
 static void test_durations(void **state)
 {
-	static const struct { const char *text; int64_t ns; } good[] = {
-		{ "0", 0 }, { "1s", S }, { "-1m", -60 * S }, { "1.5h", 5400 * S }, { "1h30m", 5400 * S }, { "300ms", 300000000 },
-		{ "2us", 2000 }, { "2µs", 2000 }, { "7ns", 7 }, { "+3s", 3 * S }, { ".5s", S / 2 },
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} good[] = {
+		{ "0", 0 },           { "1s", S },           { "-1m", -60 * S },
+		{ "1.5h", 5400 * S }, { "1h30m", 5400 * S }, { "300ms", 300000000 },
+		{ "2us", 2000 },      { "2µs", 2000 },       { "7ns", 7 },
+		{ "+3s", 3 * S },     { ".5s", S / 2 },
 	};
-	static const char *const bad[] = { "", "-", "1", "s", "1x", "1s ", " 1s", "1h-3m", "999999999h", "0x10s", "1e400s", "nan" };
+	static const char *const bad[] = { "",    "-",     "1",          "s",     "1x",     "1s ",
+					   " 1s", "1h-3m", "999999999h", "0x10s", "1e400s", "nan" };
 	int64_t ns;
 
 	(void)state;
@@ -55,14 +64,23 @@ static void test_durations(void **state)
 
 static void test_timestamps(void **state)
 {
-	static const struct { const char *text; int64_t ns; } good[] = {
-		{ "1136073600", 1136073600 * S }, { "1136073600.000000001", 1136073600 * S + 1 }, { "0", 0 },
-		{ "2006-01-01T00:00:00Z", 1136073600 * S }, { "2006-01-01T01:00:00+01:00", 1136073600 * S },
-		{ "2006-01-01T00:00:00.5Z", 1136073600 * S + S / 2 }, { "2006-01-01", 1136073600 * S },
-		{ "2006-01-01T00:00", 1136073600 * S }, { "10m", 1000 * S - 600 * S },
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} good[] = {
+		{ "1136073600", 1136073600 * S },
+		{ "1136073600.000000001", 1136073600 * S + 1 },
+		{ "0", 0 },
+		{ "2006-01-01T00:00:00Z", 1136073600 * S },
+		{ "2006-01-01T01:00:00+01:00", 1136073600 * S },
+		{ "2006-01-01T00:00:00.5Z", 1136073600 * S + S / 2 },
+		{ "2006-01-01", 1136073600 * S },
+		{ "2006-01-01T00:00", 1136073600 * S },
+		{ "10m", 1000 * S - 600 * S },
 	};
-	static const char *const bad[] = { "", "yesterday", "2006-13-01", "2006-01-01T00:00:00+1", "99999999999999999999", "9999-01-01",
-					   "0001-01-01", "-9200000000000000000ns" };
+	static const char *const bad[] = {
+		"", "yesterday", "2006-13-01", "2006-01-01T00:00:00+1", "99999999999999999999", "9999-01-01", "0001-01-01", "-9200000000000000000ns"
+	};
 	int64_t ns;
 
 	(void)state;

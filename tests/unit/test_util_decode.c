@@ -12,8 +12,8 @@ static const struct decode_type small = { .kind = DECODE_INT, .go = "uint16", .m
 static const struct decode_field inner_fields[] = { { "Small", &small }, { "Pair", &decode_size }, { NULL, NULL } };
 static const struct decode_type inner = { .kind = DECODE_STRUCT, .go = "Inner", .fields = inner_fields };
 static const struct decode_field fields[] = {
-	{ "Text", &decode_string }, { "Words", &decode_words }, { "Inner", &inner }, { "Map", &decode_string_map },
-	{ "List", &decode_strings }, { NULL, NULL },
+	{ "Text", &decode_string },    { "Words", &decode_words },  { "Inner", &inner },
+	{ "Map", &decode_string_map }, { "List", &decode_strings }, { NULL, NULL },
 };
 static const struct decode_type outer = { .kind = DECODE_STRUCT, .go = "Outer", .fields = fields };
 
@@ -70,9 +70,12 @@ static void test_refusals(void **state)
 	(void)state;
 	check_refused("[]", "json: cannot unmarshal array into Go value of type Outer");
 	check_refused("{\"Text\": 5}", "json: cannot unmarshal number into Go struct field Outer.Text of type string");
-	check_refused("{\"Inner\": {\"Small\": 65536}}", "json: cannot unmarshal number 65536 into Go struct field Inner.Inner.Small of type uint16");
-	check_refused("{\"Inner\": {\"Small\": -1}}", "json: cannot unmarshal number -1 into Go struct field Inner.Inner.Small of type uint16");
-	check_refused("{\"Inner\": {\"Small\": 1.5}}", "json: cannot unmarshal number 1.5 into Go struct field Inner.Inner.Small of type uint16");
+	check_refused("{\"Inner\": {\"Small\": 65536}}",
+		      "json: cannot unmarshal number 65536 into Go struct field Inner.Inner.Small of type uint16");
+	check_refused("{\"Inner\": {\"Small\": -1}}",
+		      "json: cannot unmarshal number -1 into Go struct field Inner.Inner.Small of type uint16");
+	check_refused("{\"Inner\": {\"Small\": 1.5}}",
+		      "json: cannot unmarshal number 1.5 into Go struct field Inner.Inner.Small of type uint16");
 	check_refused("{\"Words\": [1]}", "json: cannot unmarshal array into Go value of type string");
 	check_refused("{\"List\": [true]}", "json: cannot unmarshal bool into Go struct field Outer.List of type string");
 }

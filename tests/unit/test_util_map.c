@@ -71,7 +71,10 @@ static void test_empty(void **state)
 	map_done(&m);
 }
 
-struct item { struct list link; int n; };
+struct item {
+	struct list link;
+	int n;
+};
 
 static int sum(struct list *head)
 {

@@ -73,8 +73,9 @@ static int devfs_stat(void *ctx, uint64_t node, struct rootfs_stat *ret)
 	const struct container *c = ctx;
 	int64_t s = (int64_t)(c->boot_ns / 1000000000u);
 	bool is_terminal = node >= DEVICES;
-	const struct device *d = is_terminal ? &(const struct device){ "", S_IFCHR | 0620, 136, (unsigned)(node - DEVICES), NULL } :
-					       &devices[node];
+	const struct device *d =
+		is_terminal ? &(const struct device){ "", S_IFCHR | 0620, 136, (unsigned)(node - DEVICES), NULL } :
+			      &devices[node];
 
 	if (node >= DEVICES + TERMINALS_MAX)
 		return -ENOENT;
@@ -93,8 +94,7 @@ static int devfs_stat(void *ctx, uint64_t node, struct rootfs_stat *ret)
 	return 0;
 }
 
-static int devfs_list(void *ctx, uint64_t dir,
-		      int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type), void *arg)
+static int devfs_list(void *ctx, uint64_t dir, int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type), void *arg)
 {
 	char name[12];
 
@@ -155,19 +155,11 @@ int device_open(uint64_t rdev, int flags)
 
 	if (major(rdev) == 1) {
 		switch (minor(rdev)) {
-		case 3:
-			fd = c->null_fd;
-			break;
-		case 5:
-			fd = c->zero_fd;
-			break;
-		case 7:
-			fd = c->full_fd;
-			break;
+		case 3: fd = c->null_fd; break;
+		case 5: fd = c->zero_fd; break;
+		case 7: fd = c->full_fd; break;
 		case 8:
-		case 9:
-			fd = c->urandom_fd;
-			break;
+		case 9: fd = c->urandom_fd; break;
 		}
 	} else if (major(rdev) == 136) {
 		if (minor(rdev) != self.tty_number)

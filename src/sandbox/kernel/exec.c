@@ -110,8 +110,11 @@ static uint32_t write_block(struct exec_image *image, uint32_t at)
 	size_t argc = count_of(image->argv), envc = count_of(image->env), k = 0;
 	size_t words = 1 + argc + 1 + envc + 1 + 2 * AUX_PAIRS + 2;
 	uint32_t *block = calloc(words, 4), text = (at + (uint32_t)words * 4 + 15) & ~15u;
-	uint32_t aux[2 * AUX_PAIRS] = { 6, 4096, 11, self.ruid, 12, self.euid, 13, self.rgid, 14, self.egid,
-					23, self.ruid != self.euid || self.rgid != self.egid, 17, 100, 25, text, 0, 0 };
+	uint32_t aux[2 * AUX_PAIRS] = { 6,  4096,      11, self.ruid,
+					12, self.euid, 13, self.rgid,
+					14, self.egid, 23, self.ruid != self.euid || self.rgid != self.egid,
+					17, 100,       25, text,
+					0,  0 };
 	unsigned char random[16];
 
 	if (!block || getrandom(random, sizeof(random), 0) != sizeof(random))

@@ -135,10 +135,22 @@ static int duplicate_to(int fd, int to, bool is_cloexec)
 	return to;
 }
 
-SYS(dup) { return duplicate((int)a[0], 0, false); }
-SYS(dup2) { return a[0] == a[1] ? (fdtable_get((int)a[0]) ? (int)a[0] : -EBADF) : duplicate_to((int)a[0], (int)a[1], false); }
-SYS(dup3) { return a[0] == a[1] ? -EINVAL : duplicate_to((int)a[0], (int)a[1], a[2] & O_CLOEXEC); }
-SYS(close) { return fdtable_close((int)a[0]); }
+SYS(dup)
+{
+	return duplicate((int)a[0], 0, false);
+}
+SYS(dup2)
+{
+	return a[0] == a[1] ? (fdtable_get((int)a[0]) ? (int)a[0] : -EBADF) : duplicate_to((int)a[0], (int)a[1], false);
+}
+SYS(dup3)
+{
+	return a[0] == a[1] ? -EINVAL : duplicate_to((int)a[0], (int)a[1], a[2] & O_CLOEXEC);
+}
+SYS(close)
+{
+	return fdtable_close((int)a[0]);
+}
 
 static int set_cloexec(int fd, struct kfile *f, bool is_cloexec)
 {
@@ -168,26 +180,19 @@ SYS(fcntl)
 		return -EBADF;
 	switch (cmd) {
 	case F_DUPFD:
-	case F_DUPFD_CLOEXEC:
-		return duplicate(fd, (int)a[2], cmd == F_DUPFD_CLOEXEC);
-	case F_GETFD:
-		return f->is_cloexec ? FD_CLOEXEC : 0;
-	case F_SETFD:
-		return set_cloexec(fd, f, a[2] & FD_CLOEXEC);
+	case F_DUPFD_CLOEXEC: return duplicate(fd, (int)a[2], cmd == F_DUPFD_CLOEXEC);
+	case F_GETFD: return f->is_cloexec ? FD_CLOEXEC : 0;
+	case F_SETFD: return set_cloexec(fd, f, a[2] & FD_CLOEXEC);
 	case F_GETFL:
 		if (f->kind == KFILE_DIR || f->kind == KFILE_PATH)
 			return f->flags;
 		r = fcntl(fd, F_GETFL);
 		return r < 0 ? -errno : r;
-	case F_SETFL:
-		r = fcntl(fd, F_SETFL, (int)a[2] & (O_APPEND | O_NONBLOCK));
-		return r < 0 ? -errno : 0;
+	case F_SETFL: r = fcntl(fd, F_SETFL, (int)a[2] & (O_APPEND | O_NONBLOCK)); return r < 0 ? -errno : 0;
 	case F_GETLK:
 	case F_SETLK:
-	case F_SETLKW:
-		return lock(fd, cmd, a[2]);
-	default:
-		return -EINVAL;
+	case F_SETLKW: return lock(fd, cmd, a[2]);
+	default: return -EINVAL;
 	}
 }
 

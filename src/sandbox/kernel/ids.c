@@ -42,10 +42,22 @@ void process_take_ids(const struct exec_image *image)
 	publish();
 }
 
-SYS(getuid) { return self.ruid; }
-SYS(geteuid) { return self.euid; }
-SYS(getgid) { return self.rgid; }
-SYS(getegid) { return self.egid; }
+SYS(getuid)
+{
+	return self.ruid;
+}
+SYS(geteuid)
+{
+	return self.euid;
+}
+SYS(getgid)
+{
+	return self.rgid;
+}
+SYS(getegid)
+{
+	return self.egid;
+}
 
 /* One rule for all set*id calls: each new value must be one of the three held, or root asks. */
 static int set_ids(uint32_t held[3], const uint32_t wanted[3])
@@ -114,8 +126,14 @@ SYS(setregid)
 	return set_gids(r, e, r != UINT32_MAX || e != UINT32_MAX ? e : UINT32_MAX);
 }
 
-SYS(setresuid) { return set_uids((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2]); }
-SYS(setresgid) { return set_gids((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2]); }
+SYS(setresuid)
+{
+	return set_uids((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2]);
+}
+SYS(setresgid)
+{
+	return set_gids((uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2]);
+}
 
 static int copy_three(const uint64_t a[6], uint32_t r, uint32_t e, uint32_t s)
 {
@@ -124,10 +142,22 @@ static int copy_three(const uint64_t a[6], uint32_t r, uint32_t e, uint32_t s)
 	return 0;
 }
 
-SYS(getresuid) { return copy_three(a, self.ruid, self.euid, self.suid); }
-SYS(getresgid) { return copy_three(a, self.rgid, self.egid, self.sgid); }
-SYS(setfsuid) { return self.fsuid; }
-SYS(setfsgid) { return self.fsgid; }
+SYS(getresuid)
+{
+	return copy_three(a, self.ruid, self.euid, self.suid);
+}
+SYS(getresgid)
+{
+	return copy_three(a, self.rgid, self.egid, self.sgid);
+}
+SYS(setfsuid)
+{
+	return self.fsuid;
+}
+SYS(setfsgid)
+{
+	return self.fsgid;
+}
 
 SYS(getgroups)
 {

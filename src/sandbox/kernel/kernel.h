@@ -130,7 +130,7 @@ int fd_to_floor(int fd);      /* moves a host fd above the floor, CLOEXEC; takes
 
 enum kfile_kind { KFILE_NONE, KFILE_HOST, KFILE_FILE, KFILE_DIR, KFILE_PATH, KFILE_VIRTUAL, KFILE_PTY };
 
-struct kfile {                /* per guest fd; plain data, copied by fork */
+struct kfile {  /* per guest fd; plain data, copied by fork */
 	uint8_t kind;
 	bool is_cloexec;          /* mirrors the host's flag for kinds without a host fd */
 	int flags;                /* O_* as opened */

@@ -212,10 +212,31 @@ SYS(mremap)
 }
 
 /* musl's malloc takes mmap where brk will not grow. */
-SYS(brk) { return 0; }
-SYS(madvise) { return 0; }
-SYS(msync) { return 0; }
-SYS(mlock) { return 0; }
-SYS(munlock) { return 0; }
-SYS(mlockall) { return 0; }
-SYS(munlockall) { return 0; }
+SYS(brk)
+{
+	return 0;
+}
+SYS(madvise)
+{
+	return 0;
+}
+SYS(msync)
+{
+	return 0;
+}
+SYS(mlock)
+{
+	return 0;
+}
+SYS(munlock)
+{
+	return 0;
+}
+SYS(mlockall)
+{
+	return 0;
+}
+SYS(munlockall)
+{
+	return 0;
+}

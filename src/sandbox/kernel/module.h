@@ -65,8 +65,7 @@ struct guest_module {
 	 * guest_jump_hook). The caller has lowered *stack_pointer below the red
 	 * zone and whatever it pushed, aligned to 16, and restores it after.
 	 * A handler that is no function of the right type ends in guest_trap. */
-	void (*deliver)(void *instance, uint32_t sig, uint32_t handler,
-			uint32_t is_siginfo, uint32_t siginfo, uint32_t ucontext);
+	void (*deliver)(void *instance, uint32_t sig, uint32_t handler, uint32_t is_siginfo, uint32_t siginfo, uint32_t ucontext);
 
 	/* Guest addresses. The guest's stack is [0, stack_top), growing down;
 	 * an overflow wraps below 0 and traps. Static data ends at heap_base,
@@ -95,8 +94,7 @@ const struct guest_module *guest_module_for_applet(const char *name);
  * bits (mask it), a signed argument sign-extended. Numbers 512 to 547 are the
  * x32 calls whose structures hold pointers. Returns the result or -errno.
  * May poll, run guest handlers, fork; does not return from exit or exec. */
-int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c,
-		      uint64_t d, uint64_t e, uint64_t f);
+int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 
 /* Set by the kernel's native signal handlers when a guest signal is pending.
  * Generated code looks at it at the head of every loop and calls guest_poll,

@@ -15,11 +15,26 @@
 
 struct process self = { .tty_fd = -1 };
 
-SYS(getpid) { return self.vpid; }
-SYS(gettid) { return self.vpid; }
-SYS(set_tid_address) { return self.vpid; }
-SYS(getppid) { return proctable_parent(self.slot); }
-SYS(sched_yield) { return host_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0); }
+SYS(getpid)
+{
+	return self.vpid;
+}
+SYS(gettid)
+{
+	return self.vpid;
+}
+SYS(set_tid_address)
+{
+	return self.vpid;
+}
+SYS(getppid)
+{
+	return proctable_parent(self.slot);
+}
+SYS(sched_yield)
+{
+	return host_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
 
 /* ---- fork ---- */
 
@@ -171,7 +186,10 @@ static struct proc_slot *slot_of(int32_t pid)
 	return pid == 0 ? self.slot : proctable_find(pid);
 }
 
-SYS(getpgrp) { return self.slot->pgid; }
+SYS(getpgrp)
+{
+	return self.slot->pgid;
+}
 
 SYS(getpgid)
 {
@@ -246,18 +264,31 @@ SYS(prctl)
 			return -EFAULT;
 		memcpy(self.slot->comm, name, sizeof(name));
 		return 0;
-	case 16: /* PR_GET_NAME */
-		return copy_out(a[1], self.slot->comm, sizeof(name));
-	default:
-		return -EINVAL;
+	case 16: /* PR_GET_NAME */ return copy_out(a[1], self.slot->comm, sizeof(name));
+	default: return -EINVAL;
 	}
 }
 
-SYS(getpriority) { return 20; }
-SYS(setpriority) { return 0; }
-SYS(sched_getscheduler) { return 0; }
-SYS(ioprio_get) { return 0; }
-SYS(ioprio_set) { return 0; }
+SYS(getpriority)
+{
+	return 20;
+}
+SYS(setpriority)
+{
+	return 0;
+}
+SYS(sched_getscheduler)
+{
+	return 0;
+}
+SYS(ioprio_get)
+{
+	return 0;
+}
+SYS(ioprio_set)
+{
+	return 0;
+}
 
 SYS(sched_getaffinity)
 {
@@ -289,7 +320,8 @@ long broker_call(const struct broker_request *req, struct broker_reply *ret, int
 	(void)fds, (void)nfds;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	control.head =
+		(struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(&control.head), &pair[1], sizeof(int));
 	do
 		n = sendmsg(self.container->broker_fd, &msg, MSG_NOSIGNAL);

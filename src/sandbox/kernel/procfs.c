@@ -17,7 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-
 enum { TEXT_MAX = 1 << 20 };
 
 static struct proctable *table(void)
@@ -136,8 +135,7 @@ static bool parse_number(const char *text, int32_t *ret)
 	return true;
 }
 
-static int lookup_in(const struct proc_entry *entries, size_t n, int32_t vpid, uint8_t parent, const char *name,
-		     uint64_t *ret)
+static int lookup_in(const struct proc_entry *entries, size_t n, int32_t vpid, uint8_t parent, const char *name, uint64_t *ret)
 {
 	for (size_t i = 1; i < n; i++) {
 		if (entries[i].type && entries[i].parent == parent && strcmp(entries[i].name, name) == 0) {
@@ -213,8 +211,8 @@ static int list_fds(uint64_t dir, int (*emit)(void *arg, const char *name, uint6
 	return 0;
 }
 
-static int procfs_list(void *ctx, uint64_t dir,
-		       int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type), void *arg)
+static int procfs_list(void *ctx, uint64_t dir, int (*emit)(void *arg, const char *name, uint64_t node, uint32_t type),
+		       void *arg)
 {
 	struct node n = decode(dir);
 	const struct proc_entry *entries = n.vpid ? pid_entries : root_entries;
@@ -227,7 +225,8 @@ static int procfs_list(void *ctx, uint64_t dir,
 	if (n.entry == ENTRY_FD && n.vpid)
 		return list_fds(dir, emit, arg);
 	for (size_t i = 1; i < count; i++)
-		if (entries[i].type && entries[i].parent == (n.vpid ? 0 : n.entry) && emit(arg, entries[i].name, encode(n.vpid, 0, (unsigned)i), IFTODT(entries[i].type)))
+		if (entries[i].type && entries[i].parent == (n.vpid ? 0 : n.entry) &&
+		    emit(arg, entries[i].name, encode(n.vpid, 0, (unsigned)i), IFTODT(entries[i].type)))
 			return 0;
 	for (size_t i = 0; n.vpid == 0 && n.entry == 0 && i < proctable_used(table()); i++) {
 		const struct proc_slot *s = &table()->slots[i];

@@ -15,8 +15,10 @@ struct proc_entry {
 /* Each writes the text of one file; `slot` is the process's, NULL for what belongs to none. */
 typedef void proc_write_fn(const struct proc_slot *slot, struct buf *out);
 /* procfs_system.c */
-proc_write_fn write_meminfo, write_cpuinfo, write_uptime, write_loadavg, write_stat, write_version, write_filesystems, write_nothing;
-proc_write_fn write_hostname, write_domainname, write_ostype, write_osrelease, write_osversion, write_pid_max, write_uuid, write_boot_id, write_zero;
+proc_write_fn write_meminfo, write_cpuinfo, write_uptime, write_loadavg, write_stat, write_version, write_filesystems,
+	write_nothing;
+proc_write_fn write_hostname, write_domainname, write_ostype, write_osrelease, write_osversion, write_pid_max,
+	write_uuid, write_boot_id, write_zero;
 proc_write_fn write_net_dev, write_net_sockets, write_net_unix, write_net_route, write_mounts, write_mountinfo;
 /* procfs_process.c */
 proc_write_fn write_pid_stat, write_pid_status, write_statm, write_cmdline, write_comm, write_environ, write_limits;

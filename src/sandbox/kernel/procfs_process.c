@@ -41,8 +41,9 @@ void write_pid_stat(const struct proc_slot *s, struct buf *out)
 	clock_gettime(CLOCK_REALTIME, &now);
 	booted_ns = (uint64_t)(now.tv_sec - boot.tv_sec) * 1000000000u;
 	start = s->start_ns > booted_ns ? (s->start_ns - booted_ns) / 10000000u : 0;
-	buf_printf(out, "%d (%.15s) %c %d %d %d %d -1 4194304 0 0 0 0 %lu %lu 0 0 20 0 1 0 %lu %lu %lu"
-			" 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0\n",
+	buf_printf(out,
+		   "%d (%.15s) %c %d %d %d %d -1 4194304 0 0 0 0 %lu %lu 0 0 20 0 1 0 %lu %lu %lu"
+		   " 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0\n",
 		   s->vpid, s->comm, u.state, proctable_parent(s), s->pgid, s->sid, s->tty ? 34816 + s->tty - 1 : 0,
 		   u.user_ticks, u.system_ticks, start, u.state == 'Z' ? 0 : (uint64_t)s->memory_pages * 65536, u.rss_pages);
 }
@@ -50,14 +51,19 @@ void write_pid_stat(const struct proc_slot *s, struct buf *out)
 void write_pid_status(const struct proc_slot *s, struct buf *out)
 {
 	struct usage u = usage_of(s);
-	const char *state = u.state == 'R' ? "running" : u.state == 'Z' ? "zombie" : u.state == 'T' ? "stopped" : "sleeping";
+	const char *state = u.state == 'R' ? "running" :
+			    u.state == 'Z' ? "zombie" :
+			    u.state == 'T' ? "stopped" :
+					     "sleeping";
 
-	buf_printf(out, "Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
-			"TracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t64\nGroups:\t\n"
-			"VmPeak:\t%8u kB\nVmSize:\t%8u kB\nVmRSS:\t%8lu kB\nThreads:\t1\n"
-			"SigIgn:\t%016lx\nSigCgt:\t%016lx\n",
-		   s->comm, s == self.slot ? self.umask : 022, u.state, state, s->vpid, s->vpid, proctable_parent(s), s->uid, s->euid, s->euid, s->euid, s->gid, s->egid, s->egid, s->egid,
-		   s->memory_pages * 64, s->memory_pages * 64, u.rss_pages * 4, (uint64_t)s->ignored, (uint64_t)s->handled);
+	buf_printf(out,
+		   "Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
+		   "TracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t64\nGroups:\t\n"
+		   "VmPeak:\t%8u kB\nVmSize:\t%8u kB\nVmRSS:\t%8lu kB\nThreads:\t1\n"
+		   "SigIgn:\t%016lx\nSigCgt:\t%016lx\n",
+		   s->comm, s == self.slot ? self.umask : 022, u.state, state, s->vpid, s->vpid, proctable_parent(s),
+		   s->uid, s->euid, s->euid, s->euid, s->gid, s->egid, s->egid, s->egid, s->memory_pages * 64,
+		   s->memory_pages * 64, u.rss_pages * 4, (uint64_t)s->ignored, (uint64_t)s->handled);
 }
 
 void write_statm(const struct proc_slot *s, struct buf *out)
@@ -94,13 +100,17 @@ static void put_limit(struct buf *out, uint64_t v)
 
 void write_limits(const struct proc_slot *s, struct buf *out)
 {
-	static const struct { const char *name, *unit; } limits[16] = {
-		{ "Max cpu time", "seconds" }, { "Max file size", "bytes" }, { "Max data size", "bytes" },
-		{ "Max stack size", "bytes" }, { "Max core file size", "bytes" }, { "Max resident set", "bytes" },
-		{ "Max processes", "processes" }, { "Max open files", "files" }, { "Max locked memory", "bytes" },
-		{ "Max address space", "bytes" }, { "Max file locks", "locks" }, { "Max pending signals", "signals" },
-		{ "Max msgqueue size", "bytes" }, { "Max nice priority", "" }, { "Max realtime priority", "" },
-		{ "Max realtime timeout", "us" },
+	static const struct {
+		const char *name, *unit;
+	} limits[16] = {
+		{ "Max cpu time", "seconds" },     { "Max file size", "bytes" },
+		{ "Max data size", "bytes" },      { "Max stack size", "bytes" },
+		{ "Max core file size", "bytes" }, { "Max resident set", "bytes" },
+		{ "Max processes", "processes" },  { "Max open files", "files" },
+		{ "Max locked memory", "bytes" },  { "Max address space", "bytes" },
+		{ "Max file locks", "locks" },     { "Max pending signals", "signals" },
+		{ "Max msgqueue size", "bytes" },  { "Max nice priority", "" },
+		{ "Max realtime priority", "" },   { "Max realtime timeout", "us" },
 	};
 
 	(void)s;

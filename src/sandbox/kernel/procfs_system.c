@@ -23,12 +23,13 @@ void write_meminfo(const struct proc_slot *slot, struct buf *out)
 	sysinfo(&si);
 	total = (uint64_t)si.totalram * si.mem_unit / 1024;
 	available = (uint64_t)(si.freeram + si.bufferram) * si.mem_unit / 1024;
-	buf_printf(out, "MemTotal: %15lu kB\nMemFree: %16lu kB\nMemAvailable: %11lu kB\nBuffers: %16lu kB\n"
-			"Cached: %17u kB\nSwapCached: %13u kB\nShmem: %18lu kB\nSReclaimable: %11u kB\n"
-			"SwapTotal: %14lu kB\nSwapFree: %15lu kB\n",
-		   total, (uint64_t)si.freeram * si.mem_unit / 1024, available, (uint64_t)si.bufferram * si.mem_unit / 1024,
-		   0, 0, (uint64_t)si.sharedram * si.mem_unit / 1024, 0, (uint64_t)si.totalswap * si.mem_unit / 1024,
-		   (uint64_t)si.freeswap * si.mem_unit / 1024);
+	buf_printf(out,
+		   "MemTotal: %15lu kB\nMemFree: %16lu kB\nMemAvailable: %11lu kB\nBuffers: %16lu kB\n"
+		   "Cached: %17u kB\nSwapCached: %13u kB\nShmem: %18lu kB\nSReclaimable: %11u kB\n"
+		   "SwapTotal: %14lu kB\nSwapFree: %15lu kB\n",
+		   total, (uint64_t)si.freeram * si.mem_unit / 1024, available,
+		   (uint64_t)si.bufferram * si.mem_unit / 1024, 0, 0, (uint64_t)si.sharedram * si.mem_unit / 1024, 0,
+		   (uint64_t)si.totalswap * si.mem_unit / 1024, (uint64_t)si.freeswap * si.mem_unit / 1024);
 }
 
 void write_cpuinfo(const struct proc_slot *slot, struct buf *out)
@@ -37,8 +38,10 @@ void write_cpuinfo(const struct proc_slot *slot, struct buf *out)
 
 	(void)slot;
 	for (long i = 0; i < n; i++)
-		buf_printf(out, "processor\t: %ld\nvendor_id\t: sockerless\nmodel name\t: WebAssembly sandbox\n"
-				"cpu MHz\t\t: 1000.000\n\n", i);
+		buf_printf(out,
+			   "processor\t: %ld\nvendor_id\t: sockerless\nmodel name\t: WebAssembly sandbox\n"
+			   "cpu MHz\t\t: 1000.000\n\n",
+			   i);
 }
 
 void write_uptime(const struct proc_slot *slot, struct buf *out)
@@ -204,12 +207,9 @@ void write_net_route(const struct proc_slot *slot, struct buf *out)
 static const char *mount_type(const struct rootfs_mount *m)
 {
 	switch (m->kind) {
-	case ROOTFS_MOUNT_UNION:
-		return "overlay";
-	case ROOTFS_MOUNT_VIRTUAL:
-		return m->ops == &procfs_ops ? "proc" : "devtmpfs";
-	default:
-		return m->is_bind ? "ext4" : "tmpfs";
+	case ROOTFS_MOUNT_UNION: return "overlay";
+	case ROOTFS_MOUNT_VIRTUAL: return m->ops == &procfs_ops ? "proc" : "devtmpfs";
+	default: return m->is_bind ? "ext4" : "tmpfs";
 	}
 }
 

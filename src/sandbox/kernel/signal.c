@@ -36,7 +36,9 @@ long host_call(long n, long a, long b, long c, long d, long e, long f)
 	register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
 	long r;
 
-	__asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+	__asm__ volatile("syscall"
+			 : "=a"(r)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
 	return r;
 }
@@ -408,7 +410,10 @@ SYS(rt_sigpending)
 
 SYS(rt_sigtimedwait)
 {
-	struct { int64_t sec; int64_t nsec; } ts = { 0 };
+	struct {
+		int64_t sec;
+		int64_t nsec;
+	} ts = { 0 };
 	int32_t out[32] = { 0 };
 	siginfo_t info;
 	uint64_t set;
@@ -427,15 +432,20 @@ SYS(rt_sigtimedwait)
 	return r;
 }
 
-SYS(sigaltstack) { return 0; }
-SYS(rt_sigreturn) { return -ENOSYS; }
+SYS(sigaltstack)
+{
+	return 0;
+}
+SYS(rt_sigreturn)
+{
+	return -ENOSYS;
+}
 
 /* ---- sending ---- */
 
 SYS(kill)
 {
-	struct broker_request req = { .op = BROKER_KILL, .pid = (int32_t)a[0], .signo = (int32_t)a[1],
-				      .sender_vpid = self.vpid };
+	struct broker_request req = { .op = BROKER_KILL, .pid = (int32_t)a[0], .signo = (int32_t)a[1], .sender_vpid = self.vpid };
 	struct broker_reply reply;
 	long r;
 

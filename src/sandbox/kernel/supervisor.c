@@ -195,8 +195,7 @@ static uint32_t free_tty_number(void)
 	return number;
 }
 
-static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, const struct spawned *p,
-				 int report_fd)
+static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, const struct spawned *p, int report_fd)
 {
 	struct worker_start start = {
 		.container = &sv.container,
@@ -315,7 +314,9 @@ static void reap(void)
 
 /* ---- signals and pause from outside ---- */
 
-struct sender { int signo; };
+struct sender {
+	int signo;
+};
 
 static void signal_below(void *arg, pid_t pid)
 {
@@ -468,27 +469,14 @@ static void on_stats(struct wire_message *m)
 static bool dispatch(struct wire_message *m)
 {
 	switch (m->type) {
-	case WIRE_SETUP:
-		on_setup(m);
-		return true;
-	case WIRE_SPAWN:
-		on_spawn(m);
-		return false;
-	case WIRE_SIGNAL:
-		on_signal(m);
-		return false;
+	case WIRE_SETUP: on_setup(m); return true;
+	case WIRE_SPAWN: on_spawn(m); return false;
+	case WIRE_SIGNAL: on_signal(m); return false;
 	case WIRE_PAUSE:
-	case WIRE_UNPAUSE:
-		on_pause(m, m->type == WIRE_PAUSE);
-		return false;
-	case WIRE_TOP:
-		on_top(m);
-		return false;
-	case WIRE_STATS:
-		on_stats(m);
-		return false;
-	default:
-		return false;
+	case WIRE_UNPAUSE: on_pause(m, m->type == WIRE_PAUSE); return false;
+	case WIRE_TOP: on_top(m); return false;
+	case WIRE_STATS: on_stats(m); return false;
+	default: return false;
 	}
 }
 

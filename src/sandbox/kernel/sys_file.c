@@ -36,10 +36,22 @@ static int64_t transfer(long n, const uint64_t a[6])
 	return host_block(n, (int)a[0], (long)p, (long)len, (long)a[3], 0, 0);
 }
 
-SYS(read) { return transfer(SYS_read, a); }
-SYS(write) { return transfer(SYS_write, a); }
-SYS(pread64) { return transfer(SYS_pread64, a); }
-SYS(pwrite64) { return transfer(SYS_pwrite64, a); }
+SYS(read)
+{
+	return transfer(SYS_read, a);
+}
+SYS(write)
+{
+	return transfer(SYS_write, a);
+}
+SYS(pread64)
+{
+	return transfer(SYS_pread64, a);
+}
+SYS(pwrite64)
+{
+	return transfer(SYS_pwrite64, a);
+}
 
 static int copy_in_iov(struct iovec *v, uint64_t addr, size_t n)
 {
@@ -69,10 +81,22 @@ static int64_t transfer_vector(long n, const uint64_t a[6], int64_t offset)
 	return r < 0 ? r : host_block(n, (int)a[0], (long)v, (long)count, (long)offset, 0, 0);
 }
 
-SYS(readv) { return transfer_vector(SYS_readv, a, 0); }
-SYS(writev) { return transfer_vector(SYS_writev, a, 0); }
-SYS(preadv) { return transfer_vector(SYS_preadv, a, (int64_t)a[3]); }
-SYS(pwritev) { return transfer_vector(SYS_pwritev, a, (int64_t)a[3]); }
+SYS(readv)
+{
+	return transfer_vector(SYS_readv, a, 0);
+}
+SYS(writev)
+{
+	return transfer_vector(SYS_writev, a, 0);
+}
+SYS(preadv)
+{
+	return transfer_vector(SYS_preadv, a, (int64_t)a[3]);
+}
+SYS(pwritev)
+{
+	return transfer_vector(SYS_pwritev, a, (int64_t)a[3]);
+}
 
 SYS(lseek)
 {
@@ -126,10 +150,10 @@ SYS(pipe)
 
 /* ---- calls that the host may do as they are ---- */
 
-#define ON_FILE(name, ...)                                            \
-	SYS(name)                                                     \
-	{                                                             \
-		int r = check_data((int)a[0]);                        \
+#define ON_FILE(name, ...)                                              \
+	SYS(name)                                                       \
+	{                                                               \
+		int r = check_data((int)a[0]);                          \
 		return r < 0 ? r : host_block(SYS_##name, __VA_ARGS__); \
 	}
 ON_FILE(ftruncate, (int)a[0], (long)a[1], 0, 0, 0, 0)
@@ -137,12 +161,30 @@ ON_FILE(fallocate, (int)a[0], (long)a[1], (long)a[2], (long)a[3], 0, 0)
 ON_FILE(flock, (int)a[0], (long)a[1], 0, 0, 0, 0)
 ON_FILE(sync_file_range, (int)a[0], (long)a[1], (long)a[2], (long)a[3], 0, 0)
 
-SYS(fsync) { return fdtable_get((int)a[0]) ? 0 : -EBADF; }
-SYS(fdatasync) { return sys_fsync(a); }
-SYS(syncfs) { return sys_fsync(a); }
-SYS(sync) { return 0; }
-SYS(fadvise64) { return sys_fsync(a); }
-SYS(readahead) { return sys_fsync(a); }
+SYS(fsync)
+{
+	return fdtable_get((int)a[0]) ? 0 : -EBADF;
+}
+SYS(fdatasync)
+{
+	return sys_fsync(a);
+}
+SYS(syncfs)
+{
+	return sys_fsync(a);
+}
+SYS(sync)
+{
+	return 0;
+}
+SYS(fadvise64)
+{
+	return sys_fsync(a);
+}
+SYS(readahead)
+{
+	return sys_fsync(a);
+}
 
 SYS(sendfile)
 {

@@ -98,15 +98,33 @@ static int64_t do_open(int at_fd, uint64_t addr, int flags, uint32_t mode)
 	return f.is_device ? open_device(&f, flags) : install_opened(&f, flags);
 }
 
-SYS(open) { return do_open(AT_FDCWD, a[0], (int)a[1], (uint32_t)a[2]); }
-SYS(creat) { return do_open(AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, (uint32_t)a[1]); }
-SYS(openat) { return do_open((int)a[0], a[1], (int)a[2], (uint32_t)a[3]); }
+SYS(open)
+{
+	return do_open(AT_FDCWD, a[0], (int)a[1], (uint32_t)a[2]);
+}
+SYS(creat)
+{
+	return do_open(AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, (uint32_t)a[1]);
+}
+SYS(openat)
+{
+	return do_open((int)a[0], a[1], (int)a[2], (uint32_t)a[3]);
+}
 
 /* ---- looking ---- */
 
-SYS(stat) { return stat_path(AT_FDCWD, a[0], 0, a[1]); }
-SYS(lstat) { return stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1]); }
-SYS(newfstatat) { return stat_path((int)a[0], a[1], (int)a[3], a[2]); }
+SYS(stat)
+{
+	return stat_path(AT_FDCWD, a[0], 0, a[1]);
+}
+SYS(lstat)
+{
+	return stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1]);
+}
+SYS(newfstatat)
+{
+	return stat_path((int)a[0], a[1], (int)a[3], a[2]);
+}
 
 static int64_t do_access(int at_fd, uint64_t addr, int mode, int flags)
 {
@@ -125,9 +143,18 @@ static int64_t do_access(int at_fd, uint64_t addr, int mode, int flags)
 	return rootfs_access(FS, &cred, p.at, p.text, mode, flags & AT_SYMLINK_NOFOLLOW);
 }
 
-SYS(access) { return do_access(AT_FDCWD, a[0], (int)a[1], 0); }
-SYS(faccessat) { return do_access((int)a[0], a[1], (int)a[2], 0); }
-SYS(faccessat2) { return do_access((int)a[0], a[1], (int)a[2], (int)a[3]); }
+SYS(access)
+{
+	return do_access(AT_FDCWD, a[0], (int)a[1], 0);
+}
+SYS(faccessat)
+{
+	return do_access((int)a[0], a[1], (int)a[2], 0);
+}
+SYS(faccessat2)
+{
+	return do_access((int)a[0], a[1], (int)a[2], (int)a[3]);
+}
 
 static int64_t do_readlink(int at_fd, uint64_t addr, uint64_t out, size_t size)
 {
@@ -147,13 +174,21 @@ static int64_t do_readlink(int at_fd, uint64_t addr, uint64_t out, size_t size)
 	return copy_out(out, target, (size_t)n) < 0 ? -EFAULT : n;
 }
 
-SYS(readlink) { return do_readlink(AT_FDCWD, a[0], a[1], a[2] & UINT32_MAX); }
-SYS(readlinkat) { return do_readlink((int)a[0], a[1], a[2], a[3] & UINT32_MAX); }
+SYS(readlink)
+{
+	return do_readlink(AT_FDCWD, a[0], a[1], a[2] & UINT32_MAX);
+}
+SYS(readlinkat)
+{
+	return do_readlink((int)a[0], a[1], a[2], a[3] & UINT32_MAX);
+}
 
 static int copy_out_statfs(uint64_t addr, const struct rootfs_space *s)
 {
 	struct statfs out = {
-		.f_type = s->kind == ROOTFS_MOUNT_UNION ? 0x794c7630 : s->kind == ROOTFS_MOUNT_VIRTUAL ? 0x9fa0 : 0xef53,
+		.f_type = s->kind == ROOTFS_MOUNT_UNION   ? 0x794c7630 :
+			  s->kind == ROOTFS_MOUNT_VIRTUAL ? 0x9fa0 :
+							    0xef53,
 		.f_bsize = 4096,
 		.f_frsize = 4096,
 		.f_blocks = s->total_bytes / 4096,
@@ -234,12 +269,12 @@ SYS(getcwd)
 
 /* ---- changing ---- */
 
-#define ONE_PATH(name, at_fd, addr, ...)                             \
-	SYS(name)                                                    \
-	{                                                            \
-		struct arg_path p;                                   \
-		int r = get_path(&p, at_fd, addr);                   \
-		return r < 0 ? r : (__VA_ARGS__);                    \
+#define ONE_PATH(name, at_fd, addr, ...)           \
+	SYS(name)                                  \
+	{                                          \
+		struct arg_path p;                 \
+		int r = get_path(&p, at_fd, addr); \
+		return r < 0 ? r : (__VA_ARGS__);  \
 	}
 #define MY process_cred(), p.at, p.text
 ONE_PATH(mkdir, AT_FDCWD, a[0], rootfs_mkdir(FS, MY, (uint32_t)a[1]))
@@ -253,8 +288,7 @@ ONE_PATH(chmod, AT_FDCWD, a[0], rootfs_chmod(FS, MY, (uint32_t)a[1], 0))
 ONE_PATH(fchmodat, (int)a[0], a[1], rootfs_chmod(FS, MY, (uint32_t)a[2], 0))
 ONE_PATH(chown, AT_FDCWD, a[0], rootfs_chown(FS, MY, (uint32_t)a[1], (uint32_t)a[2], 0))
 ONE_PATH(lchown, AT_FDCWD, a[0], rootfs_chown(FS, MY, (uint32_t)a[1], (uint32_t)a[2], AT_SYMLINK_NOFOLLOW))
-ONE_PATH(fchownat, (int)a[0], a[1],
-	 rootfs_chown(FS, MY, (uint32_t)a[2], (uint32_t)a[3], (int)a[4] & AT_SYMLINK_NOFOLLOW))
+ONE_PATH(fchownat, (int)a[0], a[1], rootfs_chown(FS, MY, (uint32_t)a[2], (uint32_t)a[3], (int)a[4] & AT_SYMLINK_NOFOLLOW))
 ONE_PATH(truncate, AT_FDCWD, a[0], rootfs_truncate(FS, MY, (int64_t)a[1]))
 
 static int64_t do_rename(int from_fd, uint64_t from, int to_fd, uint64_t to, unsigned flags)
@@ -267,9 +301,18 @@ static int64_t do_rename(int from_fd, uint64_t from, int to_fd, uint64_t to, uns
 	return r < 0 ? r : rootfs_rename(FS, process_cred(), p.at, p.text, q.at, q.text, flags);
 }
 
-SYS(rename) { return do_rename(AT_FDCWD, a[0], AT_FDCWD, a[1], 0); }
-SYS(renameat) { return do_rename((int)a[0], a[1], (int)a[2], a[3], 0); }
-SYS(renameat2) { return do_rename((int)a[0], a[1], (int)a[2], a[3], (unsigned)a[4]); }
+SYS(rename)
+{
+	return do_rename(AT_FDCWD, a[0], AT_FDCWD, a[1], 0);
+}
+SYS(renameat)
+{
+	return do_rename((int)a[0], a[1], (int)a[2], a[3], 0);
+}
+SYS(renameat2)
+{
+	return do_rename((int)a[0], a[1], (int)a[2], a[3], (unsigned)a[4]);
+}
 
 static int64_t do_link(int from_fd, uint64_t from, int to_fd, uint64_t to, int flags)
 {
@@ -281,8 +324,14 @@ static int64_t do_link(int from_fd, uint64_t from, int to_fd, uint64_t to, int f
 	return r < 0 ? r : rootfs_link(FS, process_cred(), p.at, p.text, q.at, q.text, flags & AT_SYMLINK_FOLLOW);
 }
 
-SYS(link) { return do_link(AT_FDCWD, a[0], AT_FDCWD, a[1], 0); }
-SYS(linkat) { return do_link((int)a[0], a[1], (int)a[2], a[3], (int)a[4]); }
+SYS(link)
+{
+	return do_link(AT_FDCWD, a[0], AT_FDCWD, a[1], 0);
+}
+SYS(linkat)
+{
+	return do_link((int)a[0], a[1], (int)a[2], a[3], (int)a[4]);
+}
 
 static int64_t do_symlink(uint64_t target, int at_fd, uint64_t addr)
 {
@@ -295,8 +344,14 @@ static int64_t do_symlink(uint64_t target, int at_fd, uint64_t addr)
 	return n < 0 ? n : rootfs_symlink(FS, process_cred(), text, p.at, p.text);
 }
 
-SYS(symlink) { return do_symlink(a[0], AT_FDCWD, a[1]); }
-SYS(symlinkat) { return do_symlink(a[0], (int)a[1], a[2]); }
+SYS(symlink)
+{
+	return do_symlink(a[0], AT_FDCWD, a[1]);
+}
+SYS(symlinkat)
+{
+	return do_symlink(a[0], (int)a[1], a[2]);
+}
 
 SYS(utimensat)
 {
@@ -322,8 +377,8 @@ SYS(utimensat)
 			if (r != -EOPNOTSUPP)
 				return r;
 		}
-		return rootfs_utimens(FS, process_cred(), f->dir, f->kind == KFILE_DIR ? "." : f->name, a[2] ? ts : NULL,
-				      AT_SYMLINK_NOFOLLOW);
+		return rootfs_utimens(FS, process_cred(), f->dir, f->kind == KFILE_DIR ? "." : f->name,
+				      a[2] ? ts : NULL, AT_SYMLINK_NOFOLLOW);
 	}
 	r = get_path(&p, (int)a[0], a[1]);
 	return r < 0 ? r : rootfs_utimens(FS, MY, a[2] ? ts : NULL, (int)a[3] & AT_SYMLINK_NOFOLLOW);

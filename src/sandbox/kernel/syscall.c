@@ -8,10 +8,10 @@
 #include "sandbox/kernel/kernel.h"
 #include "sandbox/kernel/module.h"
 
-#define SYSCALL(number, name)                 \
-	__attribute__((weak)) SYS(name)       \
-	{                                     \
-		return -ENOSYS;               \
+#define SYSCALL(number, name)           \
+	__attribute__((weak)) SYS(name) \
+	{                               \
+		return -ENOSYS;         \
 	}
 #include "sandbox/kernel/syscalls.def"
 #undef SYSCALL
@@ -38,10 +38,8 @@ static bool is_restarted_by_linux(uint32_t n)
 	case 270: /* pselect6 */
 	case 271: /* ppoll */
 	case 281: /* epoll_pwait */
-	case 523: /* rt_sigtimedwait */
-		return false;
-	default:
-		return true;
+	case 523: /* rt_sigtimedwait */ return false;
+	default: return true;
 	}
 }
 

@@ -189,8 +189,11 @@ SYS(setrlimit)
 
 /* ---- refused: nothing that a container may do ---- */
 
-#define REFUSED(name) \
-	SYS(name) { return -EPERM; }
+#define REFUSED(name)          \
+	SYS(name)              \
+	{                      \
+		return -EPERM; \
+	}
 REFUSED(mount)
 REFUSED(umount2)
 REFUSED(pivot_root)

@@ -39,9 +39,8 @@ static int64_t call_terminal(int fd, const struct tty_call *c, uint64_t arg)
 
 	if (c->bytes && !c->is_out && copy_in(buf, arg, c->bytes) < 0)
 		return -EFAULT;
-	r = c->may_block ?
-		    host_block(SYS_ioctl, fd, c->request, c->bytes ? (long)buf : (long)(int)arg, 0, 0, 0) :
-		    host_call(SYS_ioctl, fd, c->request, c->bytes ? (long)buf : (long)(int)arg, 0, 0, 0);
+	r = c->may_block ? host_block(SYS_ioctl, fd, c->request, c->bytes ? (long)buf : (long)(int)arg, 0, 0, 0) :
+			   host_call(SYS_ioctl, fd, c->request, c->bytes ? (long)buf : (long)(int)arg, 0, 0, 0);
 	if (r == 0 && c->is_out && copy_out(arg, buf, c->bytes) < 0)
 		return -EFAULT;
 	return r;
@@ -114,14 +113,10 @@ SYS(ioctl)
 
 		return sys_fcntl(args);
 	}
-	case TIOCGPGRP:
-		return get_group(fd, a[2]);
-	case TIOCSPGRP:
-		return set_group(fd, a[2]);
-	case TIOCGSID:
-		return get_session(fd, a[2]);
-	case TIOCSCTTY:
-		return set_controlling(fd, f);
+	case TIOCGPGRP: return get_group(fd, a[2]);
+	case TIOCSPGRP: return set_group(fd, a[2]);
+	case TIOCGSID: return get_session(fd, a[2]);
+	case TIOCSCTTY: return set_controlling(fd, f);
 	}
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (calls[i].request == request)

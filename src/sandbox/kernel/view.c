@@ -23,21 +23,16 @@ static int fill_mount(struct container *c, const struct wire_mount *in, const in
 	out->upper_fd = take(fds, nfds, at, in->has_upper);
 	out->fd = take(fds, nfds, at, in->has_fd);
 	switch (in->kind) {
-	case ROOTFS_MOUNT_UNION:
-		return out->lower_fd < 0 && out->upper_fd < 0 ? -EPROTO : 0;
-	case ROOTFS_MOUNT_DIR:
-		return out->fd < 0 ? -EPROTO : 0;
-	case ROOTFS_MOUNT_FILE:
-		out->ctx = (void *)in->fd_name;
-		return out->fd < 0 || !in->fd_name ? -EPROTO : 0;
+	case ROOTFS_MOUNT_UNION: return out->lower_fd < 0 && out->upper_fd < 0 ? -EPROTO : 0;
+	case ROOTFS_MOUNT_DIR: return out->fd < 0 ? -EPROTO : 0;
+	case ROOTFS_MOUNT_FILE: out->ctx = (void *)in->fd_name; return out->fd < 0 || !in->fd_name ? -EPROTO : 0;
 	case ROOTFS_MOUNT_VIRTUAL:
 		if (!in->which)
 			return -EPROTO;
 		out->ops = strcmp(in->which, "proc") == 0 ? &procfs_ops : &devfs_ops;
 		out->ctx = c;
 		return 0;
-	default:
-		return -EPROTO;
+	default: return -EPROTO;
 	}
 }
 

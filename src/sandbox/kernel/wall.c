@@ -29,23 +29,101 @@
  * socket, connect, bind, mount, bpf, io_uring, process_vm_*, openat2, and what
  * takes a path that Landlock does not look at: chmod, chown, truncate, xattr. */
 static const uint16_t allowed[] = {
-	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev, SYS_lseek,
-	SYS_close, SYS_close_range, SYS_dup, SYS_dup2, SYS_dup3, SYS_pipe, SYS_pipe2,
-	SYS_fstat, SYS_newfstatat, SYS_fstatfs, SYS_readlinkat, SYS_faccessat, SYS_faccessat2,
-	SYS_getdents64, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_linkat, SYS_symlinkat,
-	SYS_ftruncate, SYS_fallocate, SYS_flock, SYS_fsync,
-	SYS_copy_file_range, SYS_sendfile, SYS_sync_file_range, SYS_memfd_create,
-	SYS_fgetxattr, SYS_fsetxattr, SYS_fremovexattr,
-	SYS_poll, SYS_ppoll, SYS_select, SYS_pselect6,
-	SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk,
-	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigpending, SYS_rt_sigsuspend, SYS_rt_sigtimedwait,
-	SYS_sigaltstack, SYS_pause, SYS_alarm, SYS_setitimer, SYS_getitimer, SYS_restart_syscall,
-	SYS_nanosleep, SYS_clock_nanosleep, SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_time, SYS_times,
-	SYS_wait4, SYS_waitid, SYS_exit, SYS_exit_group, SYS_set_robust_list, SYS_rseq, SYS_futex,
-	SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getpgid, SYS_getpgrp,
-	SYS_getsid, SYS_setpgid, SYS_setsid, SYS_getrusage, SYS_getrlimit, SYS_sysinfo, SYS_uname, SYS_getrandom,
-	SYS_sched_yield, SYS_sched_getaffinity, SYS_getcpu,
-	SYS_sendmsg, SYS_recvfrom, /* the broker's sockets: the only ones there are */
+	SYS_read,
+	SYS_write,
+	SYS_readv,
+	SYS_writev,
+	SYS_pread64,
+	SYS_pwrite64,
+	SYS_preadv,
+	SYS_pwritev,
+	SYS_lseek,
+	SYS_close,
+	SYS_close_range,
+	SYS_dup,
+	SYS_dup2,
+	SYS_dup3,
+	SYS_pipe,
+	SYS_pipe2,
+	SYS_fstat,
+	SYS_newfstatat,
+	SYS_fstatfs,
+	SYS_readlinkat,
+	SYS_faccessat,
+	SYS_faccessat2,
+	SYS_getdents64,
+	SYS_unlinkat,
+	SYS_renameat,
+	SYS_renameat2,
+	SYS_linkat,
+	SYS_symlinkat,
+	SYS_ftruncate,
+	SYS_fallocate,
+	SYS_flock,
+	SYS_fsync,
+	SYS_copy_file_range,
+	SYS_sendfile,
+	SYS_sync_file_range,
+	SYS_memfd_create,
+	SYS_fgetxattr,
+	SYS_fsetxattr,
+	SYS_fremovexattr,
+	SYS_poll,
+	SYS_ppoll,
+	SYS_select,
+	SYS_pselect6,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_madvise,
+	SYS_brk,
+	SYS_rt_sigaction,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_rt_sigpending,
+	SYS_rt_sigsuspend,
+	SYS_rt_sigtimedwait,
+	SYS_sigaltstack,
+	SYS_pause,
+	SYS_alarm,
+	SYS_setitimer,
+	SYS_getitimer,
+	SYS_restart_syscall,
+	SYS_nanosleep,
+	SYS_clock_nanosleep,
+	SYS_clock_gettime,
+	SYS_clock_getres,
+	SYS_gettimeofday,
+	SYS_time,
+	SYS_times,
+	SYS_wait4,
+	SYS_waitid,
+	SYS_exit,
+	SYS_exit_group,
+	SYS_set_robust_list,
+	SYS_rseq,
+	SYS_futex,
+	SYS_getpid,
+	SYS_gettid,
+	SYS_getppid,
+	SYS_getuid,
+	SYS_geteuid,
+	SYS_getgid,
+	SYS_getegid,
+	SYS_getpgid,
+	SYS_getpgrp,
+	SYS_getsid,
+	SYS_setpgid,
+	SYS_setsid,
+	SYS_getrusage,
+	SYS_getrlimit,
+	SYS_sysinfo,
+	SYS_uname,
+	SYS_getrandom,
+	SYS_sched_yield,
+	SYS_sched_getaffinity,
+	SYS_getcpu,
+	SYS_sendmsg,
+	SYS_recvfrom, /* the broker's sockets: the only ones there are */
 };
 
 /* Calls that are allowed only with certain arguments. An index counts words
@@ -58,7 +136,8 @@ struct rule {
 	uint32_t bits;
 };
 
-#define VALUES(index, ...) .values_index = (index), .values = (const uint32_t[]){ __VA_ARGS__ }, \
+#define VALUES(index, ...)                                                    \
+	.values_index = (index), .values = (const uint32_t[]){ __VA_ARGS__ }, \
 	.nvalues = sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t)
 #define NO_BITS(index, mask) .bits_index = (index), .bits = (mask)
 
@@ -153,8 +232,8 @@ static void build(struct filter *f)
 
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define ACCESS_ABI_1 0x1fffull          /* execute … make_sym */
-#define ACCESS_NEVER (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK | \
-		      LANDLOCK_ACCESS_FS_MAKE_SOCK)
+#define ACCESS_NEVER \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SOCK)
 #define ACCESS_REFER (1ull << 13)       /* ABI 2: renames and links between directories */
 #define ACCESS_TRUNCATE (1ull << 14)    /* ABI 3 */
 

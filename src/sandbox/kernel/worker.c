@@ -140,8 +140,10 @@ static void check_address_space(const struct worker_start *start)
 
 	if (getrlimit(RLIMIT_AS, &rl) < 0 || rl.rlim_cur == RLIM_INFINITY || rl.rlim_cur >= wanted)
 		return;
-	snprintf(text, sizeof(text), "the sandbox reserves %llu GiB of address space for a process, and the daemon's limit "
-		 "(ulimit -v) is %llu MiB: raise it", (unsigned long long)(wanted >> 30), (unsigned long long)rl.rlim_cur >> 20);
+	snprintf(text, sizeof(text),
+		 "the sandbox reserves %llu GiB of address space for a process, and the daemon's limit "
+		 "(ulimit -v) is %llu MiB: raise it",
+		 (unsigned long long)(wanted >> 30), (unsigned long long)rl.rlim_cur >> 20);
 	fail(start, -ENOMEM, text);
 }
 

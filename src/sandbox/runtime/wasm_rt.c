@@ -26,12 +26,9 @@ void wasm_rt_trap(wasm_rt_trap_t trap)
 	switch (trap) {
 	case WASM_RT_TRAP_DIV_BY_ZERO:
 	case WASM_RT_TRAP_INT_OVERFLOW:
-	case WASM_RT_TRAP_INVALID_CONVERSION:
-		guest_trap(SIGFPE, 0, false);
-	case WASM_RT_TRAP_UNREACHABLE:
-		guest_trap(SIGILL, 0, false);
-	default:
-		guest_trap(SIGSEGV, 0, false);
+	case WASM_RT_TRAP_INVALID_CONVERSION: guest_trap(SIGFPE, 0, false);
+	case WASM_RT_TRAP_UNREACHABLE: guest_trap(SIGILL, 0, false);
+	default: guest_trap(SIGSEGV, 0, false);
 	}
 }
 

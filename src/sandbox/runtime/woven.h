@@ -8,10 +8,10 @@
 extern volatile int guest_poll_flag;
 void guest_poll(void);
 
-#define GUEST_POLL()                                   \
-	do {                                           \
+#define GUEST_POLL()                                      \
+	do {                                              \
 		if (__builtin_expect(guest_poll_flag, 0)) \
-			guest_poll();                  \
+			guest_poll();                     \
 	} while (0)
 
 /* Slots above a function's mark belong to it and to what it calls. */
