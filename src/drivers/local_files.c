@@ -213,14 +213,13 @@ static void get(struct file_job *j, struct rootfs *fs)
 {
 	struct tar_write_options opt = { 0 };
 	CLEANUP(freep) char *whole = NULL;
-	const char *path = j->path;
 
 	if (look(j, fs) < 0)
 		return;
 	opt.rename_root = j->stat.name;
 	if (j->path[1] && j->path[strlen(j->path) - 1] == '/')
-		path = whole = xasprintf("%s.", j->path);
-	tar_write(fs, path, &opt, write_fd, j, &j->err);
+		whole = xasprintf("%s.", j->path);
+	tar_write(fs, whole ? whole : j->path, &opt, write_fd, j, &j->err);
 }
 
 static void export_all(struct file_job *j, struct rootfs *fs)
