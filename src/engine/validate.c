@@ -308,7 +308,7 @@ static int check_cpu(json_t *host, struct error *err)
 		return refuse(err, "Conflicting options: Nano CPUs and CPU Period cannot both be set");
 	if (nano > 0 && quota > 0)
 		return refuse(err, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
-	if (nano < 0 || nano > n * 1000000000ll)
+	if (nano < 0 || nano > n * 1000000000LL)
 		return refuse(err, "range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", n, n);
 	if (period != 0 && (period < 1000 || period > 1000000))
 		return refuse(err, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
@@ -472,7 +472,9 @@ void validate_warn(json_t *body, json_t *warnings)
 {
 	static const char *const unenforced[] = { "MemoryReservation", "NanoCpus",  "CpuShares",
 						  "CpuQuota",          "CpuPeriod", "BlkioWeight" };
-	json_t *host = json_object_get(body, "HostConfig");
+	json_t *host = json_object_get(body, "HostConfig"), *health = json_object_get(body, "Healthcheck");
+	const char *restart = text_of(json_object_get(host, "RestartPolicy"), "Name");
+	const char *test = json_string_value(json_array_get(json_object_get(health, "Test"), 0));
 
 	for (size_t i = 0; i < ARRAY_SIZE(unenforced); i++)
 		if (number_of(host, unenforced[i]))
@@ -486,4 +488,12 @@ void validate_warn(json_t *body, json_t *warnings)
 			json_string("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources."));
 	if (strcmp(text_of(host, "NetworkMode"), "host") == 0 && has_any(host, "PortBindings"))
 		json_array_append_new(warnings, json_string("Published ports are discarded when using host network mode"));
+	else if (has_any(host, "PortBindings") || is_true(host, "PublishAllPorts") || has_any(host, "Links"))
+		json_array_append_new(
+			warnings, json_string("Ports and links are kept, but containers of this engine have no network yet."));
+	if (*restart && strcmp(restart, "no") != 0)
+		json_array_append_new(warnings,
+				      json_string("RestartPolicy is kept, but this engine does not carry it out yet."));
+	if (test && strcmp(test, "NONE") != 0)
+		json_array_append_new(warnings, json_string("Healthcheck is kept, but this engine does not carry it out yet."));
 }
