@@ -149,5 +149,5 @@ int change_apply(json_t *config, const char *instruction, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(instructions); i++)
 		if (strlen(instructions[i].name) == n && strncasecmp(instructions[i].name, instruction, n) == 0 && *rest)
 			return instructions[i].set(config, instructions[i].key, rest);
-	return error_set_class(err, ERROR_INVALID, "%.100s is not a valid change command", instruction);
+	return error_set_class(err, ERROR_INVALID, "%.*s is not a valid change command", (int)(n < 100 ? n : 100), instruction);
 }

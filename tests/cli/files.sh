@@ -15,7 +15,7 @@ A /d/f
 A /d/g
 A /d/ünï
 C /etc
-C /etc/group" d diff changed
+C /etc/group" sh -c "'$docker' diff changed | LC_ALL=C sort -k 2" # in whatever order
 check "export is a tar of the whole root" 0 "d/ d/f d/g d/ünï " sh -c "'$docker' export changed | tar tf - | grep ^d/ | sort | tr '\n' ' '"
 check "export keeps hard links" 0 "hrw-r--r--" sh -c "'$docker' export changed | tar tvf - d/g | cut -c1-10"
 check_has "export leaves out what was deleted" 2 "Not found in archive" sh -c "'$docker' export changed | tar tf - bin/ls"
@@ -23,6 +23,7 @@ check_has "ps --size" 0 "(virtual" d ps -as --filter name=changed --format '{{.S
 check "inspect --size" 0 "true" sh -c "[ \$('$docker' inspect -s -f '{{.SizeRw}}' changed) -lt 1000 ] && echo true"
 d rm changed >/dev/null
 
+# Behind `ours`: names that Docker takes for whiteouts, volumes that only API 1.42 prunes so, a sandbox without devices.
 # ---- names like our marks, owners of links and FIFOs, devices: through run, export, import, cp ----
 d run --name odd busybox sh -c 'cd /tmp && echo one >.wh.file && mkdir .wh..wh..opq && echo two >.wh..wh..opq/x &&
 	ln -s file link && chown -h 5:6 link && mkfifo -m 600 fifo && chown 7:8 fifo && rm -f /etc/.wh.passwd'
@@ -36,9 +37,9 @@ check "export tells owners of links and FIFOs" 0 "prw------- 7/8 tmp/fifo
 lrwxrwxrwx 5/6 tmp/link" sh -c "'$docker' export odd | tar --numeric-owner -tvf - tmp/fifo tmp/link | awk '{print \$1, \$2, \$6}' | sort -k3"
 "$docker" export odd >"$dir/odd.tar"
 check_has "import of an export" 0 "sha256:" d import "$dir/odd.tar" odd:again
-check "it is all there again" 0 "one two 5:6 7:8 .wh..wh..opq .wh.file fifo link" d run --rm odd:again sh -c \
+ours check "it is all there again" 0 "one two 5:6 7:8 .wh..wh..opq .wh.file fifo link" d run --rm odd:again sh -c \
 	'cd /tmp && echo $(cat .wh.file .wh..wh..opq/x) $(stat -c %u:%g link fifo) $(ls -A)'
-check "removed from an image" 0 ".wh..wh..opq fifo link" d run --rm odd:again sh -c 'cd /tmp && rm .wh.file && echo $(ls -A)'
+ours check "removed from an image" 0 ".wh..wh..opq fifo link" d run --rm odd:again sh -c 'cd /tmp && rm .wh.file && echo $(ls -A)'
 check "cp of such a name" 0 "one" sh -c "'$docker' cp -q odd:/tmp/.wh.file '$dir/out.wh' && cat '$dir/out.wh'"
 check "cp in of such a name" 0 "one" sh -c "'$docker' cp -q '$dir/out.wh' odd:/tmp/.wh.in && '$docker' cp -q odd:/tmp/.wh.in - | tar xOf -"
 d rm odd >/dev/null
@@ -67,9 +68,10 @@ check "volume ls" 0 "etc
 vol" d volume ls -q
 check "volume inspect" 0 "vol local local" d volume inspect vol -f '{{.Name}} {{.Driver}} {{.Scope}}'
 d run -d --name user -v vol:/v -v /anonymous --mount type=volume,src=etc,dst=/e,ro busybox sleep 100 >/dev/null
-check "mounts in inspect" 0 "/v true
+check "mounts in inspect" 0 "
+/anonymous true
 /e false
-/anonymous true" d inspect user -f '{{range .Mounts}}{{println .Destination .RW}}{{end}}'
+/v true" sh -c "'$docker' inspect user -f '{{range .Mounts}}{{println .Destination .RW}}{{end}}' | sort"
 check_has "a volume in use stays" 1 "volume is in use - [" d volume rm vol
 check "volumes-from" 0 "/anonymous /v" d run --rm --volumes-from user busybox sh -c 'echo $(ls -d /anonymous /v)'
 d rm -fv user >/dev/null
@@ -77,8 +79,8 @@ check "rm -v takes anonymous volumes and no others" 0 "etc
 vol" d volume ls -q
 d volume create --label a=b labelled >/dev/null
 check "volume filters" 0 "labelled" d volume ls -q --filter label=a=b
-check_has "volume prune spares named ones" 0 "Total reclaimed space: 0B" d volume prune -f
-check_has "volume prune --all" 0 "labelled" d volume prune -af
+ours check_has "volume prune spares named ones" 0 "Total reclaimed space: 0B" d volume prune -f
+ours check_has "volume prune --all" 0 "labelled" d volume prune -af
 check_has "no such volume" 1 "get nope: no such volume" d volume rm nope
 check_has "no such volume driver" 1 'error looking up volume plugin foo: plugin "foo" not found' d volume create --driver foo xx
 check_has "a bad volume name" 125 'includes invalid characters for a local volume name' d run --rm -v 'v!l:/v' busybox true
@@ -101,7 +103,7 @@ check "a bind's .." 0 "bin dev etc home linuxrc mnt proc root sbin sys tmp usr v
 check ".. above the root" 0 "bin" d run --rm busybox sh -c 'cd /../../.. && ls -d bin'
 check "/proc/self/root" 0 "/proc/self/root/bin/sh" d run --rm busybox ls /proc/self/root/bin/sh
 check_has "/proc/1 is the container's" 0 "cat" d run --rm busybox cat /proc/1/cmdline
-check_has "mknod" 1 "Operation not permitted" d run --rm busybox mknod /tmp/sda b 8 0
+ours check_has "mknod" 1 "Operation not permitted" d run --rm busybox mknod /tmp/sda b 8 0
 check_has "kill of a foreign pid" 1 "No such process" d run --rm busybox kill -9 "$daemon_pid"
 check_has "mount" 1 "permission denied" d run --rm busybox mount -t tmpfs none /mnt
 check "fds above the limit" 0 "refused" d run --rm busybox sh -c '(echo x >&1027) 2>/dev/null || echo refused'

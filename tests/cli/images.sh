@@ -1,7 +1,7 @@
 # Sourced by run.sh: the built-in image, imports, names.
 
 # ---- images ----
-d run --name root busybox sh -c 'echo hi >/marker; adduser -D bob; chown bob /marker'
+d run --name root busybox sh -c 'echo hi >/marker; echo bob:x:1000:1000::/:/bin/sh >>/etc/passwd; chown 1000 /marker'
 "$docker" export root | d import -c 'CMD ["cat","/marker"]' -c 'ENV A=b C="d e"' - my/img:v1 >"$dir/imported"
 check "import prints the id" 0 "sha256:" cut -c1-7 "$dir/imported"
 check "an imported image runs, with its changes" 0 "hi" d run --rm my/img:v1
@@ -22,7 +22,7 @@ check_has "image prune --all" 0 "untagged: zipped:latest" d image prune -af
 d rm holder >/dev/null
 # It is there without a registry, and would not come back.
 ours check_has "the built-in image stays" 1 "the image is built in" d rmi busybox
-check_has "import of no archive" 1 "invalid tar archive" sh -c "echo bad | '$docker' import - bad"
-check_has "import with a bad change" 1 "FROM x is not a valid change command" sh -c "echo bad | '$docker' import -c 'FROM x' - bad"
+check_like "import of no archive" 1 "Error response from daemon: .*(invalid tar archive|unexpected EOF).*" sh -c "echo bad | '$docker' import - bad"
+check_like "import with a bad change" 1 "Error response from daemon: ([Ff]rom|FROM) is not a valid change command" sh -c "echo bad | '$docker' import -c 'FROM x' - bad"
 check_has "rmi of nothing" 1 "No such image: nope:latest" d rmi nope
 check_has "system df" 0 "Local Volumes" d system df

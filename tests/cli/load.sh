@@ -1,6 +1,7 @@
 # Sourced by run.sh: many containers at once, much data, and what it costs the daemon.
 
 # ---- many at once ----
+before=$(d ps -aq)
 mkdir "$dir/out" # no time limit for each: the last waits for a machine that 199 others use
 for i in $(seq 200); do
 	"$docker" run --rm busybox echo "$i" >"$dir/out/$i" 2>&1 &
@@ -10,7 +11,7 @@ done
 wait $jobs
 got=$(cat "$dir"/out/* | sort -n | tr '\n' ' ') is=0
 verdict "200 at once" 0 "$(seq 200 | tr '\n' ' ')"
-check "none is left" 0 "" d ps -aq
+check "none is left" 0 "$before" d ps -aq
 rm -r "$dir/out"
 
 # ---- 100 MB each way ----
@@ -34,6 +35,6 @@ check "100 MB out of it by cp" 0 "$sum" sh -c "'$docker' cp -q load:/copy - | ta
 d rm -f load logged fed >/dev/null
 rm "$dir/100MB"
 # The sanitizers' shadow is not the daemon's memory.
-if [ "$B" = build ] && [ -z "${oracle:-}" ]; then
+if [ "${B:-}" = build ] && [ -z "${oracle:-}" ]; then
 	check "the daemon's memory stayed flat" 0 "true" sh -c "[ \$(sed -n 's/VmHWM:[^0-9]*\([0-9]*\).*/\1/p' /proc/$daemon_pid/status) -lt 65536 ] && echo true"
 fi
