@@ -41,7 +41,6 @@ json_t *view_container_summary(struct engine *e, struct container *c, int api_ve
 json_t *view_image_summary(struct engine *e, const struct image *i, int api_version, bool is_measured); /* SharedSize */
 struct volume;
 json_t *view_volume(const struct volume *v);
-char *view_status(const struct container *c); /* "Up 3 minutes", "Exited (0) …"; malloc'd */
 
 #define HANDLER(name) void name(struct request *req)
 HANDLER(SystemPing);

@@ -37,7 +37,7 @@ static char *human(int64_t ns)
 	return xasprintf("%lld years", (long long)(s / 3600 / 24 / 365));
 }
 
-char *view_status(const struct container *c)
+static char *view_status(const struct container *c)
 {
 	int64_t now = clock_wall_ns();
 	CLEANUP(freep) char *up = human(now - c->state.started_ns), *ended = human(now - c->state.finished_ns);

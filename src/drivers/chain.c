@@ -114,7 +114,7 @@ static void free_vector(char **v)
 	free(v);
 }
 
-void run_spec_done(struct run_spec *spec)
+static void run_spec_done(struct run_spec *spec)
 {
 	free_vector(spec->argv);
 	free_vector(spec->env);

@@ -96,9 +96,6 @@ struct process_sink {
 	void *arg;
 };
 
-struct top_row {
-	char *cells[8];
-};
 struct process_info {
 	uint32_t pid, ppid, uid, tty, host_pid;
 	uint64_t start_ns, cpu_ns, rss_bytes, vsz_bytes;
@@ -227,6 +224,5 @@ void chain_cleanup(struct driver *first, struct container *c);
 
 /* Strings, arrays and descriptors. Takes NULL. */
 void run_plan_free(struct run_plan *plan);
-void run_spec_done(struct run_spec *spec);
 
 #endif

@@ -46,7 +46,6 @@ struct log *output_log(const struct output *o);
 /* A copy goes to the log and to every client. */
 void output_write(struct output *o, int stream, const void *data, size_t len);
 /* Somebody must be waited for: the process is told by flow. */
-bool output_is_full(const struct output *o);
 
 struct input {
 	int (*write)(void *arg, const void *data, size_t len); /* 1: pause */
@@ -99,7 +98,6 @@ bool ulimit_find(const char *name, uint32_t *ret_resource);
 /* Made on the pool; `done` gets it from the loop, once, never from within. */
 void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg);
 /* <data root>/containers/<id>; malloc'd. */
-char *container_dir(struct engine *e, const struct container *c);
 
 /* ---- validate.c ---- */
 /* `body` is decoded (schema.h). Refuses in Docker's words what cannot be; changes only what a

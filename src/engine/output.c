@@ -96,11 +96,6 @@ static void update_flow(struct output *o)
 	o->flow(o->flow_arg, !is_full);
 }
 
-bool output_is_full(const struct output *o)
-{
-	return o->is_stopped;
-}
-
 /* The frame of multiplexed streams: stream, three zeros, length big-endian. */
 void output_write(struct output *o, int stream, const void *data, size_t len)
 {

@@ -36,7 +36,7 @@ struct plan_job {
 	void *arg;
 };
 
-char *container_dir(struct engine *e, const struct container *c)
+static char *container_dir(struct engine *e, const struct container *c)
 {
 	return xasprintf("%s/containers/%s", e->options.data_root, c->id);
 }

@@ -397,33 +397,3 @@ int rootfs_statfs(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 	ret->free_files = sv.f_ffree;
 	return 0;
 }
-
-/* Extended attributes of the guest's own are not kept: every caller copes. */
-ssize_t rootfs_getxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-			const char *name, void *buf, size_t size, int flags)
-{
-	struct rootfs_stat st;
-	int r = rootfs_stat(fs, cred, at, path, flags, &st);
-
-	(void)name, (void)buf, (void)size;
-	return r < 0 ? r : -EOPNOTSUPP;
-}
-
-int rootfs_setxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		    const char *name, const void *buf, size_t size, int xflags, int flags)
-{
-	(void)xflags, (void)buf;
-	return (int)rootfs_getxattr(fs, cred, at, path, name, NULL, size, flags);
-}
-
-ssize_t rootfs_listxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-			 char *buf, size_t size, int flags)
-{
-	return rootfs_getxattr(fs, cred, at, path, "", buf, size, flags);
-}
-
-int rootfs_removexattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		       const char *name, int flags)
-{
-	return (int)rootfs_getxattr(fs, cred, at, path, name, NULL, 0, flags);
-}

@@ -157,15 +157,6 @@ int rootfs_chown(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 int rootfs_utimens(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		   const struct timespec ts[2], int flags);
 int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int64_t size);
-/* Guest-visible xattrs (user.* only; our own names are hidden). */
-ssize_t rootfs_getxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-			const char *name, void *buf, size_t size, int flags);
-int rootfs_setxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		    const char *name, const void *buf, size_t size, int xflags, int flags);
-ssize_t rootfs_listxattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-			 char *buf, size_t size, int flags);
-int rootfs_removexattr(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-		       const char *name, int flags);
 
 /* statfs figures: total, free (bytes) of the mount that holds `path`. */
 struct rootfs_space {

@@ -163,11 +163,6 @@ void sandbox_stop(struct sandbox *sb, void (*done)(void *ctx), void *ctx)
 		uv_timer_start(&sb->kill_timer, on_kill_timer, 2000, 0);
 }
 
-int sandbox_zygote_pid(const struct sandbox *sb)
-{
-	return sb->has_ended ? 0 : uv_process_get_pid(&sb->process);
-}
-
 /* ---- answers ---- */
 
 static struct request *request_by(struct sandbox_container *c, uint64_t tag)
@@ -508,11 +503,6 @@ int sandbox_container_new(struct sandbox *sb, const char *id, const struct sandb
 	uv_poll_start(&c->poll, UV_READABLE, on_poll);
 	*ret = c;
 	return 0;
-}
-
-struct proctable *sandbox_container_table(struct sandbox_container *c)
-{
-	return c->table;
 }
 
 static void set_name(char *out, size_t size, const char *name)

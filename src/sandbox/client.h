@@ -45,7 +45,6 @@ int sandbox_start(uv_loop_t *loop, const struct sandbox_options *options, struct
  * handles are closed; `sb` is freed then. Takes NULL (done runs never).
  * Free all containers first. */
 void sandbox_stop(struct sandbox *sb, void (*done)(void *ctx), void *ctx);
-int sandbox_zygote_pid(const struct sandbox *sb); /* 0: it has ended */
 
 /* ---- a container that is running or about to ---- */
 
@@ -59,7 +58,7 @@ struct sandbox_container_events {
 	void (*on_gone)(void *ctx);
 };
 
-/* Makes the process table (see sandbox_container_table) and asks the zygote
+/* Makes the process table and asks the zygote
  * for a supervisor. `id` ≤ 64 bytes, shown to `ps` on the host. */
 int sandbox_container_new(struct sandbox *sb, const char *id, const struct sandbox_container_events *events, void *ctx,
 			  struct sandbox_container **ret, struct error *err);
@@ -67,12 +66,6 @@ int sandbox_container_new(struct sandbox *sb, const char *id, const struct sandb
  * of its callbacks run any more, also not for open requests. Takes NULL; may
  * be called inside any of its callbacks. */
 void sandbox_container_free(struct sandbox_container *c);
-
-/* The head of the shared process table: the daemon may write pids_max and
- * memory_max at any time (docker update). Everything else in it is written by
- * processes that may be hostile: copy, check, believe nothing. Only the head
- * is mapped: do not touch `slots`. Valid until free. */
-struct proctable *sandbox_container_table(struct sandbox_container *c);
 
 struct sandbox_ready {
 	int error;           /* 0, or -errno */

@@ -23,7 +23,8 @@ static int compare_names(const void *key, const void *item)
 	return strcmp(key, *(const char *const *)item);
 }
 
-bool program_is_applet(const char *name)
+/* "bash" counts as ash. */
+static bool program_is_applet(const char *name)
 {
 	return strcmp(name, "bash") == 0 ||
 	       bsearch(name, applets, sizeof(applets) / sizeof(applets[0]), sizeof(applets[0]), compare_names);

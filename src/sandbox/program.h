@@ -37,7 +37,4 @@ int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 		   const char *path_list, struct program *ret);
 void program_done(struct program *p);
 
-/* True when `name` (a base name) is an applet of the built-in userland; "bash" counts as ash. */
-bool program_is_applet(const char *name);
-
 #endif

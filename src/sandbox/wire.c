@@ -64,7 +64,7 @@ void wire_put_str(struct buf *b, const char *s)
 	put(b, s, len + 1);
 }
 
-void wire_put_strv(struct buf *b, const char *const *v)
+static void wire_put_strv(struct buf *b, const char *const *v)
 {
 	uint32_t n = 0;
 

@@ -107,7 +107,6 @@ struct wire_process {
 void wire_put_u32(struct buf *b, uint32_t v);
 void wire_put_u64(struct buf *b, uint64_t v);
 void wire_put_str(struct buf *b, const char *s); /* NULL is kept apart from "" */
-void wire_put_strv(struct buf *b, const char *const *v);
 
 /* Field readers over one received message. After any short or wrong field
  * `failed` is set and every reader answers zero or NULL: check it once. */

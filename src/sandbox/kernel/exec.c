@@ -61,7 +61,7 @@ static void set_comm(struct exec_image *image, const char *path)
 	snprintf(image->comm, sizeof(image->comm), "%.15s", base);
 }
 
-int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret)
+static int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret)
 {
 	struct program p;
 	int r = program_resolve(self.container->fs, process_cred(), self.cwd, path, &p);

@@ -12,11 +12,6 @@
 
 static struct kfile files[FD_GUEST_MAX];
 
-int fd_floor(void)
-{
-	return FD_GUEST_MAX;
-}
-
 int fd_to_floor(int fd)
 {
 	int moved;

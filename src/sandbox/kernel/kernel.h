@@ -122,10 +122,9 @@ long broker_call(const struct broker_request *req, struct broker_reply *ret, int
 /* ---- file descriptors (fdtable.c) ---- */
 
 /* Guest fd numbers are host fd numbers below FD_GUEST_MAX; host fds that the
- * guest must not see live at or above fd_floor(). What the number alone does
+ * guest must not see live at or above it. What the number alone does
  * not say (directories, lower files, devices, terminals) is in its kfile. */
 #define FD_GUEST_MAX 1024
-int fd_floor(void);
 int fd_to_floor(int fd);      /* moves a host fd above the floor, CLOEXEC; takes fd */
 
 enum kfile_kind { KFILE_NONE, KFILE_HOST, KFILE_FILE, KFILE_DIR, KFILE_PATH, KFILE_VIRTUAL, KFILE_PTY };
@@ -167,10 +166,8 @@ struct exec_image {
 	bool is_setuid, is_setgid; /* by the file's mode, as the guest sees it */
 	uint32_t uid, gid;
 };
-/* Looks the program up and takes its place: 0, and the image is ready for
+/* Takes the place of a program that has been looked up, and is done with it: 0, and the image is ready for
  * exec_enter; or -errno and nothing has changed. argv and env are copied. */
-int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret);
-/* The same for a program that has been looked up already; done with it then. */
 struct program;
 int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret);
 /* Instantiates and runs it. */
