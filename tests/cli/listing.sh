@@ -55,6 +55,8 @@ check_like "top of nothing" 1 "Error response from daemon: No such container: no
 d rm -fv ls1 ls2 ls3 ls4 >/dev/null
 
 # ---- events ----
+before=$(date +%s) # the CLI sends whole seconds: what was before ours must be before this one
+until [ "$(date +%s)" -gt "$before" ]; do sleep 0.05; done
 since=$(date +%s)
 d run -d --name told -l told=yes busybox sh -c 'trap "exit 0" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null
 told=$(d inspect -f '{{.Id}}' told)
