@@ -442,6 +442,7 @@ void server_free(struct server *s)
 		server_run(s);
 	}
 	http_server_free(s->http);
+	uv_run(&s->loop, UV_RUN_DEFAULT); /* streams that were never begun close */
 	router_free(s->router);
 	list_for_each_safe(it, &s->posted)
 		free(container_of(it, struct posted, link));
