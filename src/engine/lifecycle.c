@@ -81,8 +81,11 @@ static void on_wait_idle(uv_idle_t *idle)
 	struct container_wait *w = idle->data;
 
 	/* Told is what survives us. The commit takes microseconds: the next turn looks again. */
-	if (!store_is_durable(w->store, w->ticket) && !store_has_failed(w->store, NULL))
-		return;
+	if (!store_is_durable(w->store, w->ticket)) {
+		if (!store_has_failed(w->store, NULL))
+			return;
+		w->result.error = "state cannot be saved: the exit code may be forgotten";
+	}
 	uv_idle_stop(idle);
 	w->is_done = true;
 	w->done(w->arg, &w->result);

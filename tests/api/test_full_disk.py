@@ -26,6 +26,22 @@ class FullDisk(ApiTest):
         self.d.remove(before)
         self.d.remove(after)
 
+    def test_wait(self):
+        """An exit code that cannot be kept is told with an error beside it."""
+        cid = self.d.create("sleep", "1000")
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/start").status, 204)
+        with self.d.connect() as s:
+            s.sendall(f"POST /containers/{cid}/wait?condition=next-exit HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+            told = s.recv(65536)
+            self.assertIn(b" 200 ", told)
+            self.limit_files(4096)
+            self.d.call("POST", f"/containers/{cid}/kill")
+            while b"}" not in told:
+                told += s.recv(65536)
+            self.limit_files(None)
+            self.assertIn(b"state cannot be saved", told)
+        self.d.remove(cid)
+
 
 if __name__ == "__main__":
     unittest.main()
