@@ -26,6 +26,7 @@
 
 enum { DRIVER_DECLINED = 1 };
 
+struct netns;
 struct driver;
 struct driver_process; /* a running main process or exec, made by a driver */
 
@@ -68,6 +69,7 @@ struct run_plan {
 	bool init, is_readonly_root;
 	uint64_t memory_bytes;
 	uint32_t pids_max;
+	struct netns *netns;     /* where its sockets live (network/switch.h): a reference, the plan's; NULL: none */
 	struct run_spec spec;
 };
 

@@ -13,7 +13,7 @@ may_use() {
 	util) echo "" ;;
 	store | rootfs | network) echo "util" ;;
 	image) echo "util store rootfs" ;;
-	sandbox | agent) echo "util rootfs" ;;
+	sandbox | agent) echo "util rootfs network" ;;
 	drivers) echo "util store rootfs image network sandbox agent" ;;
 	engine) echo "util store rootfs image network sandbox agent drivers" ;;
 	build) echo "util store rootfs image drivers engine" ;;
