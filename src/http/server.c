@@ -242,13 +242,6 @@ void http_server_free(struct http_server *s)
 {
 	if (!s)
 		return;
-	/* Answers that came while we stopped, and waited for a store that is closed by now. */
-	list_for_each_safe(it, &s->requests) {
-		struct request *req = container_of(it, struct request, link);
-
-		req->is_waiting_for_gate = false;
-		request_maybe_free(req);
-	}
 	replies_free_constant(s);
 	free(s->peek);
 	free(s);

@@ -11,7 +11,6 @@
 #define RING_MAX 4096
 
 struct queued {
-	struct list link;
 	struct events *bus;
 	struct event event;
 };
@@ -26,7 +25,6 @@ struct events_subscription {
 
 struct events {
 	struct store *store;
-	struct list waiting;       /* struct queued, not durable yet */
 	struct event ring[RING_MAX];
 	size_t head, count;
 	struct list subscriptions;
@@ -47,24 +45,15 @@ int events_new(struct store *store, struct events **ret)
 	struct events *ev = xnew(struct events);
 
 	ev->store = store;
-	list_init(&ev->waiting);
 	list_init(&ev->subscriptions);
 	*ret = ev;
 	return 0;
 }
 
-/* The store must be closed before: its waiters point to the queue. */
 void events_free(struct events *ev)
 {
 	if (!ev)
 		return;
-	list_for_each_safe(it, &ev->waiting) {
-		struct queued *q = container_of(it, struct queued, link);
-
-		list_remove(it);
-		event_done(&q->event);
-		free(q);
-	}
 	for (size_t i = 0; i < ev->count; i++)
 		event_done(&ev->ring[(ev->head + i) % RING_MAX]);
 	list_for_each_safe(it, &ev->subscriptions) {
@@ -104,7 +93,6 @@ static void deliver(void *arg)
 	struct event e = q->event;
 
 	if (store_has_failed(ev->store, NULL)) { /* what is not saved is not told */
-		list_remove(&q->link);
 		event_done(&e);
 		free(q);
 		return;
@@ -120,7 +108,6 @@ static void deliver(void *arg)
 	if (--ev->depth == 0)
 		sweep_subscriptions(ev);
 	json_decref(e.attributes);
-	list_remove(&q->link);
 	ring_add(ev, q->event);
 	free(q);
 }
@@ -140,7 +127,6 @@ void events_publish(struct events *ev, const char *type, const char *action, con
 		.attributes = take_attributes ? take_attributes : json_object(),
 		.time_ns = ev->last_ns,
 	};
-	list_append(&ev->waiting, &q->link);
 	store_on_durable(ev->store, store_ticket(ev->store), deliver, q);
 }
 

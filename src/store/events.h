@@ -23,7 +23,8 @@ struct events;
 
 /* Returns 0. Borrows the store for its life. */
 int events_new(struct store *store, struct events **ret);
-void events_free(struct events *ev); /* subscriptions too; takes NULL */
+/* Subscriptions too. Every event has been told, as when the store was closed before. Takes NULL. */
+void events_free(struct events *ev);
 
 /* Queues an event; subscribers get it after everything changed so far has
  * been committed. `attributes` (taken) may be NULL. */

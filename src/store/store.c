@@ -401,6 +401,7 @@ int store_open(uv_loop_t *loop, const char *path, struct store **ret, struct err
 	return 0;
 }
 
+/* The last commit; whoever waits for it is told how it went. */
 static void end_writer(struct store *s)
 {
 	pthread_mutex_lock(&s->lock);
@@ -413,6 +414,10 @@ static void end_writer(struct store *s)
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->writer, NULL);
+	s->durable = s->committed;
+	s->has_failed = s->commit_failed;
+	if (s->has_failed)
+		snprintf(s->failure, sizeof(s->failure), "state cannot be saved: %s", s->commit_error);
 }
 
 void store_close(struct store *s)
@@ -423,12 +428,9 @@ void store_close(struct store *s)
 		end_writer(s);
 		db_close(s);
 	}
+	run_waiters(s);
 	changes_free(&s->pending);
 	changes_free(&s->batch);
-	list_for_each_safe(it, &s->waiters) {
-		list_remove(it);
-		free(container_of(it, struct waiter, link));
-	}
 	uv_close((uv_handle_t *)&s->wake, on_closed);
 }
 

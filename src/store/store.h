@@ -20,7 +20,8 @@ struct store;
  * (--ephemeral: every ticket is durable at once). Blocks: start-up only.
  * ERROR_CONFLICT when another process holds it. */
 int store_open(uv_loop_t *loop, const char *path, struct store **ret, struct error *err);
-/* Commits what is pending, ends the thread. Blocks. Takes NULL. */
+/* Commits what is pending, ends the thread, and calls those who wait for a ticket: the store still answers
+ * them. They must not change it any more. Blocks. Takes NULL. */
 void store_close(struct store *s);
 
 /* Calls `each` for every row of a kind in order of creation; `value` is borrowed.

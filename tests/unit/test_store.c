@@ -369,6 +369,21 @@ static void on_told(void *arg)
 	(*(int *)arg)++;
 }
 
+/* Who waits when the store closes is told, and in time to ask how it went. */
+static void test_close_tells(void **state)
+{
+	struct fixture *f = *state;
+	int told = 0;
+
+	put(f, "x", "y");
+	store_on_durable(f->store, store_ticket(f->store), on_told, &told);
+	store_on_durable(f->store, 0, on_told, &told);
+	assert_int_equal(told, 0);
+	close_store(f);
+	assert_int_equal(told, 2);
+	assert_int_equal(open_store(f), 0);
+}
+
 static int put_and_wait(struct fixture *f, const char *id, json_t *take_value)
 {
 	int told = 0;
@@ -425,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_containers_narrow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_labels, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_close_tells, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 	};
 
