@@ -118,17 +118,26 @@ struct rootfs;
 int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct run_spec *s, char **ret_home,
 		  struct error *err);
 
-/* ---- lifecycle.c ---- */
+/* ---- start.c ---- */
+/* Answers whoever asked for the start. */
+void crun_finish_start(struct crun *run, const struct error *err);
+void crun_flow(void *arg, bool is_open); /* arg: struct crun */
+
+/* ---- signals.c ---- */
+/* -ESRCH when it has no process. */
+int crun_signal(struct crun *run, int signo, struct error *err);
+void crun_tell_kill(struct crun *run, int signo); /* the event */
+
+/* ---- stop.c ---- */
 /* Somebody who waits for the end of the main process. */
 struct stop_wait {
 	struct list link;
 	engine_done done;
 	void *arg;
 };
-/* -ESRCH when it has no process. */
-int crun_signal(struct crun *run, int signo, struct error *err);
-void crun_tell_kill(struct crun *run, int signo); /* the event */
-void crun_flow(void *arg, bool is_open); /* arg: struct crun */
+void crun_answer_stops(struct crun *run, const struct error *err);
+
+/* ---- waits.c ---- */
 /* is_removed: those who wait for the removal too. */
 void crun_answer_waits(struct crun *run, bool is_removed);
 

@@ -1,0 +1,281 @@
+/* A container's main process from the plan of its start to its end: what its
+ * driver tells becomes the state, the events, and the answers of whoever waits. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/internal.h"
+#include "engine/log.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+
+static void save(struct engine *e, struct container *c)
+{
+	containers_save(&e->containers, c);
+}
+
+void crun_finish_start(struct crun *run, const struct error *err)
+{
+	engine_done done = run->start_done;
+
+	run->is_starting = false;
+	run->start_done = NULL;
+	if (done)
+		engine_later(run->engine, done, run->start_arg, err);
+	removals_retry(run);
+}
+
+static bool is_auto_remove(const struct container *c)
+{
+	return json_is_true(json_object_get(c->host_config, "AutoRemove"));
+}
+
+static void drop_process(struct crun *run)
+{
+	struct driver_process *p = run->process;
+
+	run->process = NULL;
+	if (p)
+		p->owner->ops->stream->release(p->owner, p);
+}
+
+static void tell_volumes(struct engine *e, struct container *c, const char *action)
+{
+	for (size_t i = 0; i < c->nmounts; i++) {
+		const struct container_mount *m = &c->mounts[i];
+		json_t *attributes;
+
+		if (!m->name)
+			continue;
+		attributes = json_pack("{s:s, s:s}", "container", c->id, "driver", "local");
+		if (strcmp(action, "mount") == 0) {
+			json_object_set_new(attributes, "destination", json_string(m->destination));
+			json_object_set_new(attributes, "propagation", json_string(""));
+			json_object_set_new(attributes, "read/write", json_string(m->is_rw ? "true" : "false"));
+		}
+		events_publish(e->events, "volume", action, m->name, attributes);
+	}
+}
+
+static void on_started(void *arg, int host_pid)
+{
+	struct crun *run = arg;
+	struct container *c = run->container;
+
+	c->state.status = CONTAINER_RUNNING;
+	c->state.pid = host_pid;
+	c->state.started_ns = run->start_ns;
+	c->state.finished_ns = 0;
+	c->state.exit_code = 0;
+	free(c->state.error);
+	c->state.error = NULL;
+	save(run->engine, c);
+	tell_volumes(run->engine, c, "mount");
+	engine_container_event(run->engine, c, "start", NULL);
+	output_stdin_drained(run->output); /* clients that attached before */
+	crun_finish_start(run, NULL);
+}
+
+static void on_failed(void *arg, int exit_code, const struct error *err)
+{
+	struct crun *run = arg;
+	struct container *c = container_ref(run->container);
+	struct error told = { 0 };
+
+	error_set_class(&told, ERROR_INVALID,
+			"failed to create task for container: failed to create shim task: OCI runtime create failed: "
+			"runc create failed: unable to start container process: %.600s",
+			err->message);
+	c->state.status = c->state.started_ns ? CONTAINER_EXITED : CONTAINER_CREATED;
+	c->state.exit_code = exit_code;
+	free(c->state.error);
+	c->state.error = xstrdup(told.message);
+	drop_process(run);
+	output_set_log(run->output, NULL);
+	output_end(run->output);
+	save(run->engine, c);
+	crun_finish_start(run, &told);
+	crun_answer_waits(run, false);
+	if (is_auto_remove(c))
+		engine_container_remove(run->engine, c, true, true, NULL, NULL);
+	container_unref(c);
+}
+
+static void on_output(void *arg, int stream, const void *data, size_t len)
+{
+	output_write(((struct crun *)arg)->output, stream, data, len);
+}
+
+static void on_stdin_drained(void *arg)
+{
+	output_stdin_drained(((struct crun *)arg)->output);
+}
+
+/* All that the process wrote is in the log: now its end may be told. */
+static void finish_exit(void *arg)
+{
+	struct crun *run = arg;
+	const struct process_exit *exit = &run->exit;
+	struct container *c = container_ref(run->container);
+	struct engine *e = run->engine;
+
+	c->state.status = CONTAINER_EXITED;
+	c->state.exit_code = exit->code;
+	c->state.is_oom_killed = exit->is_oom;
+	c->state.finished_ns = clock_wall_ns();
+	c->state.pid = 0;
+	drop_process(run);
+	if (run->has_timer)
+		uv_timer_stop(&run->stop_timer);
+	output_set_log(run->output, NULL);
+	output_end(run->output);
+	output_free(run->output);
+	run->output = output_new();
+	save(e, c);
+	if (exit->is_oom)
+		engine_container_event(e, c, "oom", NULL);
+	engine_container_event(
+		e, c, "die",
+		json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", exit->code), "execDuration",
+			  json_sprintf("%lld", (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000))));
+	tell_volumes(e, c, "unmount");
+	crun_answer_stops(run, NULL);
+	crun_answer_waits(run, false);
+	if (is_auto_remove(c) && !run->is_restarting)
+		engine_container_remove(e, c, true, true, NULL, NULL);
+	container_unref(c);
+}
+
+static void on_exited(void *arg, const struct process_exit *exit)
+{
+	struct crun *run = arg;
+	struct log *log = output_log(run->output);
+
+	run->exit = *exit;
+	if (log)
+		log_flush(log, finish_exit, run);
+	else
+		finish_exit(run);
+}
+
+static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained };
+
+/* What a start that nobody could begin leaves behind. */
+static void fail_start(struct crun *run, const struct error *err)
+{
+	struct container *c = run->container;
+
+	c->state.exit_code = 128;
+	free(c->state.error);
+	c->state.error = xstrdup(err->message);
+	output_end(run->output);
+	save(run->engine, c);
+	crun_answer_waits(run, false);
+	if (is_auto_remove(c))
+		engine_container_remove(run->engine, c, true, true, NULL, NULL);
+}
+
+static void start_failed(struct crun *run, const struct error *err)
+{
+	crun_finish_start(run, err);
+	fail_start(run, err);
+}
+
+static struct log *make_log(struct engine *e, const struct container *c)
+{
+	CLEANUP(freep) char *path = log_path(e, c);
+	struct log_limits limits;
+
+	if (log_parse_config(json_object_get(c->host_config, "LogConfig"), &limits, NULL) < 0 || !limits.is_kept)
+		return NULL;
+	return log_new(e->loop, path, &limits);
+}
+
+void crun_flow(void *arg, bool is_open)
+{
+	struct crun *run = arg;
+
+	if (run->process)
+		run->process->owner->ops->stream->flow(run->process->owner, run->process, is_open);
+}
+
+static void on_planned(void *arg, struct run_plan *plan, const struct error *err)
+{
+	struct crun *run = arg;
+	struct engine *e = run->engine;
+	struct container *c = run->container;
+	struct process_sink sink = { &sink_ops, run };
+	struct error told = { 0 };
+
+	if (err) {
+		start_failed(run, err);
+		return;
+	}
+	run->start_ns = clock_wall_ns(); /* before anything can be logged: clients ask for the logs since then */
+	if (chain_lifecycle_start(e->drivers, c, plan, sink, &run->process, &told) < 0) {
+		run_plan_free(plan);
+		if (told.code == -EACCES) /* no driver runs such a program */
+			on_failed(run, 126, &told);
+		else
+			start_failed(run, &told);
+		return;
+	}
+	output_set_log(run->output, make_log(e, c));
+	output_set_flow(run->output, crun_flow, run);
+	if (run->is_stdin_closed)
+		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
+	run->is_stdin_closed = false;
+}
+
+/* The predefined ones are all there are so far, and those of other running containers. */
+static int check_network(struct engine *e, const struct container *c, struct error *err)
+{
+	static const char *const predefined[] = { "", "default", "bridge", "host", "none" };
+	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+	struct container *other;
+
+	for (size_t i = 0; mode && i < ARRAY_SIZE(predefined); i++)
+		if (strcmp(predefined[i], mode) == 0)
+			return 0;
+	if (!mode)
+		return 0;
+	if (strncmp(mode, "container:", 10) != 0)
+		return error_set_class(err, ERROR_NOT_FOUND, "network %.200s not found", mode);
+	if (containers_find(&e->containers, mode + 10, &other, err) < 0)
+		return err->code;
+	if (!container_is_live(other))
+		return error_set_class(err, ERROR_CONFLICT, "cannot join network of a non running container: %s", other->id);
+	return 0;
+}
+
+static void on_no_network(void *arg, const struct error *err)
+{
+	start_failed(arg, err);
+}
+
+void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)
+{
+	struct crun *run = crun_of(e, c);
+	struct error err = { 0 };
+
+	if (c->state.status == CONTAINER_PAUSED)
+		error_set_class(&err, ERROR_CONFLICT, "cannot start a paused container, try unpause instead");
+	else if (container_is_live(c) || run->is_starting)
+		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already started");
+	else if (c->is_removing)
+		error_set_class(&err, ERROR_CONFLICT, "container is marked for removal and cannot be started");
+	if (err.code) {
+		engine_later(e, done, arg, &err);
+		return;
+	}
+	run->is_starting = true;
+	run->start_done = done;
+	run->start_arg = arg;
+	c->state.is_manually_stopped = false;
+	if (check_network(e, c, &err) < 0) {
+		engine_later(e, on_no_network, run, &err);
+		return;
+	}
+	plan_make(e, c, PLAN_START, NULL, on_planned, run);
+}

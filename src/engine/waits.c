@@ -1,0 +1,73 @@
+/* docker wait: whoever waits for the end or the removal of a container, answered when it is durable. */
+#include <stdlib.h>
+
+#include "engine/internal.h"
+#include "util/alloc.h"
+
+struct container_wait {
+	struct list link;
+	enum wait_condition cond;
+	void (*done)(void *arg, const struct wait_result *r);
+	void *arg;
+	struct wait_result result;
+	struct store *store;
+	bool is_answered;   /* the store calls back, which frees it */
+	bool is_cancelled;
+};
+
+/* Told is what survives us. */
+static void on_durable(void *arg)
+{
+	struct container_wait *w = arg;
+
+	if (store_has_failed(w->store, NULL))
+		w->result.error = "state cannot be saved: the exit code may be forgotten";
+	if (!w->is_cancelled)
+		w->done(w->arg, &w->result);
+	free(w);
+}
+
+static void answer_wait(struct engine *e, struct container_wait *w, int code)
+{
+	list_remove(&w->link);
+	w->result.exit_code = code;
+	w->store = e->store;
+	w->is_answered = true;
+	store_on_durable(e->store, store_ticket(e->store), on_durable, w);
+}
+
+void crun_answer_waits(struct crun *run, bool is_removed)
+{
+	list_for_each_safe(it, &run->waits) {
+		struct container_wait *w = container_of(it, struct container_wait, link);
+
+		if (w->cond != WAIT_REMOVED || is_removed)
+			answer_wait(run->engine, w, run->container->state.exit_code);
+	}
+}
+
+struct container_wait *engine_container_wait(struct engine *e, struct container *c, enum wait_condition cond,
+					     void (*done)(void *arg, const struct wait_result *r), void *arg)
+{
+	struct container_wait *w = xnew(struct container_wait);
+
+	w->cond = cond;
+	w->done = done;
+	w->arg = arg;
+	list_init(&w->link);
+	if (cond == WAIT_NOT_RUNNING && !container_is_live(c))
+		answer_wait(e, w, c->state.exit_code);
+	else
+		list_append(&crun_of(e, c)->waits, &w->link);
+	return w;
+}
+
+void engine_container_wait_cancel(struct container_wait *w)
+{
+	if (!w)
+		return;
+	list_remove(&w->link);
+	w->is_cancelled = true;
+	if (!w->is_answered)
+		free(w);
+}
