@@ -4,8 +4,13 @@
  *
  * Requests. All workers of a container share one SOCK_SEQPACKET socket, its *net socket*; whose it is says to
  * the switch which network namespace asks. A request is one packet: struct net_request, and the fd of a fresh
- * socket pair's end, to which one packet answers: struct net_reply, with at most one fd. Both sides take what
- * they receive for hostile: lengths, enums and addresses are checked, unexpected fds closed.
+ * socket pair's end, to which one packet answers: struct net_reply, with at most one fd. Its end without an answer
+ * means that the daemon is out of descriptors (ENFILE). Both sides take what they receive for hostile: lengths,
+ * enums and addresses are checked, unexpected fds closed.
+ *
+ * An AF_UNIX address that is a file's: a second fd comes with the request (or with the datagram that goes there),
+ * the host's placeholder file opened for reading, never O_PATH. Whom it names is what fstat says of that fd; dev
+ * and ino of the request are not looked at, so nobody reaches a socket whose file he cannot open.
  *
  * What the ends are:
  *   stream, bound or listening   a *channel*: SOCK_SEQPACKET. Each connection that comes in is one packet, struct
@@ -19,7 +24,12 @@
  *                                the switch with where it goes, from the switch with where it came from.
  *
  * A connect to the world may still be under way when its fd is handed over (net_reply.is_in_progress): the fd is
- * non-blocking then; poll and SO_ERROR tell how it ends, as ever on Linux.
+ * non-blocking then; poll and SO_ERROR tell how it ends, as ever on Linux. Every other fd is in blocking mode.
+ * A connect to a listener whose backlog is full is answered when there is room, as a SYN would wait: a
+ * non-blocking connect polls the answer's end.
+ *
+ * ICMP: the payload of a datagram to the switch is the ICMP message; from the switch it is what Linux gives: on a
+ * SOCK_RAW AF_INET socket the IP header first, else the message alone. The port of the address is 0.
  *
  * Cutting. When a namespace leaves a network, connections over it have no future: the switch raises the epoch in
  * the page that the workers have mapped, and the driver wakes those that sleep in a socket call. A worker that
@@ -57,6 +67,7 @@ enum net_op {
 	NET_SOCKETS, /* rows for /proc/net/{tcp,tcp6,udp,udp6,raw,unix}: fd of a memory file of struct net_socket_row */
 	NET_INTERFACES, /* fd of a memory file of struct net_interface */
 	NET_ROUTES, /* fd of a memory file of struct net_route */
+	NET_NAME, /* socket_id: answers `local` and `peer` as they are now (a datagram socket is bound by its first send) */
 	NET_PAIR, /* AF_UNIX socketpair(2) of a type that a worker may not make itself: not yet served */
 };
 
