@@ -49,6 +49,16 @@ HANDLER(SystemVersion);
 HANDLER(SystemInfo);
 HANDLER(SystemEvents);
 HANDLER(SystemAuth);
+HANDLER(DistributionInspect);
+HANDLER(BuildPrune);
+HANDLER(BuildCancel);
+HANDLER(PluginList);
+/* Several operations that have one answer; request_route tells them apart. */
+HANDLER(ClusterOperation);
+HANDLER(PluginOperation);
+HANDLER(PluginInstall);
+HANDLER(AbsentOperation);
+HANDLER(ExperimentalOperation);
 HANDLER(ContainerList);
 HANDLER(ContainerCreate);
 HANDLER(ContainerInspect);

@@ -305,7 +305,7 @@ static void pull(struct request *req, const char *text)
 	struct stream *s;
 	bool is_there;
 
-	if (reference_parse(text, &ref, &err) < 0) {
+	if (reference_parse(text, &ref, &err) < 0 || engine_check_builder(text, &err) < 0) {
 		reply_error(req, &err);
 		return;
 	}

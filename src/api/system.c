@@ -225,14 +225,6 @@ void SystemInfo(struct request *req)
 	reply_json(req, 200, o);
 }
 
-void SystemAuth(struct request *req)
-{
-	struct error err = { 0 };
-
-	error_set_class(&err, ERROR_UNIMPLEMENTED, "there is no registry client yet");
-	reply_error(req, &err);
-}
-
 /* ---- networks ---- */
 
 static const struct {

@@ -375,6 +375,8 @@ static int create(struct engine *e, const struct container_create *req, json_t *
 	if (r == 0 && (!image_name || !*image_name))
 		r = error_set_class(err, ERROR_INVALID, "config cannot be empty in order to create a container");
 	if (r == 0)
+		r = engine_check_builder(image_name, err);
+	if (r == 0)
 		r = validate_create(body, req->api_version, err);
 	if (r == 0)
 		r = check_network_of(e, json_object_get(body, "HostConfig"), err);

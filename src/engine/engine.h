@@ -51,6 +51,7 @@ struct engine {
 	struct driver *drivers;      /* the chain */
 	struct map execs;            /* exec id → struct exec */
 	int64_t started_ns;
+	bool is_pruning;             /* containers or networks: one prune at a time */
 };
 
 /* Opens store, images, volumes, drivers; reconciles what was running (exited
@@ -198,6 +199,8 @@ struct upload *engine_archive_put(struct engine *e, struct container *c, const c
 /* ---- images and their containers ---- */
 
 struct image;
+/* ERROR_INVALID for moby/buildkit, which buildx asks for where an engine has no BuildKit; else 0. */
+int engine_check_builder(const char *image_name, struct error *err);
 size_t engine_image_users(struct engine *e, const struct image *i); /* containers made of it */
 /* images_remove with the container that uses the image, if one does. */
 int engine_image_remove(struct engine *e, const char *ref, bool force, json_t **ret_report, struct error *err);

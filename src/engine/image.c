@@ -5,6 +5,18 @@
 
 #include "engine/internal.h"
 #include "image/images.h"
+#include "image/reference.h"
+
+int engine_check_builder(const char *image_name, struct error *err)
+{
+	struct reference ref;
+
+	if (reference_parse(image_name, &ref, NULL) < 0 || strncmp(ref.name, "moby/buildkit", 13) != 0)
+		return 0;
+	return error_set_class(err, ERROR_INVALID,
+			       "%.200s cannot run here: this engine has no BuildKit. Build with its own builder: set DOCKER_BUILDKIT=0",
+			       image_name);
+}
 
 /* A container that uses the image, a running one first; NULL: none. */
 static const struct container *find_user(struct engine *e, const struct image *i, bool *ret_is_running)
