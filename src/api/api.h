@@ -69,6 +69,7 @@ HANDLER(ContainerKill);
 HANDLER(ContainerPause);
 HANDLER(ContainerUnpause);
 HANDLER(ContainerRename);
+HANDLER(ContainerUpdate);
 HANDLER(ContainerResize);
 HANDLER(ContainerWait);
 HANDLER(ContainerDelete);

@@ -36,6 +36,7 @@ const struct route api_routes[] = {
 	{ "ContainerPause", "POST", "/containers/{name}/pause", ContainerPause, 0, ALL, SLOT_LIFECYCLE, "full" },
 	{ "ContainerUnpause", "POST", "/containers/{name}/unpause", ContainerUnpause, 0, ALL, SLOT_LIFECYCLE, "full" },
 	{ "ContainerRename", "POST", "/containers/{name}/rename", ContainerRename, 0, ALL, SLOT_NONE, "full" },
+	{ "ContainerUpdate", "POST", "/containers/{name}/update", ContainerUpdate, ROUTE_BODY_JSON, ALL, SLOT_LIFECYCLE, "full" },
 	{ "ContainerResize", "POST", "/containers/{name}/resize", ContainerResize, 0, ALL, SLOT_STREAM, "full" },
 	{ "ContainerWait", "POST", "/containers/{name}/wait", ContainerWait, ROUTE_STREAM, ALL, SLOT_LIFECYCLE, "full" },
 	{ "ContainerAttach", "POST", "/containers/{name}/attach", ContainerAttach, ROUTE_HIJACK, ALL, SLOT_STREAM, "full" },

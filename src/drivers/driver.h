@@ -20,6 +20,7 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "sandbox/limits.h"
 #include "sandbox/program.h"
 #include "store/containers.h"
 #include "util/error.h"
@@ -67,8 +68,7 @@ struct run_plan {
 	size_t nmounts;
 	char *hostname, *domainname;
 	bool init, is_readonly_root;
-	uint64_t memory_bytes;
-	uint32_t pids_max;
+	struct limits limits;
 	struct netns *netns;     /* where its sockets live (network/switch.h): a reference, the plan's; NULL: none */
 	struct run_spec spec;
 };
@@ -108,6 +108,8 @@ struct process_info {
 struct process_figures {
 	uint64_t user_ns, system_ns, memory_bytes, memory_peak_bytes;
 	uint32_t pids;
+	uint64_t memory_limit_bytes;  /* 0: none, the machine is the limit */
+	struct limits_figures limits; /* of --cpus and --memory: stats' throttling_data; all 0 where there is no such limit */
 };
 
 typedef void (*driver_done)(void *arg, const struct error *err); /* err NULL: well */
@@ -136,8 +138,9 @@ struct lifecycle_ops {
 	int (*stats)(struct driver *d, struct container *c, struct driver_process *p,
 		     void (*done)(void *arg, const struct process_figures *f, const struct error *err), void *arg,
 		     struct error *err);
-	int (*update)(struct driver *d, struct container *c, struct driver_process *p, uint64_t memory_bytes,
-		      uint32_t pids_max, struct error *err);
+	/* All limits as they are from now on. What was asked of the container before is done under the old ones. */
+	int (*update)(struct driver *d, struct container *c, struct driver_process *p, const struct limits *limits,
+		      struct error *err);
 	/* The container is being removed: forget what the driver itself keeps. */
 	int (*cleanup)(struct driver *d, struct container *c, struct error *err);
 };
@@ -170,18 +173,18 @@ struct file_job {
 	enum file_op op;
 	struct container *container;
 	const struct run_plan *plan; /* its mounts */
-	const char *path;            /* absolute in the container */
-	int tar_fd;                  /* GET and EXPORT write it, PUT reads it; the position is the caller's */
+	const char *path; /* absolute in the container */
+	int tar_fd; /* GET and EXPORT write it, PUT reads it; the position is the caller's */
 	bool no_overwrite_dir_non_dir;
-	bool copy_uid_gid;           /* PUT: all goes to uid and gid, else to whom the archive says */
+	bool copy_uid_gid; /* PUT: all goes to uid and gid, else to whom the archive says */
 	uint32_t uid, gid;
 	void (*done)(struct file_job *job); /* from the loop, once, when the slot has answered 0 */
 
-	struct path_stat stat;       /* STAT, GET; strings malloc'd */
-	json_t *changes;             /* CHANGES: [{"Path", "Kind"}], new reference */
+	struct path_stat stat; /* STAT, GET; strings malloc'd */
+	json_t *changes; /* CHANGES: [{"Path", "Kind"}], new reference */
 	uint64_t upper_bytes, total_bytes; /* SIZE */
-	struct error err;            /* err.code 0: well */
-	uv_work_t work;              /* the driver's */
+	struct error err; /* err.code 0: well */
+	uv_work_t work; /* the driver's */
 };
 
 struct filesystem_ops {

@@ -274,8 +274,8 @@ static int lifecycle_start(struct driver *base, struct container *c, struct run_
 
 	spec.hostname = plan->hostname;
 	spec.mounts = mounts;
-	spec.memory_bytes = plan->memory_bytes;
-	spec.pids_max = plan->pids_max;
+	spec.memory_bytes = plan->limits.memory_bytes;
+	spec.pids_max = plan->limits.pids_max;
 	spec.root_lower = fd_path(plan->mounts[0].lower_fd, lower, sizeof(lower));
 	spec.root_upper = fd_path(plan->mounts[0].upper_fd, upper, sizeof(upper));
 	r = d->factory.new_process(d->ctx, &spec, &ops, &process, &said);
@@ -433,15 +433,19 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 	(void)c;
 	if (r < 0)
 		return error_set(err, r, "driver %s: %s", d->ops->name, strerror(-r));
-	f = (struct process_figures){ s.cpu_user_ns, s.cpu_system_ns, s.memory_bytes, s.memory_peak_bytes, s.pids };
+	f = (struct process_figures){ .user_ns = s.cpu_user_ns,
+				      .system_ns = s.cpu_system_ns,
+				      .memory_bytes = s.memory_bytes,
+				      .memory_peak_bytes = s.memory_peak_bytes,
+				      .pids = s.pids };
 	done(arg, &f, NULL);
 	return 0;
 }
 
-static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p, uint64_t memory_bytes,
-			    uint32_t pids_max, struct error *err)
+static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
+			    const struct limits *limits, struct error *err)
 {
-	(void)c, (void)p, (void)memory_bytes, (void)pids_max;
+	(void)c, (void)p, (void)limits;
 	return unsupported(d, "change the limits of a running container", err);
 }
 

@@ -304,10 +304,10 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 	return 0;
 }
 
-static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p, uint64_t memory_bytes,
-			    uint32_t pids_max, struct error *err)
+static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
+			    const struct limits *limits, struct error *err)
 {
-	(void)d, (void)c, (void)p, (void)memory_bytes, (void)pids_max, (void)err;
+	(void)d, (void)c, (void)p, (void)limits, (void)err;
 	return 0; /* nothing runs that could be limited */
 }
 

@@ -378,8 +378,7 @@ static int set_up(struct wasm_process *p, const struct run_plan *plan, struct er
 				    .nmounts = plan->nmounts,
 				    .init = plan->init,
 				    .is_readonly_root = plan->is_readonly_root,
-				    .memory_bytes = plan->memory_bytes,
-				    .pids_max = plan->pids_max };
+				    .limits = plan->limits };
 	int fds[WIRE_MAX_FDS];
 	size_t n = 0;
 
@@ -579,24 +578,28 @@ static int files_run(struct driver *d, struct file_job *job, struct error *err)
 	return local_files_run(((struct wasm_driver *)d)->loop, job);
 }
 
-/* ---- figures: the sum over the processes ---- */
+/* ---- figures and limits ---- */
 
 struct stats_wait {
 	void (*done)(void *arg, const struct process_figures *f, const struct error *err);
 	void *arg;
 };
 
-static void on_stats(void *ctx, int error, const struct wire_process *in, size_t n)
+static void on_stats(void *ctx, int error, const struct sandbox_figures *in)
 {
 	struct stats_wait w = *(struct stats_wait *)ctx;
-	struct process_figures f = { .pids = (uint32_t)n };
+	struct process_figures f = { 0 };
 	struct error err = { 0 };
 
 	free(ctx);
-	for (size_t i = 0; i < n; i++) {
-		f.user_ns += in[i].cpu_ns;
-		f.memory_bytes += in[i].rss_bytes;
-	}
+	if (in)
+		f = (struct process_figures){ .user_ns = in->cpu_user_ns,
+					      .system_ns = in->cpu_system_ns,
+					      .memory_bytes = in->memory_bytes,
+					      .memory_peak_bytes = in->peak_bytes,
+					      .pids = in->pids,
+					      .memory_limit_bytes = in->memory_limit_bytes,
+					      .limits = in->limits };
 	if (error)
 		error_set(&err, error, "%s", strerror(-error));
 	w.done(w.arg, &f, error ? &err : NULL);
@@ -610,9 +613,18 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 
 	(void)d, (void)c;
 	*w = (struct stats_wait){ done, arg };
-	if (sandbox_container_top(of(p)->sandbox, on_stats, w) == 0)
+	if (sandbox_container_stats(of(p)->sandbox, on_stats, w) == 0)
 		return 0;
 	free(w);
+	return error_set(err, -ESRCH, "the container has ended");
+}
+
+static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
+			    const struct limits *limits, struct error *err)
+{
+	(void)d, (void)c;
+	if (sandbox_container_limit(of(p)->sandbox, limits, NULL, NULL) == 0)
+		return 0;
 	return error_set(err, -ESRCH, "the container has ended");
 }
 
@@ -648,6 +660,7 @@ static const struct lifecycle_ops lifecycle = {
 	.unpause = lifecycle_unpause,
 	.top = lifecycle_top,
 	.stats = lifecycle_stats,
+	.update = lifecycle_update,
 };
 static const struct stream_slot_ops stream = {
 	.write_stdin = write_stdin,

@@ -103,8 +103,16 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 /* `body` is decoded (schema.h). Refuses in Docker's words what cannot be; changes only what a
  * request of that version (1000 * major + minor) could not say. */
 int validate_create(json_t *body, int api_version, struct error *err);
-/* Adds a text for everything that is kept but has no effect. */
+int validate_restart(json_t *policy, bool is_auto_removed, struct error *err);
+/* Adds a text for everything that is kept but has no effect, and drops what Docker drops with such a text. */
 void validate_warn(json_t *body, json_t *warnings);
+
+/* ---- resources.c ---- */
+/* `host`: a HostConfig, or the body of an update. */
+int resources_check(json_t *host, bool is_update, struct error *err);
+void resources_adapt(json_t *host, json_t *warnings); /* as validate_warn */
+/* `host` has been checked. */
+void resources_limits(json_t *host, struct limits *ret);
 
 /* ---- routing.c ---- */
 struct image;

@@ -272,8 +272,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	p->init = json_is_true(json_object_get(c->host_config, "Init"));
 	p->hostname = xstrdup(text_of(c->config, "Hostname"));
 	p->domainname = xstrdup(text_of(c->config, "Domainname"));
-	p->pids_max = (uint32_t)json_integer_value(json_object_get(c->host_config, "PidsLimit"));
-	p->memory_bytes = (uint64_t)json_integer_value(json_object_get(c->host_config, "Memory"));
+	resources_limits(c->host_config, &p->limits);
 	if (images_find(e->images, c->image_id, &image, &j->err) < 0) {
 		engine_later(e, on_no_image, j, NULL);
 		return;

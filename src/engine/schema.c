@@ -139,6 +139,24 @@ static const struct decode_type mount = { .kind = DECODE_STRUCT, .go = "Mount", 
 
 static const struct decode_type mounts = { .kind = DECODE_LIST, .go = "[]mount.Mount", .of = &mount };
 
+/* Of HostConfig and of an update. */
+#define RESOURCES                                                                                                         \
+	{ "CpuShares", &decode_int64 }, { "Memory", &decode_int64 }, { "NanoCpus", &decode_int64 },                       \
+		{ "CgroupParent", &decode_string }, { "BlkioWeight", &uint16 }, { "BlkioWeightDevice", &weight_devices }, \
+		{ "BlkioDeviceReadBps", &throttle_devices }, { "BlkioDeviceWriteBps", &throttle_devices },                \
+		{ "BlkioDeviceReadIOps", &throttle_devices }, { "BlkioDeviceWriteIOps", &throttle_devices },              \
+		{ "CpuPeriod", &decode_int64 }, { "CpuQuota", &decode_int64 }, { "CpuRealtimePeriod", &decode_int64 },    \
+		{ "CpuRealtimeRuntime", &decode_int64 }, { "CpusetCpus", &decode_string },                                \
+		{ "CpusetMems", &decode_string }, { "Devices", &devices }, { "DeviceCgroupRules", &decode_strings },      \
+		{ "DeviceRequests", &device_requests }, { "KernelMemory", &decode_int64 },                                \
+		{ "KernelMemoryTCP", &decode_int64 }, { "MemoryReservation", &decode_int64 },                             \
+		{ "MemorySwap", &decode_int64 }, { "MemorySwappiness", &decode_int64 },                                   \
+		{ "OomKillDisable", &decode_bool }, { "PidsLimit", &decode_int64 }, { "Ulimits", &ulimits },              \
+		{ "CpuCount", &decode_int64 }, { "CpuPercent", &decode_int64 }, { "IOMaximumIOps", &decode_uint64 },      \
+	{                                                                                                                 \
+		"IOMaximumBandwidth", &decode_uint64                                                                      \
+	}
+
 static const struct decode_field host_config_fields[] = {
 	{ "Binds", &decode_strings },
 	{ "ContainerIDFile", &decode_string },
@@ -176,37 +194,7 @@ static const struct decode_field host_config_fields[] = {
 	{ "Sysctls", &decode_string_map },
 	{ "Runtime", &decode_string },
 	{ "Isolation", &decode_string },
-	{ "CpuShares", &decode_int64 },
-	{ "Memory", &decode_int64 },
-	{ "NanoCpus", &decode_int64 },
-	{ "CgroupParent", &decode_string },
-	{ "BlkioWeight", &uint16 },
-	{ "BlkioWeightDevice", &weight_devices },
-	{ "BlkioDeviceReadBps", &throttle_devices },
-	{ "BlkioDeviceWriteBps", &throttle_devices },
-	{ "BlkioDeviceReadIOps", &throttle_devices },
-	{ "BlkioDeviceWriteIOps", &throttle_devices },
-	{ "CpuPeriod", &decode_int64 },
-	{ "CpuQuota", &decode_int64 },
-	{ "CpuRealtimePeriod", &decode_int64 },
-	{ "CpuRealtimeRuntime", &decode_int64 },
-	{ "CpusetCpus", &decode_string },
-	{ "CpusetMems", &decode_string },
-	{ "Devices", &devices },
-	{ "DeviceCgroupRules", &decode_strings },
-	{ "DeviceRequests", &device_requests },
-	{ "KernelMemory", &decode_int64 },
-	{ "KernelMemoryTCP", &decode_int64 },
-	{ "MemoryReservation", &decode_int64 },
-	{ "MemorySwap", &decode_int64 },
-	{ "MemorySwappiness", &decode_int64 },
-	{ "OomKillDisable", &decode_bool },
-	{ "PidsLimit", &decode_int64 },
-	{ "Ulimits", &ulimits },
-	{ "CpuCount", &decode_int64 },
-	{ "CpuPercent", &decode_int64 },
-	{ "IOMaximumIOps", &decode_uint64 },
-	{ "IOMaximumBandwidth", &decode_uint64 },
+	RESOURCES,
 	{ "Mounts", &mounts },
 	{ "MaskedPaths", &decode_strings },
 	{ "ReadonlyPaths", &decode_strings },
@@ -291,6 +279,15 @@ static const struct decode_field schema_container_create_fields[] = {
 const struct decode_type schema_container_create = { .kind = DECODE_STRUCT,
 						     .go = "CreateRequest",
 						     .fields = schema_container_create_fields };
+
+static const struct decode_field schema_container_update_fields[] = {
+	RESOURCES,
+	{ "RestartPolicy", &restart_policy },
+	{ NULL, NULL },
+};
+const struct decode_type schema_container_update = { .kind = DECODE_STRUCT,
+						     .go = "UpdateConfig",
+						     .fields = schema_container_update_fields };
 
 static const struct decode_field schema_exec_create_fields[] = {
 	{ "User", &decode_string },

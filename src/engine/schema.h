@@ -6,6 +6,7 @@
 #include "util/decode.h"
 
 extern const struct decode_type schema_container_create; /* Config with HostConfig and NetworkingConfig */
+extern const struct decode_type schema_container_update; /* Resources with RestartPolicy */
 extern const struct decode_type schema_exec_create;
 extern const struct decode_type schema_exec_start;
 extern const struct decode_type schema_volume_create;

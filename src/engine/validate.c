@@ -5,14 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/sysinfo.h>
 
 #include "engine/internal.h"
 #include "engine/log.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-enum { HOSTNAME_MAX = 64, MEMORY_MIN = 6 << 20 };
+enum { HOSTNAME_MAX = 64 };
 
 static const char *text_of(json_t *o, const char *key)
 {
@@ -141,7 +140,7 @@ static int check_bindings(json_t *bindings, struct error *err)
 	return 0;
 }
 
-static int check_restart(json_t *policy, bool is_auto_removed, struct error *err)
+int validate_restart(json_t *policy, bool is_auto_removed, struct error *err)
 {
 	const char *name = text_of(policy, "Name");
 	json_int_t count = number_of(policy, "MaximumRetryCount");
@@ -271,52 +270,6 @@ static int check_modes(json_t *config, json_t *host, struct error *err)
 	return 0;
 }
 
-static int check_memory(json_t *host, struct error *err)
-{
-	json_int_t memory = number_of(host, "Memory"), swap = number_of(host, "MemorySwap");
-	json_int_t reservation = number_of(host, "MemoryReservation"), swappiness = number_of(host, "MemorySwappiness");
-
-	if (memory != 0 && memory < MEMORY_MIN)
-		return refuse(err, "Minimum memory limit allowed is 6MB");
-	if (memory > 0 && swap > 0 && swap < memory)
-		return refuse(err, "Minimum memoryswap limit should be larger than memory limit, see usage");
-	if (memory == 0 && swap > 0)
-		return refuse(err, "You should always set the Memory limit when using Memoryswap limit, see usage");
-	if (swappiness < -1 || swappiness > 100)
-		return refuse(err, "Invalid value: %lld, valid memory swappiness range is 0-100", (long long)swappiness);
-	if (reservation != 0 && reservation < MEMORY_MIN)
-		return refuse(err, "Minimum memory reservation allowed is 6MB");
-	if (memory > 0 && reservation > 0 && memory < reservation)
-		return refuse(err, "Minimum memory limit can not be less than memory reservation limit, see usage");
-	if (number_of(host, "ShmSize") < 0)
-		return refuse(err, "SHM size can not be less than 0");
-	return 0;
-}
-
-static int check_cpu(json_t *host, struct error *err)
-{
-	json_int_t nano = number_of(host, "NanoCpus"), period = number_of(host, "CpuPeriod"),
-		   quota = number_of(host, "CpuQuota");
-	int n = get_nprocs();
-
-	if (number_of(host, "CpuShares") < 0)
-		return refuse(err, "invalid CPU shares (%lld): value must be a positive integer",
-			      (long long)number_of(host, "CpuShares"));
-	if (number_of(host, "CpuRealtimePeriod") || number_of(host, "CpuRealtimeRuntime"))
-		return refuse(err, "kernel does not support CPU real-time scheduler");
-	if (nano > 0 && period > 0)
-		return refuse(err, "Conflicting options: Nano CPUs and CPU Period cannot both be set");
-	if (nano > 0 && quota > 0)
-		return refuse(err, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
-	if (nano < 0 || nano > n * 1000000000LL)
-		return refuse(err, "range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", n, n);
-	if (period != 0 && (period < 1000 || period > 1000000))
-		return refuse(err, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
-	if (quota > 0 && quota < 1000)
-		return refuse(err, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
-	return 0;
-}
-
 static int check_ulimits(json_t *ulimits, struct error *err)
 {
 	json_t *u;
@@ -336,17 +289,13 @@ static int check_ulimits(json_t *ulimits, struct error *err)
 
 static int check_resources(json_t *host, struct error *err)
 {
-	json_int_t weight = number_of(host, "BlkioWeight"), score = number_of(host, "OomScoreAdj");
+	json_int_t score = number_of(host, "OomScoreAdj");
 
-	if (number_of(host, "IOMaximumBandwidth"))
-		return refuse(err, "invalid option: QoS maximum bandwidth configuration is not supported on linux");
-	if (number_of(host, "IOMaximumIOps"))
-		return refuse(err, "invalid option: QoS maximum IOPs configuration is not supported on linux");
-	if (weight != 0 && (weight < 10 || weight > 1000))
-		return refuse(err, "Range of blkio weight is from 10 to 1000");
 	if (score < -1000 || score > 1000)
 		return refuse(err, "Invalid value %lld, range for oom score adj is [-1000, 1000]", (long long)score);
-	if (check_memory(host, err) < 0 || check_cpu(host, err) < 0)
+	if (number_of(host, "ShmSize") < 0)
+		return refuse(err, "SHM size can not be less than 0");
+	if (resources_check(host, false, err) < 0)
 		return err->code;
 	return check_ulimits(json_object_get(host, "Ulimits"), err);
 }
@@ -382,7 +331,7 @@ static int check_extra_hosts(json_t *hosts, struct error *err)
 static int check_host(json_t *host, struct error *err)
 {
 	struct log_limits limits;
-	int r = check_restart(json_object_get(host, "RestartPolicy"), is_true(host, "AutoRemove"), err);
+	int r = validate_restart(json_object_get(host, "RestartPolicy"), is_true(host, "AutoRemove"), err);
 
 	if (r == 0)
 		r = check_extra_hosts(json_object_get(host, "ExtraHosts"), err);
@@ -470,22 +419,11 @@ int validate_create(json_t *body, int api_version, struct error *err)
 
 void validate_warn(json_t *body, json_t *warnings)
 {
-	static const char *const unenforced[] = { "MemoryReservation", "NanoCpus",  "CpuShares",
-						  "CpuQuota",          "CpuPeriod", "BlkioWeight" };
 	json_t *host = json_object_get(body, "HostConfig"), *health = json_object_get(body, "Healthcheck");
 	const char *restart = text_of(json_object_get(host, "RestartPolicy"), "Name");
 	const char *test = json_string_value(json_array_get(json_object_get(health, "Test"), 0));
 
-	for (size_t i = 0; i < ARRAY_SIZE(unenforced); i++)
-		if (number_of(host, unenforced[i]))
-			json_array_append_new(warnings, json_sprintf("%s is kept, but this engine does not enforce it.",
-								     unenforced[i]));
-	if (*text_of(host, "CpusetCpus") || *text_of(host, "CpusetMems"))
-		json_array_append_new(warnings, json_string("Cpuset is kept, but this engine does not enforce it."));
-	if (is_true(host, "OomKillDisable") && !number_of(host, "Memory"))
-		json_array_append_new(
-			warnings,
-			json_string("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources."));
+	resources_adapt(host, warnings);
 	if (strcmp(text_of(host, "NetworkMode"), "host") == 0 && has_any(host, "PortBindings"))
 		json_array_append_new(warnings, json_string("Published ports are discarded when using host network mode"));
 	else if (has_any(host, "PortBindings") || is_true(host, "PublishAllPorts") || has_any(host, "Links"))

@@ -269,6 +269,11 @@ static void answer_figures(struct request *q, struct wire_reader *r)
 	f.memory_bytes = wire_get_u64(r);
 	f.peak_bytes = wire_get_u64(r);
 	f.pids = wire_get_u32(r);
+	f.memory_limit_bytes = wire_get_u64(r);
+	f.limits.periods = wire_get_u64(r);
+	f.limits.throttled_periods = wire_get_u64(r);
+	f.limits.throttled_ns = wire_get_u64(r);
+	f.limits.oom_kills = wire_get_u32(r);
 	q->cb.stats(q->ctx, r->failed ? -EPROTO : 0, &f);
 	request_free(q);
 }
@@ -512,6 +517,13 @@ static void set_name(char *out, size_t size, const char *name)
 		memcpy(out, name, strnlen(name, size - 1));
 }
 
+/* Where the container's own processes see them. */
+static void publish_limits(struct sandbox_container *c, const struct limits *l)
+{
+	c->table->pids_max = l->pids_max;
+	c->table->memory_max = l->memory_bytes;
+}
+
 int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup *setup, const int *fds, size_t nfds,
 			    void (*done)(void *ctx, const struct sandbox_ready *ready), void *ctx, struct error *err)
 {
@@ -523,8 +535,7 @@ int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup
 		return error_set_class(err, ERROR_INVALID, "too many mounts for the sandbox");
 	set_name(c->table->hostname, sizeof(c->table->hostname), setup->hostname);
 	set_name(c->table->domainname, sizeof(c->table->domainname), setup->domainname);
-	c->table->pids_max = setup->pids_max;
-	c->table->memory_max = setup->memory_bytes;
+	publish_limits(c, &setup->limits);
 	all[0] = c->table_fd;
 	if (nfds)
 		memcpy(all + 1, fds, nfds * sizeof(int));
@@ -598,6 +609,16 @@ int sandbox_container_unpause(struct sandbox_container *c, sandbox_done_fn done,
 
 	buf_init(&b, WIRE_MAX_BYTES);
 	return ask_done(c, WIRE_UNPAUSE, &b, done, ctx);
+}
+
+int sandbox_container_limit(struct sandbox_container *c, const struct limits *limits, sandbox_done_fn done, void *ctx)
+{
+	struct buf b;
+
+	publish_limits(c, limits);
+	buf_init(&b, WIRE_MAX_BYTES);
+	wire_put_limits(&b, limits);
+	return ask_done(c, WIRE_LIMITS, &b, done, ctx);
 }
 
 int sandbox_container_top(struct sandbox_container *c,

@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "sandbox/limits.h"
 #include "sandbox/proctable.h"
 #include "sandbox/wire.h"
 #include "util/error.h"
@@ -76,7 +77,7 @@ struct sandbox_ready {
 /* Hands over the description. `setup` and what it points to, and `fds` (each
  * mount's fds in wire.h's order, without the table's) are borrowed for the
  * call; the fds are duplicated where they must wait. setup->hostname,
- * domainname, memory_bytes and pids_max also go into the table. */
+ * domainname and limits also go into the table. */
 int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup *setup, const int *fds, size_t nfds,
 			    void (*done)(void *ctx, const struct sandbox_ready *ready), void *ctx, struct error *err);
 
@@ -113,6 +114,8 @@ int sandbox_container_signal(struct sandbox_container *c, uint64_t tag, int sign
 			     void *ctx);
 int sandbox_container_pause(struct sandbox_container *c, sandbox_done_fn done, void *ctx);
 int sandbox_container_unpause(struct sandbox_container *c, sandbox_done_fn done, void *ctx);
+/* Of a running container, from now on. `done` may be NULL. */
+int sandbox_container_limit(struct sandbox_container *c, const struct limits *limits, sandbox_done_fn done, void *ctx);
 
 /* `processes` is borrowed for the call; sorted by vpid. */
 int sandbox_container_top(struct sandbox_container *c,
@@ -120,8 +123,9 @@ int sandbox_container_top(struct sandbox_container *c,
 
 struct sandbox_figures {
 	uint64_t cpu_user_ns, cpu_system_ns; /* since the start, ended processes included */
-	uint64_t memory_bytes, peak_bytes;
+	uint64_t memory_bytes, peak_bytes, memory_limit_bytes; /* 0: no limit */
 	uint32_t pids;
+	struct limits_figures limits;
 };
 int sandbox_container_stats(struct sandbox_container *c,
 			    void (*done)(void *ctx, int error, const struct sandbox_figures *figures), void *ctx);

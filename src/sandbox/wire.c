@@ -201,6 +201,30 @@ static void get_mount(struct wire_reader *r, struct wire_mount *m)
 	m->size_limit_bytes = wire_get_u64(r);
 }
 
+void wire_put_limits(struct buf *b, const struct limits *l)
+{
+	wire_put_u64(b, l->memory_bytes);
+	wire_put_u64(b, l->cpu_quota_ns);
+	wire_put_u64(b, l->cpu_period_ns);
+	wire_put_u32(b, l->pids_max);
+	wire_put_u32(b, l->cpu_shares);
+	for (size_t i = 0; i < sizeof l->cpus / sizeof *l->cpus; i++)
+		wire_put_u64(b, l->cpus[i]);
+}
+
+void wire_get_limits(struct wire_reader *r, struct limits *ret)
+{
+	ret->memory_bytes = wire_get_u64(r);
+	ret->cpu_quota_ns = wire_get_u64(r);
+	ret->cpu_period_ns = wire_get_u64(r);
+	ret->pids_max = wire_get_u32(r);
+	ret->cpu_shares = wire_get_u32(r);
+	for (size_t i = 0; i < sizeof ret->cpus / sizeof *ret->cpus; i++)
+		ret->cpus[i] = wire_get_u64(r);
+	if ((ret->cpu_quota_ns == 0) != (ret->cpu_period_ns == 0))
+		r->failed = true;
+}
+
 void wire_put_setup(struct buf *b, const struct wire_setup *s)
 {
 	wire_put_str(b, s->id);
@@ -210,8 +234,7 @@ void wire_put_setup(struct buf *b, const struct wire_setup *s)
 	wire_put_u32(b, s->is_readonly_root);
 	wire_put_u32(b, s->drop_walls);
 	wire_put_u32(b, s->landlock_abi_max);
-	wire_put_u64(b, s->memory_bytes);
-	wire_put_u32(b, s->pids_max);
+	wire_put_limits(b, &s->limits);
 	wire_put_u32(b, (uint32_t)s->nmounts);
 	for (size_t i = 0; i < s->nmounts; i++)
 		put_mount(b, &s->mounts[i]);
@@ -229,8 +252,7 @@ int wire_get_setup(struct wire_reader *r, struct wire_setup *ret)
 	s.is_readonly_root = get_bool(r);
 	s.drop_walls = get_bool(r);
 	s.landlock_abi_max = wire_get_u32(r);
-	s.memory_bytes = wire_get_u64(r);
-	s.pids_max = wire_get_u32(r);
+	wire_get_limits(r, &s.limits);
 	n = wire_get_u32(r);
 	if (r->failed || n == 0 || n > MOUNTS_MAX)
 		goto wrong;

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sandbox/limits.h"
 #include "util/buf.h"
 
 #define WIRE_VERSION 1
@@ -35,6 +36,7 @@ enum wire_type {
 	WIRE_UNPAUSE, /* answered by WIRE_DONE */
 	WIRE_TOP, /* answered by WIRE_PROCESSES */
 	WIRE_STATS, /* answered by WIRE_FIGURES */
+	WIRE_LIMITS, /* struct limits, instead of setup's; answered by WIRE_DONE */
 
 	/* supervisor → daemon */
 	WIRE_READY = 64, /* u32 errno (0: well), str message, u32 host pid of the supervisor */
@@ -43,7 +45,8 @@ enum wire_type {
 	                      sent last of all, when no process of the container is left */
 	WIRE_DONE, /* u32 errno */
 	WIRE_PROCESSES, /* u32 n, then n × struct wire_process */
-	WIRE_FIGURES, /* u64 cpu user ns, u64 cpu system ns, u64 memory bytes (PSS-like), u64 peak bytes, u32 pids */
+	WIRE_FIGURES, /* u64 cpu user ns, u64 cpu system ns, u64 memory bytes (PSS-like), u64 peak bytes, u32 pids,
+	                        u64 limit bytes, then struct limits_figures */
 };
 
 enum { WIRE_SIGNAL_ALL = 1 }; /* to every process of the container */
@@ -70,8 +73,7 @@ struct wire_setup {
 	bool is_readonly_root;
 	bool drop_walls; /* never set by the daemon: see docs/sandbox.md on the drilled test build */
 	uint32_t landlock_abi_max; /* 0: what the kernel has; 1: as if ABI 1 (tests) */
-	uint64_t memory_bytes; /* 0: no limit */
-	uint32_t pids_max; /* 0: no limit but the table's */
+	struct limits limits;
 };
 
 struct wire_rlimit {
@@ -123,6 +125,8 @@ char **wire_get_strv(struct wire_reader *r); /* malloc'd array of pointers into 
 void wire_put_setup(struct buf *b, const struct wire_setup *s);
 int wire_get_setup(struct wire_reader *r, struct wire_setup *ret); /* 0, -EPROTO, -ENOMEM */
 void wire_setup_done(struct wire_setup *s); /* frees what get allocated */
+void wire_put_limits(struct buf *b, const struct limits *l);
+void wire_get_limits(struct wire_reader *r, struct limits *ret);
 void wire_put_spawn(struct buf *b, const struct wire_spawn *s);
 int wire_get_spawn(struct wire_reader *r, struct wire_spawn *ret);
 void wire_spawn_done(struct wire_spawn *s);

@@ -25,7 +25,7 @@ ALL_HOST = {
     "BlkioWeightDevice": [{"Path": "/dev/sda", "Weight": 10}], "BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1}],
     "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [], "BlkioDeviceWriteIOps": [], "CpusetCpus": "0", "CpusetMems": "0",
     "Devices": [], "DeviceCgroupRules": ["c 1:1 rwm"], "DeviceRequests": None,
-    "MemoryReservation": 7 << 20, "MemorySwap": 16 << 20, "MemorySwappiness": 50, "OomKillDisable": True, "PidsLimit": 50,
+    "MemoryReservation": 7 << 20, "MemorySwap": 16 << 20, "PidsLimit": 50,
     "Ulimits": [{"Name": "nofile", "Hard": 20, "Soft": 10}],
     "Mounts": [{"Type": "tmpfs", "Target": "/m", "TmpfsOptions": {"SizeBytes": 4096, "Mode": 448}}],
     "MaskedPaths": ["/proc/x"], "ReadonlyPaths": ["/proc/y"], "Init": True}
@@ -158,8 +158,17 @@ class Create(ApiTest):
         self.assertEqual(self.post().json["Warnings"], [])
         self.assertEqual(self.post(HostConfig={"BlkioWeight": 10, "CpuShares": 5, "NetworkMode": "host",
                                                "PortBindings": {"80/tcp": []}}).json["Warnings"],
-                         ["CpuShares is kept, but this engine does not enforce it.", "BlkioWeight is kept, but this engine does not enforce it.",
+                         ["BlkioWeight is kept, but this engine does not enforce it.",
                           "Published ports are discarded when using host network mode"])
+
+    def test_discarded(self):
+        reply = self.post(HostConfig={"MemorySwappiness": 50, "OomKillDisable": True})
+        self.assertEqual(reply.json["Warnings"],
+                         ["Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+                          "Memory swappiness discarded.",
+                          "Your kernel does not support OomKillDisable. OomKillDisable discarded."])
+        host = self.d.inspect(reply.json["Id"])["HostConfig"]
+        self.assertEqual((host["MemorySwappiness"], host["OomKillDisable"]), (None, None))
 
     # ---- what is refused ----
 

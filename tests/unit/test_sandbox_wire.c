@@ -28,8 +28,11 @@ static const struct wire_setup setup = { .id = "id",
 					 .mounts = mounts,
 					 .nmounts = 3,
 					 .init = true,
-					 .memory_bytes = UINT64_MAX,
-					 .pids_max = 7 };
+					 .limits.memory_bytes = UINT64_MAX,
+					 .limits.pids_max = 7,
+					 .limits.cpu_quota_ns = 50000000,
+					 .limits.cpu_period_ns = 100000000,
+					 .limits.cpus = { 5 } };
 static const char *const argv[] = { "sh", "-c", "", NULL }, *const env[] = { "A=b", NULL };
 static const uint32_t groups[] = { 1, UINT32_MAX };
 static const struct wire_rlimit rlimits[] = { { 7, 1, 2 } };
@@ -64,7 +67,7 @@ static void test_setup_round_trip(void **state)
 	assert_null(got.mounts[0].which);
 	assert_string_equal(got.mounts[2].fd_name, "f");
 	assert_int_equal(got.mounts[2].size_limit_bytes, 1ull << 40);
-	assert_true(got.memory_bytes == UINT64_MAX && got.init && got.pids_max == 7);
+	assert_true(got.limits.memory_bytes == UINT64_MAX && got.init && got.limits.pids_max == 7);
 	wire_setup_done(&got);
 	buf_done(&b);
 }

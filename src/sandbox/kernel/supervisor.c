@@ -40,6 +40,7 @@ static struct {
 	bool is_set_up, is_paused;
 	bool has_oom; /* the limit of memory has killed somebody */
 	uint64_t peak_bytes; /* of what was measured */
+	struct limits_figures figures;
 	int sock, broker_sock, signal_fd;
 	struct list spawned;
 } sv;
@@ -370,6 +371,17 @@ static void on_pause(struct wire_message *m, bool is_pause)
 	tell_done(m->tag, 0);
 }
 
+static void on_limits(struct wire_message *m)
+{
+	struct wire_reader r = { .data = m->data, .len = m->len };
+	struct limits limits;
+
+	wire_get_limits(&r, &limits);
+	if (!r.failed && sv.is_set_up)
+		sv.setup.limits = limits;
+	tell_done(m->tag, r.failed ? -EPROTO : sv.is_set_up ? 0 : -ENOTCONN);
+}
+
 /* ---- looking ---- */
 
 /* A slot is written by processes that may be hostile, also while it is read:
@@ -460,6 +472,11 @@ static void on_stats(struct wire_message *m)
 	wire_put_u64(&b, p.bytes);
 	wire_put_u64(&b, sv.peak_bytes);
 	wire_put_u32(&b, (uint32_t)sum.parent);
+	wire_put_u64(&b, sv.setup.limits.memory_bytes);
+	wire_put_u64(&b, sv.figures.periods);
+	wire_put_u64(&b, sv.figures.throttled_periods);
+	wire_put_u64(&b, sv.figures.throttled_ns);
+	wire_put_u32(&b, sv.figures.oom_kills);
 	tell(WIRE_FIGURES, m->tag, &b);
 }
 
@@ -476,6 +493,7 @@ static bool dispatch(struct wire_message *m)
 	case WIRE_UNPAUSE: on_pause(m, m->type == WIRE_PAUSE); return false;
 	case WIRE_TOP: on_top(m); return false;
 	case WIRE_STATS: on_stats(m); return false;
+	case WIRE_LIMITS: on_limits(m); return false;
 	default: return false;
 	}
 }
@@ -499,7 +517,7 @@ static void watch_memory(void)
 {
 	struct pressure p;
 
-	sv.has_oom = pressure_relieve(sv.setup.memory_bytes, &p) || sv.has_oom;
+	sv.has_oom = pressure_relieve(sv.setup.limits.memory_bytes, &p) || sv.has_oom;
 	if (p.bytes > sv.peak_bytes)
 		sv.peak_bytes = p.bytes;
 }
@@ -550,9 +568,9 @@ void supervisor_main(int sock, const char *id)
 	sv.signal_fd = make_signal_fd();
 	for (;;) {
 		size_t n = collect(fds, who, 256);
-		int ready = poll(fds, n, sv.setup.memory_bytes ? PRESSURE_LOOK_MS : -1);
+		int ready = poll(fds, n, sv.setup.limits.memory_bytes ? PRESSURE_LOOK_MS : -1);
 
-		if (sv.setup.memory_bytes)
+		if (sv.setup.limits.memory_bytes)
 			watch_memory();
 		if (ready < 0)
 			continue;

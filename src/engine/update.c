@@ -1,0 +1,155 @@
+/* docker update: other limits and another restart policy for a container that
+ * is there, live when it runs. The rules are moby's UpdateContainer's. */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/internal.h"
+#include "engine/schema.h"
+#include "util/cleanup.h"
+
+static json_int_t number_of(json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+#define conflict(err, ...) error_set_class(err, ERROR_CONFLICT, __VA_ARGS__)
+
+/* What the request's version did not have is as if it was not said; no limit of processes has several names. */
+static void read_as_asked(json_t *body, int api_version)
+{
+	static const char *const later[] = { "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps",
+					     "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps" };
+
+	if (api_version < 1040)
+		json_object_del(body, "PidsLimit");
+	for (size_t i = 0; api_version < 1055 && i < ARRAY_SIZE(later); i++)
+		json_object_del(body, later[i]);
+	if (json_object_get(body, "PidsLimit") && number_of(body, "PidsLimit") <= 0)
+		json_object_set_new(body, "PidsLimit", json_integer(0));
+}
+
+static int check_conflicts(json_t *host, json_t *body, struct error *err)
+{
+	json_int_t nano = number_of(body, "NanoCpus"), memory = number_of(body, "Memory");
+	const char *policy = json_string_value(json_object_get(json_object_get(body, "RestartPolicy"), "Name"));
+
+	if (nano > 0 && number_of(host, "CpuPeriod") > 0)
+		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
+	if (nano > 0 && number_of(host, "CpuQuota") > 0)
+		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
+	if (number_of(body, "CpuPeriod") > 0 && number_of(host, "NanoCpus") > 0)
+		return conflict(err, "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
+	if (number_of(body, "CpuQuota") > 0 && number_of(host, "NanoCpus") > 0)
+		return conflict(err, "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
+	if (memory > number_of(host, "MemorySwap") && memory != 0 && number_of(body, "MemorySwap") == 0)
+		return conflict(err, "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time");
+	if (policy && *policy && strcmp(policy, "no") && json_is_true(json_object_get(host, "AutoRemove")))
+		return conflict(err, "Restart policy cannot be updated because AutoRemove is enabled for the container");
+	return 0;
+}
+
+/* A new HostConfig: what is asked for replaces, what is not (or is zero) stays. */
+static json_t *merge(json_t *host, json_t *body)
+{
+	static const char *const keys[] = {
+		"BlkioWeight",
+		"BlkioWeightDevice",
+		"BlkioDeviceReadBps",
+		"BlkioDeviceWriteBps",
+		"BlkioDeviceReadIOps",
+		"BlkioDeviceWriteIOps",
+		"CpuShares",
+		"NanoCpus",
+		"CpuPeriod",
+		"CpuQuota",
+		"CpusetCpus",
+		"CpusetMems",
+		"Memory",
+		"MemorySwap",
+		"MemoryReservation",
+	};
+	json_t *merged = json_copy(host), *pids = json_object_get(body, "PidsLimit"),
+	       *policy = json_object_get(body, "RestartPolicy");
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		json_t *v = json_object_get(body, keys[i]);
+		bool is_said = json_is_array(v) || json_string_length(v) || json_integer_value(v);
+
+		if (is_said)
+			json_object_set(merged, keys[i], v);
+	}
+	if (pids)
+		json_object_set(merged, "PidsLimit", pids);
+	if (json_string_length(json_object_get(policy, "Name")))
+		json_object_set(merged, "RestartPolicy", policy);
+	return merged;
+}
+
+/* Those that run get the new limits at once. */
+static int apply(struct engine *e, struct container *c, struct error *err)
+{
+	struct driver_process *p = crun_of(e, c)->process;
+	struct limits limits;
+
+	if (!container_is_live(c) || !p)
+		return 0;
+	resources_limits(c->host_config, &limits);
+	if (!p->owner->ops->lifecycle->update)
+		return error_set(err, -ENOSYS, "the driver cannot change the limits of a running container");
+	return p->owner->ops->lifecycle->update(p->owner, c, p, &limits, err);
+}
+
+static int update(struct engine *e, struct container *c, json_t *body, struct error *err)
+{
+	json_t *old = c->host_config;
+	int r = 0;
+
+	if (c->is_removing || c->state.status == CONTAINER_DEAD)
+		r = conflict(err, "container is marked for removal and cannot be \"update\"");
+	if (r == 0)
+		r = check_conflicts(old, body, err);
+	if (r == 0) {
+		c->host_config = merge(old, body);
+		r = apply(e, c, err);
+		json_decref(r < 0 ? c->host_config : old);
+		if (r < 0)
+			c->host_config = old;
+	}
+	if (r < 0) {
+		error_prefix(err, "Cannot update container %s", c->id);
+		return r;
+	}
+	containers_save(&e->containers, c);
+	engine_container_event(e, c, "update", NULL);
+	return 0;
+}
+
+int engine_container_update(struct engine *e, const char *name, json_t *in, int api_version, json_t **ret_warnings,
+			    struct error *err)
+{
+	json_t *body = NULL, *empty = in ? NULL : json_object(), *warnings = json_array();
+	struct container *c;
+	int r = decode_json(in ? in : empty, &schema_container_update, &body, err);
+
+	if (r < 0)
+		error_prefix(err, "invalid JSON");
+	if (r == 0)
+		read_as_asked(body, api_version);
+	if (r == 0)
+		r = validate_restart(json_object_get(body, "RestartPolicy"), false, err);
+	if (r == 0)
+		r = resources_check(body, true, err);
+	if (r == 0) {
+		resources_adapt(body, warnings);
+		r = containers_find(&e->containers, name, &c, err);
+	}
+	if (r == 0)
+		r = update(e, c, body, err);
+	json_decref(body);
+	json_decref(empty);
+	if (r < 0)
+		json_decref(warnings);
+	else
+		*ret_warnings = warnings;
+	return r;
+}
