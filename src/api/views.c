@@ -75,7 +75,7 @@ static bool has_ports(const struct container *c)
 {
 	const char *network = view_network_name(c);
 
-	return container_is_live(c) && strcmp(network, "none") && strcmp(network, "host") &&
+	return container_has_process(c) && strcmp(network, "none") && strcmp(network, "host") &&
 	       strncmp(network, "container:", 10);
 }
 

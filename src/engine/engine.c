@@ -37,9 +37,11 @@ static void reconcile(struct engine *e)
 		if (c->state.status != CONTAINER_RUNNING && c->state.status != CONTAINER_PAUSED &&
 		    c->state.status != CONTAINER_RESTARTING)
 			continue;
+		if (c->state.status != CONTAINER_RESTARTING) {
+			c->state.exit_code = 137;
+			c->state.finished_ns = clock_wall_ns();
+		}
 		c->state.status = CONTAINER_EXITED;
-		c->state.exit_code = 137;
-		c->state.finished_ns = clock_wall_ns();
 		containers_save(&e->containers, c);
 	}
 }
@@ -154,12 +156,14 @@ int engine_open(const struct engine_options *opt, struct engine **ret, struct er
 	}
 	reconcile(e);
 	sweep(e);
+	restart_all(e);
 	*ret = e;
 	return 0;
 }
 
 void engine_stop(struct engine *e, void (*done)(void *arg), void *arg)
 {
+	e->is_stopping = true;
 	/* The zygote's end kills every process; rows say so at the next start. */
 	reconcile(e);
 	chain_free(e->drivers);

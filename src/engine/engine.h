@@ -52,10 +52,12 @@ struct engine {
 	struct map execs;            /* exec id → struct exec */
 	int64_t started_ns;
 	bool is_pruning;             /* containers or networks: one prune at a time */
+	bool is_stopping;            /* nothing is started any more */
 };
 
 /* Opens store, images, volumes, drivers; reconciles what was running (exited
- * 137); sweeps half-made files and orphaned processes. Blocks: start-up. */
+ * 137); sweeps half-made files and orphaned processes; begins to start again whom
+ * their restart policies want to run. Blocks: start-up. */
 int engine_open(const struct engine_options *opt, struct engine **ret, struct error *err);
 /* Stops every container's processes (as SIGKILL to the daemon would leave none). */
 void engine_stop(struct engine *e, void (*done)(void *arg), void *arg);
@@ -85,7 +87,8 @@ void engine_container_stop(struct engine *e, struct container *c, const char *si
  * restart: starts what does not run. */
 void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
 			      engine_done done, void *arg);
-/* kill: ERROR_INVALID for an unknown signal, ERROR_CONFLICT when it does not run. pause, unpause: ERROR_CONFLICT
+/* kill: ERROR_INVALID for an unknown signal, ERROR_CONFLICT when it does not run. SIGKILL answers when it has ended.
+ * pause, unpause: ERROR_CONFLICT
  * when it does not run or is so already. */
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg);
 /* "TERM", "SIGTERM", "15"; -EINVAL */

@@ -21,8 +21,14 @@ struct crun {
 	void *start_arg;
 	uv_timer_t stop_timer;
 	struct list stop_waits;        /* those who asked for a stop */
-	struct list retries;           /* removals that wait for the end of a start */
-	bool has_timer, is_starting, is_restarting, is_auto_removed;
+	struct list after_start;       /* what waits for the end of a start */
+	bool has_timer, is_starting, is_restarting;
+	uv_timer_t backoff;            /* until the restart policy starts it again */
+	bool has_backoff;
+	bool is_restart_cancelled;     /* by hand: until the next start by hand */
+	bool is_starting_again;        /* is_starting, by the policy */
+	unsigned backoff_ms;           /* the last one; 0: none yet */
+	unsigned handles;              /* open ones: it is freed with the last */
 	int rows, cols;
 	int64_t start_ns;              /* when the driver was asked; wall clock */
 	bool is_stdin_closed;
@@ -103,6 +109,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 /* `body` is decoded (schema.h). Refuses in Docker's words what cannot be; changes only what a
  * request of that version (1000 * major + minor) could not say. */
 int validate_create(json_t *body, int api_version, struct error *err);
+/* ERROR_INVALID in Docker's words. */
 int validate_restart(json_t *policy, bool is_auto_removed, struct error *err);
 /* Adds a text for everything that is kept but has no effect, and drops what Docker drops with such a text. */
 void validate_warn(json_t *body, json_t *warnings);
@@ -129,28 +136,40 @@ int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct
 /* ---- start.c ---- */
 /* Answers whoever asked for the start. */
 void crun_finish_start(struct crun *run, const struct error *err);
+/* For the restart policy: without an end of its counting and waiting. */
+void crun_start_again(struct crun *run);
+/* Calls back once, from the loop, when the start that is under way has ended, however; `err` says nothing. */
+void crun_after_start(struct crun *run, engine_done done, void *arg);
 void crun_flow(void *arg, bool is_open); /* arg: struct crun */
 
 /* ---- signals.c ---- */
 /* -ESRCH when it has no process. */
 int crun_signal(struct crun *run, int signo, struct error *err);
-void crun_tell_kill(struct crun *run, int signo); /* the event */
+/* A signal by hand, with its event: such a container is not started again by itself, when the signal is one that
+ * is meant to end it. One that waits for its restart is ended instead. A process that has ended is no error. */
+int crun_kill(struct crun *run, int signo, struct error *err);
 
 /* ---- stop.c ---- */
-/* Somebody who waits for the end of the main process. */
-struct stop_wait {
-	struct list link;
-	engine_done done;
-	void *arg;
-};
+/* Whoever waits for the end of the main process: answered once, from the loop. */
+void crun_wait_for_stop(struct crun *run, engine_done done, void *arg);
 void crun_answer_stops(struct crun *run, const struct error *err);
+
+/* ---- restart.c ---- */
+/* Pure. Would its policy start it again after such an end? */
+bool restart_is_due(const struct container *c, int exit_code);
+/* Pure. The wait that follows on one of before_ms (0: the first). */
+unsigned restart_backoff(unsigned before_ms, int64_t ran_ns);
+/* The same for one that ends now, with what was done by hand; the wait is in run->backoff_ms then. */
+bool restart_decide(struct crun *run, int exit_code);
+void restart_begin(struct crun *run);
+/* By hand. One that waits has exited, and whoever waits for that is answered. */
+void restart_cancel(struct crun *run);
+/* When the daemon starts: whom their policies want to run. */
+void restart_all(struct engine *e);
 
 /* ---- waits.c ---- */
 /* is_removed: those who wait for the removal too. */
 void crun_answer_waits(struct crun *run, bool is_removed);
-
-/* ---- remove.c ---- */
-void removals_retry(struct crun *run); /* a start has ended: those that waited for it */
 
 void execs_done(struct engine *e); /* at the end: all of them, after the drivers */
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */

@@ -26,6 +26,7 @@ struct log_reader {
 	uv_work_t work;
 	struct engine *engine;
 	struct container *container; /* reference */
+	int64_t started_ns;          /* of the process whose log is followed */
 	struct logs_options opt;
 	struct stream *stream;
 	uv_timer_t timer;            /* follows the file: it is the one record of order */
@@ -233,6 +234,12 @@ static bool is_over(const struct log_reader *r)
 	return r->opt.until_ns && clock_wall_ns() > r->opt.until_ns;
 }
 
+/* A log is followed to the end of the process, also when the container has a new one by then. */
+static bool has_same_process(const struct log_reader *r)
+{
+	return container_has_process(r->container) && r->container->state.started_ns == r->started_ns;
+}
+
 static void read_on(void *arg)
 {
 	struct log_reader *r = arg;
@@ -246,7 +253,7 @@ static void read_on(void *arg)
 	r->is_busy = true;
 	r->mark = mark_of(r);
 	r->was_over = is_over(r) && r->mark != UINT64_MAX;
-	r->is_last = !(r->opt.follow && container_is_live(r->container)) || is_over(r);
+	r->is_last = !(r->opt.follow && has_same_process(r)) || is_over(r);
 	uv_queue_work(r->engine->loop, &r->work, work, after);
 }
 
@@ -332,6 +339,7 @@ static struct log_reader *reader_new(struct engine *e, struct container *c, cons
 
 	r->engine = e;
 	r->container = container_ref(c);
+	r->started_ns = c->state.started_ns;
 	r->opt = *opt;
 	r->stream = s;
 	r->is_mux = s->is_mux;

@@ -22,7 +22,7 @@ static void on_frozen(void *arg, const struct error *err)
 	struct freezing f = *(struct freezing *)arg;
 
 	free(arg);
-	if (!err && container_is_live(f.container)) {
+	if (!err && container_has_process(f.container)) {
 		f.container->state.status = f.is_pause ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 		save(f.engine, f.container);
 		engine_container_event(f.engine, f.container, f.is_pause ? "pause" : "unpause", NULL);
@@ -41,7 +41,10 @@ static void freeze(struct engine *e, struct container *c, bool is_pause, engine_
 
 	if (!is_pause && c->state.status != CONTAINER_PAUSED)
 		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is not paused", c->id);
-	else if (!container_is_live(c) || !run->process)
+	else if (c->state.status == CONTAINER_RESTARTING)
+		r = error_set_class(&err, ERROR_CONFLICT,
+				    "Container %s is restarting, wait until the container is running", c->id);
+	else if (!container_has_process(c) || !run->process)
 		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is not running", c->id);
 	else if (is_pause && c->state.status == CONTAINER_PAUSED)
 		r = error_set_class(&err, ERROR_CONFLICT, "Container %s is already paused", c->id);

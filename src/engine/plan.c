@@ -262,7 +262,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->host_config = json_deep_copy(c->host_config);
 	j->exec_config = json_deep_copy(exec_config);
 	j->dir = container_dir(e, c);
-	j->is_live = container_is_live(c);
+	j->is_live = container_has_process(c);
 	j->rows = run->rows ? run->rows : (int)json_integer_value(json_array_get(size, 0));
 	j->cols = run->rows ? run->cols : (int)json_integer_value(json_array_get(size, 1));
 	j->plan = p;

@@ -16,14 +16,17 @@ struct crun *crun_of(struct engine *e, struct container *c)
 	run->output = output_new();
 	list_init(&run->waits);
 	list_init(&run->stop_waits);
-	list_init(&run->retries);
+	list_init(&run->after_start);
 	c->run = run;
 	return run;
 }
 
 static void on_timer_closed(uv_handle_t *h)
 {
-	free(h->data);
+	struct crun *run = h->data;
+
+	if (--run->handles == 0)
+		free(run);
 }
 
 void crun_free(struct container *c)
@@ -37,7 +40,9 @@ void crun_free(struct container *c)
 	run->output = NULL;
 	if (run->has_timer)
 		uv_close((uv_handle_t *)&run->stop_timer, on_timer_closed);
-	else
+	if (run->has_backoff)
+		uv_close((uv_handle_t *)&run->backoff, on_timer_closed);
+	if (run->handles == 0)
 		free(run);
 }
 
@@ -50,6 +55,8 @@ void crun_abandon(struct crun *run)
 	run->process = NULL;
 	if (run->has_timer)
 		uv_timer_stop(&run->stop_timer);
+	if (run->has_backoff)
+		uv_timer_stop(&run->backoff);
 	crun_answer_stops(run, &err);
 	if (run->is_starting)
 		crun_finish_start(run, &err);
@@ -75,7 +82,10 @@ int engine_top(struct engine *e, struct container *c,
 {
 	struct driver_process *p = crun_of(e, c)->process;
 
-	if (!container_is_live(c) || !p)
+	if (c->state.status == CONTAINER_RESTARTING)
+		return error_set_class(err, ERROR_CONFLICT,
+				       "Container %s is restarting, wait until the container is running", c->id);
+	if (!container_has_process(c) || !p)
 		return error_set_class(err, ERROR_CONFLICT, "container %s is not running", c->id);
 	return p->owner->ops->lifecycle->top(p->owner, c, p, done, arg, err);
 }

@@ -1,5 +1,6 @@
 /* docker rm: the end of a container, its files, its anonymous volumes. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,7 +13,6 @@
 
 /* A removal that came while the container was starting. */
 struct retry {
-	struct list link;
 	struct engine *engine;
 	struct container *container;
 	bool force, remove_volumes;
@@ -28,14 +28,6 @@ static void on_retry(void *arg, const struct error *err)
 	engine_container_remove(t->engine, t->container, t->force, t->remove_volumes, t->done, t->arg);
 	container_unref(t->container);
 	free(t);
-}
-
-void removals_retry(struct crun *run)
-{
-	list_for_each_safe(it, &run->retries) {
-		list_remove(it);
-		engine_later(run->engine, on_retry, container_of(it, struct retry, link), NULL);
-	}
 }
 
 struct removal {
@@ -122,7 +114,6 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 {
 	struct error err = { 0 };
 	struct removal *rm;
-	struct stop_wait *w;
 
 	if (c->run && crun_of(e, c)->is_starting) {
 		struct retry *t = xnew(struct retry);
@@ -133,7 +124,7 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 				     .remove_volumes = remove_volumes,
 				     .done = done,
 				     .arg = arg };
-		list_append(&crun_of(e, c)->retries, &t->link);
+		crun_after_start(c->run, on_retry, t);
 		return;
 	}
 	if (c->is_removing)
@@ -162,10 +153,6 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 		return;
 	}
 	json_object_del(c->host_config, "AutoRemove"); /* this is the removal */
-	w = xnew(struct stop_wait);
-	w->done = remove_now;
-	w->arg = rm;
-	list_append(&crun_of(e, c)->stop_waits, &w->link);
-	crun_signal(crun_of(e, c), SIGKILL, NULL);
-	crun_tell_kill(crun_of(e, c), SIGKILL);
+	crun_wait_for_stop(crun_of(e, c), remove_now, rm);
+	crun_kill(crun_of(e, c), SIGKILL, NULL);
 }

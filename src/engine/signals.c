@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "engine/internal.h"
+#include "util/alloc.h"
 #include "util/cleanup.h"
 
 static const struct {
@@ -43,25 +44,84 @@ int crun_signal(struct crun *run, int signo, struct error *err)
 	return p->owner->ops->lifecycle->signal(p->owner, run->container, p, signo, err);
 }
 
-void crun_tell_kill(struct crun *run, int signo)
+static void tell_kill(struct crun *run, int signo)
 {
 	engine_container_event(run->engine, run->container, "kill", json_pack("{s:o}", "signal", json_sprintf("%d", signo)));
+}
+
+/* KILL, and the container's own stop signal; any signal where it names none (moby: killWithSignal). */
+static bool is_to_end(const struct container *c, int signo)
+{
+	const char *own = json_string_value(json_object_get(c->config, "StopSignal"));
+
+	return !own || !*own || signo == SIGKILL || signal_number(own) == signo;
+}
+
+int crun_kill(struct crun *run, int signo, struct error *err)
+{
+	struct container *c = run->container;
+	bool is_waiting = c->state.status == CONTAINER_RESTARTING;
+	int r;
+
+	c->state.is_manually_stopped = true;
+	containers_save(&run->engine->containers, c);
+	if (is_to_end(c, signo)) {
+		restart_cancel(run);
+		if (c->state.status == CONTAINER_PAUSED) /* it cannot hear: it goes on, then ends */
+			engine_container_unpause(run->engine, c, NULL, NULL);
+	}
+	if (is_waiting)
+		return 0;
+	r = crun_signal(run, signo, err);
+	if (r < 0 && r != -ESRCH)
+		return r;
+	tell_kill(run, signo);
+	return 0;
+}
+
+/* ---- docker kill ---- */
+
+struct killing {
+	struct engine *engine;
+	struct container *container;
+	int signo;
+	engine_done done;
+	void *arg;
+};
+
+static void kill_now(void *arg, const struct error *start_error)
+{
+	struct killing k = *(struct killing *)arg;
+	struct crun *run = crun_of(k.engine, k.container);
+	struct error err = { 0 };
+
+	(void)start_error;
+	free(arg);
+	if (!container_is_live(k.container))
+		error_set_class(&err, ERROR_CONFLICT, "cannot kill container: %s: container %s is not running",
+				k.container->name, k.container->id);
+	else if (k.signo == SIGKILL)
+		crun_wait_for_stop(run, k.done, k.arg); /* the reply tells its end */
+	if (err.code || crun_kill(run, k.signo, &err) < 0 || k.signo != SIGKILL)
+		engine_later(k.engine, k.done, k.arg, err.code ? &err : NULL);
+	container_unref(k.container);
 }
 
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg)
 {
 	int signo = signal && *signal ? signal_number(signal) : SIGKILL;
 	struct error err = { 0 };
-	int r = 0;
+	struct killing *k;
 
-	if (signo < 0)
-		r = error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
-	else if (!container_is_live(c))
-		r = error_set_class(&err, ERROR_CONFLICT, "cannot kill container: %s: container %s is not running",
-				    c->name, c->id);
+	if (signo < 0) {
+		error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
+		engine_later(e, done, arg, &err);
+		return;
+	}
+	k = xnew(struct killing);
+	*k = (struct killing){ e, container_ref(c), signo, done, arg };
+	if (container_is_live(c) && crun_of(e, c)->is_starting)
+		crun_after_start(c->run, kill_now, k);
 	else
-		r = crun_signal(crun_of(e, c), signo, &err);
-	if (r == 0)
-		crun_tell_kill(crun_of(e, c), signo);
-	engine_later(e, done, arg, r < 0 ? &err : NULL);
+		kill_now(k, NULL);
 }

@@ -15,15 +15,37 @@ static void save(struct engine *e, struct container *c)
 	containers_save(&e->containers, c);
 }
 
+/* ---- the end of a start ---- */
+
+struct after_start {
+	struct list link;
+	engine_done done;
+	void *arg;
+};
+
+void crun_after_start(struct crun *run, engine_done done, void *arg)
+{
+	struct after_start *a = xnew(struct after_start);
+
+	a->done = done;
+	a->arg = arg;
+	list_append(&run->after_start, &a->link);
+}
+
 void crun_finish_start(struct crun *run, const struct error *err)
 {
 	engine_done done = run->start_done;
 
-	run->is_starting = false;
+	run->is_starting = run->is_starting_again = false;
 	run->start_done = NULL;
-	if (done)
-		engine_later(run->engine, done, run->start_arg, err);
-	removals_retry(run);
+	engine_later(run->engine, done, run->start_arg, err);
+	list_for_each_safe(it, &run->after_start) {
+		struct after_start *a = container_of(it, struct after_start, link);
+
+		list_remove(it);
+		engine_later(run->engine, a->done, a->arg, NULL);
+		free(a);
+	}
 }
 
 static bool is_auto_remove(const struct container *c)
@@ -66,7 +88,7 @@ static void on_started(void *arg, int host_pid)
 	c->state.status = CONTAINER_RUNNING;
 	c->state.pid = host_pid;
 	c->state.started_ns = run->start_ns;
-	c->state.finished_ns = 0;
+	c->state.is_oom_killed = false;
 	c->state.exit_code = 0;
 	free(c->state.error);
 	c->state.error = NULL;
@@ -77,29 +99,45 @@ static void on_started(void *arg, int host_pid)
 	crun_finish_start(run, NULL);
 }
 
+/* Those who were attached leave; the next start has another. */
+static void end_output(struct crun *run)
+{
+	output_set_log(run->output, NULL);
+	output_free(run->output);
+	run->output = output_new();
+}
+
+/* A start that came to nothing. One by the restart policy leaves the exit code of the end before it, and is not
+ * tried again (moby: handleContainerExit). */
+static void fail_start(struct crun *run, int exit_code, const struct error *err)
+{
+	struct container *c = container_ref(run->container);
+
+	c->state.exit_code = run->is_starting_again ? run->exit.code : exit_code;
+	if (c->state.status == CONTAINER_RESTARTING)
+		c->state.status = CONTAINER_EXITED;
+	free(c->state.error);
+	c->state.error = xstrdup(err->message);
+	drop_process(run);
+	end_output(run);
+	save(run->engine, c);
+	crun_finish_start(run, err);
+	crun_answer_stops(run, NULL);
+	crun_answer_waits(run, false);
+	if (is_auto_remove(c))
+		engine_container_remove(run->engine, c, true, true, NULL, NULL);
+	container_unref(c);
+}
+
 static void on_failed(void *arg, int exit_code, const struct error *err)
 {
-	struct crun *run = arg;
-	struct container *c = container_ref(run->container);
 	struct error told = { 0 };
 
 	error_set_class(&told, ERROR_INVALID,
 			"failed to create task for container: failed to create shim task: OCI runtime create failed: "
 			"runc create failed: unable to start container process: %.600s",
 			err->message);
-	c->state.status = c->state.started_ns ? CONTAINER_EXITED : CONTAINER_CREATED;
-	c->state.exit_code = exit_code;
-	free(c->state.error);
-	c->state.error = xstrdup(told.message);
-	drop_process(run);
-	output_set_log(run->output, NULL);
-	output_end(run->output);
-	save(run->engine, c);
-	crun_finish_start(run, &told);
-	crun_answer_waits(run, false);
-	if (is_auto_remove(c))
-		engine_container_remove(run->engine, c, true, true, NULL, NULL);
-	container_unref(c);
+	fail_start(arg, exit_code, &told);
 }
 
 static void on_output(void *arg, int stream, const void *data, size_t len)
@@ -112,37 +150,44 @@ static void on_stdin_drained(void *arg)
 	output_stdin_drained(((struct crun *)arg)->output);
 }
 
+static void tell_end(struct engine *e, struct container *c)
+{
+	long long ran_s = (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000);
+
+	if (c->state.is_oom_killed)
+		engine_container_event(e, c, "oom", NULL);
+	engine_container_event(e, c, "die",
+			       json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", c->state.exit_code),
+					 "execDuration", json_sprintf("%lld", ran_s)));
+	tell_volumes(e, c, "unmount");
+}
+
 /* All that the process wrote is in the log: now its end may be told. */
 static void finish_exit(void *arg)
 {
 	struct crun *run = arg;
-	const struct process_exit *exit = &run->exit;
 	struct container *c = container_ref(run->container);
 	struct engine *e = run->engine;
+	bool is_again;
 
-	c->state.status = CONTAINER_EXITED;
-	c->state.exit_code = exit->code;
-	c->state.is_oom_killed = exit->is_oom;
+	c->state.exit_code = run->exit.code;
+	c->state.is_oom_killed = run->exit.is_oom;
 	c->state.finished_ns = clock_wall_ns();
 	c->state.pid = 0;
+	is_again = restart_decide(run, run->exit.code);
+	c->state.status = is_again ? CONTAINER_RESTARTING : CONTAINER_EXITED;
+	c->state.restart_count += is_again;
 	drop_process(run);
 	if (run->has_timer)
 		uv_timer_stop(&run->stop_timer);
-	output_set_log(run->output, NULL);
-	output_end(run->output);
-	output_free(run->output);
-	run->output = output_new();
+	end_output(run);
 	save(e, c);
-	if (exit->is_oom)
-		engine_container_event(e, c, "oom", NULL);
-	engine_container_event(
-		e, c, "die",
-		json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", exit->code), "execDuration",
-			  json_sprintf("%lld", (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000))));
-	tell_volumes(e, c, "unmount");
+	tell_end(e, c);
 	crun_answer_stops(run, NULL);
 	crun_answer_waits(run, false);
-	if (is_auto_remove(c) && !run->is_restarting)
+	if (is_again)
+		restart_begin(run);
+	else if (is_auto_remove(c) && !run->is_restarting)
 		engine_container_remove(e, c, true, true, NULL, NULL);
 	container_unref(c);
 }
@@ -160,27 +205,6 @@ static void on_exited(void *arg, const struct process_exit *exit)
 }
 
 static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained };
-
-/* What a start that nobody could begin leaves behind. */
-static void fail_start(struct crun *run, const struct error *err)
-{
-	struct container *c = run->container;
-
-	c->state.exit_code = 128;
-	free(c->state.error);
-	c->state.error = xstrdup(err->message);
-	output_end(run->output);
-	save(run->engine, c);
-	crun_answer_waits(run, false);
-	if (is_auto_remove(c))
-		engine_container_remove(run->engine, c, true, true, NULL, NULL);
-}
-
-static void start_failed(struct crun *run, const struct error *err)
-{
-	crun_finish_start(run, err);
-	fail_start(run, err);
-}
 
 static struct log *make_log(struct engine *e, const struct container *c)
 {
@@ -209,7 +233,7 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 	struct error told = { 0 };
 
 	if (err) {
-		start_failed(run, err);
+		fail_start(run, 128, err);
 		return;
 	}
 	run->start_ns = clock_wall_ns(); /* before anything can be logged: clients ask for the logs since then */
@@ -218,7 +242,7 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 		if (told.code == -EACCES) /* no driver runs such a program */
 			on_failed(run, 126, &told);
 		else
-			start_failed(run, &told);
+			fail_start(run, 128, &told);
 		return;
 	}
 	output_set_log(run->output, make_log(e, c));
@@ -244,14 +268,25 @@ static int check_network(struct engine *e, const struct container *c, struct err
 		return error_set_class(err, ERROR_NOT_FOUND, "network %.200s not found", mode);
 	if (containers_find(&e->containers, mode + 10, &other, err) < 0)
 		return err->code;
-	if (!container_is_live(other))
+	if (!container_has_process(other))
 		return error_set_class(err, ERROR_CONFLICT, "cannot join network of a non running container: %s", other->id);
 	return 0;
 }
 
 static void on_no_network(void *arg, const struct error *err)
 {
-	start_failed(arg, err);
+	fail_start(arg, 128, err);
+}
+
+static void begin(struct crun *run)
+{
+	struct error err = { 0 };
+
+	run->is_starting = true;
+	if (check_network(run->engine, run->container, &err) < 0)
+		engine_later(run->engine, on_no_network, run, &err);
+	else
+		plan_make(run->engine, run->container, PLAN_START, NULL, on_planned, run);
 }
 
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)
@@ -265,17 +300,23 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already started");
 	else if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "container is marked for removal and cannot be started");
+	else if (e->is_stopping)
+		error_set_class(&err, ERROR_UNAVAILABLE, "the daemon is stopping");
 	if (err.code) {
 		engine_later(e, done, arg, &err);
 		return;
 	}
-	run->is_starting = true;
 	run->start_done = done;
 	run->start_arg = arg;
+	run->is_restart_cancelled = false;
+	run->backoff_ms = 0;
+	c->state.restart_count = 0;
 	c->state.is_manually_stopped = false;
-	if (check_network(e, c, &err) < 0) {
-		engine_later(e, on_no_network, run, &err);
-		return;
-	}
-	plan_make(e, c, PLAN_START, NULL, on_planned, run);
+	begin(run);
+}
+
+void crun_start_again(struct crun *run)
+{
+	run->is_starting_again = true;
+	begin(run);
 }

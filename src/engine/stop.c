@@ -6,6 +6,22 @@
 #include "engine/internal.h"
 #include "util/alloc.h"
 
+/* Somebody who waits for the end of the main process. */
+struct stop_wait {
+	struct list link;
+	engine_done done;
+	void *arg;
+};
+
+void crun_wait_for_stop(struct crun *run, engine_done done, void *arg)
+{
+	struct stop_wait *w = xnew(struct stop_wait);
+
+	w->done = done;
+	w->arg = arg;
+	list_append(&run->stop_waits, &w->link);
+}
+
 void crun_answer_stops(struct crun *run, const struct error *err)
 {
 	list_for_each_safe(it, &run->stop_waits) {
@@ -19,21 +35,24 @@ void crun_answer_stops(struct crun *run, const struct error *err)
 
 static void on_stop_timer(uv_timer_t *t)
 {
-	struct crun *run = t->data;
-
-	crun_signal(run, SIGKILL, NULL);
-	crun_tell_kill(run, SIGKILL);
+	crun_kill(t->data, SIGKILL, NULL);
 }
 
+/* Of several stops the one that waits least holds. */
 static void start_stop_timer(struct crun *run, int timeout_s)
 {
+	uint64_t ms = (uint64_t)timeout_s * 1000;
+
+	if (timeout_s < 0)
+		return;
 	if (!run->has_timer) {
 		uv_timer_init(run->engine->loop, &run->stop_timer);
 		run->stop_timer.data = run;
 		run->has_timer = true;
+		run->handles++;
 	}
-	if (timeout_s >= 0)
-		uv_timer_start(&run->stop_timer, on_stop_timer, (uint64_t)timeout_s * 1000, 0);
+	if (!uv_is_active((uv_handle_t *)&run->stop_timer) || uv_timer_get_due_in(&run->stop_timer) > ms)
+		uv_timer_start(&run->stop_timer, on_stop_timer, ms, 0);
 }
 
 static int own_timeout(const struct container *c)
@@ -43,94 +62,112 @@ static int own_timeout(const struct container *c)
 	return json_is_integer(v) ? (int)json_integer_value(v) : 10;
 }
 
-static void on_stopped(void *arg, const struct error *err);
+/* ---- stop and restart ---- */
 
 struct stopping {
 	struct engine *engine;
 	struct container *container;
 	engine_done done;
 	void *arg;
-	bool is_restart, was_live;
+	int signo, timeout_s;
+	bool is_restart;
 };
 
-static void stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done, void *arg)
+static void stopping_end(struct stopping *s, const struct error *err)
 {
-	const char *own = json_string_value(json_object_get(c->config, "StopSignal"));
-	struct crun *run = crun_of(e, c);
-	struct stop_wait *w = xnew(struct stop_wait);
-	int signo = signal_number(signal && *signal ? signal : own && *own ? own : "TERM");
-
-	w->done = done;
-	w->arg = arg;
-	list_append(&run->stop_waits, &w->link);
-	c->state.is_manually_stopped = true;
-	if (timeout_s == INT_MIN)
-		timeout_s = own_timeout(c);
-	/* A paused process cannot hear: it goes on, then ends (moby: containerStop). */
-	if (c->state.status == CONTAINER_PAUSED)
-		engine_container_unpause(e, c, NULL, NULL);
-	crun_signal(run, signo, NULL);
-	crun_tell_kill(run, signo);
-	start_stop_timer(run, timeout_s);
-}
-
-void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done, void *arg)
-{
-	struct stopping *s;
-	struct error err = { 0 };
-
-	if (signal && *signal && signal_number(signal) < 0)
-		error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
-	else if (!container_is_live(c))
-		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already stopped");
-	if (err.code) {
-		engine_later(e, done, arg, &err);
-		return;
-	}
-	s = xnew(struct stopping);
-	*s = (struct stopping){ e, container_ref(c), done, arg, false, true };
-	stop(e, c, signal, timeout_s, on_stopped, s);
-}
-
-void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
-			      engine_done done, void *arg)
-{
-	struct stopping *s = xnew(struct stopping);
-
-	*s = (struct stopping){ e, container_ref(c), done, arg, true, container_is_live(c) };
-	if (container_is_live(c)) {
-		crun_of(e, c)->is_restarting = true;
-		stop(e, c, signal, timeout_s, on_stopped, s);
-	} else {
-		engine_later(e, on_stopped, s, NULL);
-	}
+	if (s->done)
+		s->done(s->arg, err);
+	container_unref(s->container);
+	free(s);
 }
 
 static void on_restarted(void *arg, const struct error *err)
 {
-	struct stopping s = *(struct stopping *)arg;
+	struct stopping *s = arg;
 
-	free(arg);
 	if (!err)
-		engine_container_event(s.engine, s.container, "restart", NULL);
-	if (s.done)
-		s.done(s.arg, err);
-	container_unref(s.container);
+		engine_container_event(s->engine, s->container, "restart", NULL);
+	stopping_end(s, err);
 }
 
 static void on_stopped(void *arg, const struct error *err)
 {
 	struct stopping *s = arg;
 
-	if (!err && s->was_live)
-		engine_container_event(s->engine, s->container, "stop", NULL);
-	if (!err && s->is_restart) {
-		crun_of(s->engine, s->container)->is_restarting = false;
-		engine_container_start(s->engine, s->container, on_restarted, s);
+	if (err) {
+		stopping_end(s, err);
 		return;
 	}
-	if (s->done)
-		s->done(s->arg, err);
-	container_unref(s->container);
-	free(s);
+	engine_container_event(s->engine, s->container, "stop", NULL);
+	if (!s->is_restart) {
+		stopping_end(s, NULL);
+		return;
+	}
+	crun_of(s->engine, s->container)->is_restarting = false;
+	engine_container_start(s->engine, s->container, on_restarted, s);
+}
+
+/* `err` says nothing. */
+static void stop_now(void *arg, const struct error *err)
+{
+	struct stopping *s = arg;
+	struct container *c = s->container;
+	struct crun *run = crun_of(s->engine, c);
+
+	(void)err;
+	if (!container_is_live(c)) { /* the start that we waited for failed */
+		if (s->is_restart)
+			engine_container_start(s->engine, c, on_restarted, s);
+		else
+			stopping_end(s, NULL);
+		return;
+	}
+	run->is_restarting = run->is_restarting || s->is_restart;
+	crun_wait_for_stop(run, on_stopped, s);
+	start_stop_timer(run, s->timeout_s);
+	crun_kill(run, s->signo, NULL);
+}
+
+static void stop(struct engine *e, struct container *c, const char *signal, int timeout_s, bool is_restart,
+		 engine_done done, void *arg)
+{
+	const char *own = json_string_value(json_object_get(c->config, "StopSignal"));
+	struct error err = { 0 };
+	struct stopping *s;
+
+	if (signal && *signal && signal_number(signal) < 0)
+		error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
+	else if (!container_is_live(c) && !is_restart)
+		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already stopped");
+	if (err.code) {
+		engine_later(e, done, arg, &err);
+		return;
+	}
+	s = xnew(struct stopping);
+	*s = (struct stopping){ e,
+				container_ref(c),
+				done,
+				arg,
+				signal_number(signal && *signal ? signal :
+					      own && *own       ? own :
+								  "TERM"),
+				timeout_s == INT_MIN ? own_timeout(c) : timeout_s,
+				is_restart };
+	if (container_is_live(c) && crun_of(e, c)->is_starting)
+		crun_after_start(c->run, stop_now, s);
+	else if (container_is_live(c))
+		stop_now(s, NULL);
+	else
+		engine_later(e, stop_now, s, NULL);
+}
+
+void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done, void *arg)
+{
+	stop(e, c, signal, timeout_s, false, done, arg);
+}
+
+void engine_container_restart(struct engine *e, struct container *c, const char *signal, int timeout_s,
+			      engine_done done, void *arg)
+{
+	stop(e, c, signal, timeout_s, true, done, arg);
 }

@@ -420,7 +420,6 @@ int validate_create(json_t *body, int api_version, struct error *err)
 void validate_warn(json_t *body, json_t *warnings)
 {
 	json_t *host = json_object_get(body, "HostConfig"), *health = json_object_get(body, "Healthcheck");
-	const char *restart = text_of(json_object_get(host, "RestartPolicy"), "Name");
 	const char *test = json_string_value(json_array_get(json_object_get(health, "Test"), 0));
 
 	resources_adapt(host, warnings);
@@ -429,9 +428,6 @@ void validate_warn(json_t *body, json_t *warnings)
 	else if (has_any(host, "PortBindings") || is_true(host, "PublishAllPorts") || has_any(host, "Links"))
 		json_array_append_new(
 			warnings, json_string("Ports and links are kept, but containers of this engine have no network yet."));
-	if (*restart && strcmp(restart, "no") != 0)
-		json_array_append_new(warnings,
-				      json_string("RestartPolicy is kept, but this engine does not carry it out yet."));
 	if (test && strcmp(test, "NONE") != 0)
 		json_array_append_new(warnings, json_string("Healthcheck is kept, but this engine does not carry it out yet."));
 }

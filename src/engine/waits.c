@@ -10,10 +10,17 @@ struct container_wait {
 	void (*done)(void *arg, const struct wait_result *r);
 	void *arg;
 	struct wait_result result;
+	char *state_error;  /* result.error may be this */
 	struct store *store;
 	bool is_answered;   /* the store calls back, which frees it */
 	bool is_cancelled;
 };
+
+static void wait_free(struct container_wait *w)
+{
+	free(w->state_error);
+	free(w);
+}
 
 /* Told is what survives us. */
 static void on_durable(void *arg)
@@ -24,13 +31,14 @@ static void on_durable(void *arg)
 		w->result.error = "state cannot be saved: the exit code may be forgotten";
 	if (!w->is_cancelled)
 		w->done(w->arg, &w->result);
-	free(w);
+	wait_free(w);
 }
 
-static void answer_wait(struct engine *e, struct container_wait *w, int code)
+static void answer_wait(struct engine *e, struct container_wait *w, const struct container_state *state)
 {
 	list_remove(&w->link);
-	w->result.exit_code = code;
+	w->result.exit_code = state->exit_code;
+	w->result.error = w->state_error = state->error ? xstrdup(state->error) : NULL;
 	w->store = e->store;
 	w->is_answered = true;
 	store_on_durable(e->store, store_ticket(e->store), on_durable, w);
@@ -42,7 +50,7 @@ void crun_answer_waits(struct crun *run, bool is_removed)
 		struct container_wait *w = container_of(it, struct container_wait, link);
 
 		if (w->cond != WAIT_REMOVED || is_removed)
-			answer_wait(run->engine, w, run->container->state.exit_code);
+			answer_wait(run->engine, w, &run->container->state);
 	}
 }
 
@@ -56,7 +64,7 @@ struct container_wait *engine_container_wait(struct engine *e, struct container 
 	w->arg = arg;
 	list_init(&w->link);
 	if (cond == WAIT_NOT_RUNNING && !container_is_live(c))
-		answer_wait(e, w, c->state.exit_code);
+		answer_wait(e, w, &c->state);
 	else
 		list_append(&crun_of(e, c)->waits, &w->link);
 	return w;
@@ -69,5 +77,5 @@ void engine_container_wait_cancel(struct container_wait *w)
 	list_remove(&w->link);
 	w->is_cancelled = true;
 	if (!w->is_answered)
-		free(w);
+		wait_free(w);
 }

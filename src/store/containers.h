@@ -77,10 +77,15 @@ struct container {
 	bool is_gone; /* out of the store, kept by references */
 };
 
-/* Has a process: running or paused. */
-static inline bool container_is_live(const struct container *c)
+static inline bool container_has_process(const struct container *c)
 {
 	return c->state.status == CONTAINER_RUNNING || c->state.status == CONTAINER_PAUSED;
+}
+
+/* Docker's Running: it has a process, or will have one again by its restart policy. */
+static inline bool container_is_live(const struct container *c)
+{
+	return container_has_process(c) || c->state.status == CONTAINER_RESTARTING;
 }
 
 struct containers {

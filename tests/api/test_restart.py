@@ -1,0 +1,246 @@
+"""Restart policies: when they act, what the state in between answers, what ends them, and the daemon's own restart."""
+import io
+import json
+import tarfile
+import time
+import unittest
+
+from harness import ApiTest, Daemon
+
+CRASH = ("sh", "-c", "echo again; exit 3")
+
+
+def policy(name, count=0, **host):
+    return {"HostConfig": {"RestartPolicy": {"Name": name, "MaximumRetryCount": count}, **host}}
+
+
+class Restart(ApiTest):
+    def post(self, cid, what, **query):
+        return self.d.call("POST", f"/containers/{cid}/{what}", query=query)
+
+    def state(self, cid):
+        return self.d.inspect(cid)["State"]
+
+    def actions(self, cid, since):
+        """What was told of the container; signals and exit codes beside their events."""
+        out = []
+        for e in self.d.events(since, type=["container"], container=[cid]):
+            a = e["Actor"]["Attributes"]
+            out.append(e["Action"] + {"kill": " " + a.get("signal", ""), "die": " " + a.get("exitCode", "")}.get(e["Action"], ""))
+        return out
+
+    def looping(self, count=3):
+        """A container that ends at once, caught where it waits for its next start: the wait is long by then."""
+        cid = self.d.up(*CRASH, **policy("always"))
+
+        def waits():
+            c = self.d.inspect(cid)
+            return c["State"]["Restarting"] and c["RestartCount"] >= count
+        self.d.wait_for(waits, "the restarts")
+        return cid
+
+    def test_on_failure_counts(self):
+        since = time.time()
+        cid = self.d.up(*CRASH, **policy("on-failure", 2))
+        self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the last end")
+        c = self.d.inspect(cid)
+        self.assertEqual((c["RestartCount"], c["State"]["ExitCode"], c["State"]["Restarting"]), (2, 3, False))
+        self.assertEqual(self.actions(cid, since), ["create"] + ["start", "die 3"] * 3)
+        self.assertEqual(self.d.logs(cid).count(b"again\n"), 3)
+        since = time.time()
+        self.post(cid, "start") # counts from the beginning
+        self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the last end")
+        self.assertEqual(self.actions(cid, since), ["start", "die 3"] * 3)
+
+    def test_waits_grow(self):
+        since = time.time()
+        cid = self.d.up(*CRASH, **policy("on-failure", 4))
+        self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the last end")
+        times = [(e["Action"], e["timeNano"] / 1e9) for e in self.d.events(since, type=["container"], container=[cid])][1:]
+        gaps = [b[1] - a[1] for a, b in zip(times, times[1:]) if (a[0], b[0]) == ("die", "start")]
+        for gap, least in zip(gaps, (0.1, 0.2, 0.4, 0.8)):
+            self.assertGreaterEqual(gap, least)
+            self.assertLess(gap, least + 0.35)
+
+    def test_good_end(self):
+        cid = self.d.up("true", **policy("on-failure"))
+        self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the end")
+        self.assertEqual(self.d.inspect(cid)["RestartCount"], 0)
+        for name in ("always", "unless-stopped"):
+            cid = self.d.up("true", **policy(name))
+            self.d.wait_for(lambda: self.d.inspect(cid)["RestartCount"] > 1, name)
+            self.d.remove(cid)
+
+    def test_between_two_runs(self):
+        cid = self.looping()
+        state = self.state(cid)
+        self.assertEqual((state["Status"], state["Running"], state["Restarting"], state["Pid"], state["ExitCode"]), ("restarting", True, True, 0, 3))
+        busy = f"Container {cid} is restarting, wait until the container is running"
+        self.assertError(self.d.call("POST", f"/containers/{cid}/exec", {"Cmd": ["true"]}), 409, busy)
+        self.assertError(self.post(cid, "pause"), 409, busy)
+        self.assertError(self.post(cid, "attach", stream=1, stdout=1), 409, busy)
+        self.assertError(self.d.call("GET", f"/containers/{cid}/top"), 409, busy)
+        self.assertEqual(self.post(cid, "start").status, 304)
+        reply = self.d.call("DELETE", f"/containers/{cid}")
+        self.assertEqual(reply.status, 409)
+        self.assertIn("container is restarting: stop the container before removing or force remove", reply.message)
+        listed = self.d.call("GET", "/containers/json", query={"filters": json.dumps({"status": ["restarting"], "id": [cid]})}).json
+        self.assertEqual([c["State"] for c in listed], ["restarting"])
+        self.assertRegex(listed[0]["Status"], r"^Restarting \(3\) (Less than a second|1 second|\d+ seconds) ago$")
+        since = time.time()
+        self.assertEqual(self.post(cid, "stop").status, 204)
+        self.assertEqual((self.state(cid)["Status"], self.state(cid)["ExitCode"]), ("exited", 3))
+        self.assertEqual(self.actions(cid, since), ["stop"]) # there was nothing to be killed
+        time.sleep(1)
+        self.assertEqual(self.actions(cid, since), ["stop"])
+        self.d.remove(cid)
+
+    def test_kill_between(self):
+        cid = self.looping(2)
+        since = time.time()
+        self.assertEqual(self.post(cid, "kill").status, 204)
+        self.assertEqual(self.state(cid)["Status"], "exited")
+        self.assertEqual(self.actions(cid, since), [])
+
+    def test_restart_between(self):
+        cid = self.looping(2)
+        since = time.time()
+        self.assertEqual(self.post(cid, "restart").status, 204)
+        self.assertEqual(self.actions(cid, since)[:2], ["stop", "start"])
+        self.assertIn("restart", self.actions(cid, since)[2:4])
+        self.assertLessEqual(self.d.inspect(cid)["RestartCount"], 1)
+        self.d.remove(cid)
+
+    def test_remove_between(self):
+        cid = self.looping(2)
+        since = time.time()
+        self.assertEqual(self.d.call("DELETE", f"/containers/{cid}", query={"force": 1}).status, 204)
+        self.assertEqual(self.actions(cid, since), ["destroy"])
+
+    def test_operations_at_any_moment(self):
+        """Also while a start of the policy's is under way nothing is lost or left behind."""
+        for i in range(12):
+            cid = self.d.up("true", **policy("always"))
+            time.sleep(0.09 + 0.004 * i)
+            what = ("stop", "kill", "restart", None)[i % 4]
+            if what:
+                self.assertEqual(self.post(cid, what, **({"t": 1} if what != "kill" else {})).status, 204)
+                if what != "restart":
+                    self.assertEqual(self.state(cid)["Status"], "exited")
+            self.assertEqual(self.d.call("DELETE", f"/containers/{cid}", query={"force": 1}).status, 204)
+
+    def test_by_hand(self):
+        for name in ("always", "unless-stopped", "on-failure"):
+            for what, told in (("stop", ["kill 15", "kill 9", "die 137", "stop"]), ("kill", ["kill 9", "die 137"])):
+                with self.subTest((name, what)):
+                    cid = self.d.up("sleep", "1000", StopTimeout=0, **policy(name))
+                    since = time.time()
+                    self.assertEqual(self.post(cid, what).status, 204)
+                    self.assertEqual(self.state(cid)["Status"], "exited")
+                    self.assertEqual(self.actions(cid, since), told)
+                    self.d.remove(cid)
+
+    def test_other_signal(self):
+        """Only signals that are meant to end it do so for good, where it says which one that is."""
+        cid = self.d.up("sh", "-c", "trap 'exit 4' USR1; echo ready; while true; do sleep 0.02; done", StopSignal="TERM", **policy("always"))
+        self.d.wait_for(lambda: b"ready" in self.d.logs(cid), "the trap")
+        self.post(cid, "kill", signal="USR1")
+        self.d.wait_for(lambda: self.d.logs(cid).count(b"ready") == 2, "the second run")
+        self.post(cid, "kill", signal="KILL")
+        self.assertEqual(self.state(cid)["Status"], "exited")
+        self.d.remove(cid)
+
+    def test_update_while_it_runs(self):
+        cid = self.d.up("sh", "-c", "trap 'exit 2' USR1; echo ready; while true; do sleep 0.02; done", StopSignal="TERM")
+
+        def end(count):
+            self.d.wait_for(lambda: self.d.logs(cid).count(b"ready") == count, "the trap")
+            self.post(cid, "kill", signal="USR1")
+        reply = self.d.call("POST", f"/containers/{cid}/update", {"RestartPolicy": {"Name": "always"}})
+        self.assertEqual(reply.status, 200, reply.body)
+        end(1)
+        self.d.wait_for(lambda: self.d.logs(cid).count(b"ready") == 2, "the second run")
+        self.d.call("POST", f"/containers/{cid}/update", {"RestartPolicy": {"Name": "no"}})
+        end(2)
+        self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the end")
+        self.assertEqual((self.d.inspect(cid)["RestartCount"], self.state(cid)["ExitCode"]), (1, 2))
+
+    def test_wait(self):
+        cid = self.d.create("sh", "-c", "sleep 0.3; exit 5", **policy("always"))
+        self.post(cid, "start")
+        for condition in ("not-running", "next-exit"):
+            since = time.time()
+            self.assertEqual(self.post(cid, "wait", condition=condition).json, {"StatusCode": 5})
+            self.assertGreater(time.time() - since, 0.05) # the second one waits for another end
+        self.d.remove(cid)
+
+    def test_logs_are_followed_to_the_end_of_one_run(self):
+        cid = self.d.up("sh", "-c", "echo one; sleep 0.2", **policy("always"))
+        self.assertEqual(self.d.logs(cid, follow=1).count(b"one\n"), 1)
+        self.d.remove(cid)
+
+    def test_start_that_fails(self):
+        cid = self.d.create("/s", **policy("always"))
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as tar:
+            info = tarfile.TarInfo("s")
+            text = b"#!/bin/sh\nrm /s\nexit 6\n"
+            info.size, info.mode = len(text), 0o755
+            tar.addfile(info, io.BytesIO(text))
+        self.assertEqual(self.d.call("PUT", f"/containers/{cid}/archive", data.getvalue(), query={"path": "/"}).status, 200)
+        self.assertEqual(self.post(cid, "start").status, 204)
+        self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the end")
+        c = self.d.inspect(cid)
+        self.assertEqual((c["RestartCount"], c["State"]["ExitCode"]), (1, 6))
+        self.assertIn("no such file or directory", c["State"]["Error"])
+
+    def test_refused(self):
+        for host, text in (({"AutoRemove": True, "RestartPolicy": {"Name": "always"}}, "can't create 'AutoRemove' container with restart policy"),
+                           ({"RestartPolicy": {"Name": "always", "MaximumRetryCount": 1}}, "invalid restart policy: maximum retry count can only be used with 'on-failure'"),
+                           ({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": -1}}, "invalid restart policy: maximum retry count cannot be negative"),
+                           ({"RestartPolicy": {"Name": "x"}}, "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")):
+            self.assertError(self.d.call("POST", "/containers/create", {"Image": "busybox", "HostConfig": host}), 400, text)
+        reply = self.d.call("POST", "/containers/create", {"Image": "busybox", **policy("always")})
+        self.assertEqual(reply.json["Warnings"], [])
+
+
+class DaemonRestart(unittest.TestCase):
+    def test_who_runs_again(self):
+        for end in ("crash", "stop"):
+            with self.subTest(end):
+                self.who_runs_again(end)
+
+    def who_runs_again(self, end):
+        d = Daemon()
+        wanted = {"always": True, "always stopped": True, "unless-stopped": True, "unless-stopped stopped": False, "on-failure": True,
+                  "on-failure stopped": True, "no": False, "always never": False, "shares": True}
+        ids = {}
+        for name in wanted:
+            host = policy(name.split()[0])
+            if name == "shares":
+                host = policy("always", NetworkMode="container:" + ids["always"])
+            ids[name] = d.create("sleep", "1000", StopTimeout=0, **host)
+            if "never" not in name:
+                d.call("POST", f"/containers/{ids[name]}/start")
+            if "stopped" in name.split():
+                self.assertEqual(d.call("POST", f"/containers/{ids[name]}/stop").status, 204)
+        looping = d.up("false", **policy("always"))
+        d.wait_for(lambda: d.inspect(looping)["State"]["Restarting"], "a restart")
+        if end == "crash":
+            d.kill()
+        else:
+            d.process.terminate()
+            d.process.wait()
+        d.start()
+        d.wait_for(lambda: all(d.inspect(ids[n])["State"]["Running"] == up for n, up in wanted.items()),
+                   {n: d.inspect(i)["State"] for n, i in ids.items()})
+        self.assertEqual(d.inspect(ids["no"])["State"]["ExitCode"], 137)
+        d.wait_for(lambda: d.inspect(looping)["State"]["Running"], "the loop")
+        time.sleep(0.2)
+        for n, up in wanted.items():
+            self.assertEqual(d.inspect(ids[n])["State"]["Running"], up, n)
+        d.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
