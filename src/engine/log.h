@@ -15,6 +15,8 @@
 
 #include "util/error.h"
 
+#define LOG_FILE "output.log" /* the newest, in the container's directory */
+
 struct log_limits {
 	uint64_t max_bytes;  /* of one file; 0: no rotation */
 	unsigned max_files;  /* at least 1 */

@@ -374,7 +374,7 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 
 char *log_path(struct engine *e, const struct container *c)
 {
-	return xasprintf("%s/containers/%s/output.log", e->options.data_root, c->id);
+	return xasprintf("%s/containers/%s/" LOG_FILE, e->options.data_root, c->id);
 }
 
 char *engine_container_log_path(struct engine *e, const struct container *c)

@@ -4,11 +4,14 @@
 #include "engine/plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "drivers/local_files.h"
+#include "engine/log.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
@@ -200,6 +203,21 @@ static void find_program(struct rootfs *fs, struct run_spec *s)
 	rootfs_dir_unref(cwd);
 }
 
+/* The log is there before the process is: who follows it holds it open, and reads it to its end even when
+ * the container is removed in the meantime. */
+static void begin_log(const struct plan_job *j)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/" LOG_FILE, j->dir);
+	struct log_limits log;
+	int fd;
+
+	if (log_parse_config(json_object_get(j->host_config, "LogConfig"), &log, NULL) < 0 || !log.is_kept)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void work(uv_work_t *w)
 {
 	struct plan_job *j = container_of(w, struct plan_job, work);
@@ -221,6 +239,8 @@ static void work(uv_work_t *w)
 			find_program(fs, &p->spec);
 		rootfs_free(fs);
 	}
+	if (r == 0 && j->kind == PLAN_START)
+		begin_log(j);
 	p->mounts[0].is_readonly = p->is_readonly_root; /* from here on */
 }
 

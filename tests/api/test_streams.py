@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from harness import ApiTest, demux
+from harness import ApiTest, UnixConnection, demux
 
 TTY = {"Tty": True, "OpenStdin": True}
 
@@ -173,6 +173,18 @@ class Logs(ApiTest):
                 self.assertEqual(self.logged(cid, **query)[1], out)
         for key in ("since", "until"):
             self.assertEqual(self.d.call("GET", f"/containers/{cid}/logs", query={"stdout": 1, key: "yesterday"}).status, 400)
+
+    def test_follow_outlives_the_container(self):
+        # The Python SDK's run(): follow, wait, remove, and only then read.
+        for _ in range(20):
+            cid = self.d.up("echo", "kept", Tty=True)
+            connection = UnixConnection(self.d.socket, 30)
+            connection.request("GET", f"/v1.44/containers/{cid}/logs?stdout=1&follow=1")
+            reply = connection.getresponse()
+            self.assertEqual(self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"], 0)
+            self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 204)
+            self.assertEqual(reply.read(), b"kept\r\n")
+            connection.close()
 
     def test_follow(self):
         cid = self.d.create("sh", "-c", "echo a; sleep 0.3; echo b")
