@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/versions.h"
 #include "image/images.h"
 #include "image/reference.h"
 #include "util/cleanup.h"
@@ -110,15 +111,13 @@ static int check_cache_filters(struct request *req, struct error *err)
 
 void BuildPrune(struct request *req)
 {
-	static const char *const sizes[] = { "reserved-space", "max-used-space", "min-free-space" };
+	static const char *const sizes[] = { "keep-storage", "reserved-space", "max-used-space", "min-free-space" };
 	struct error err = { 0 };
 	int r = 0;
 
-	if (request_api_version(req) >= API_VERSION(1, 48))
-		for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sizes); i++)
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sizes); i++)
+		if (versions_knows(req, sizes[i]))
 			r = check_bytes(req, sizes[i], &err);
-	else
-		r = check_bytes(req, "keep-storage", &err);
 	if (r == 0)
 		r = check_cache_filters(req, &err);
 	if (r < 0)

@@ -23,22 +23,24 @@ struct container *api_container(struct request *req);
 /* Answers 204 (or the error) when an engine operation has ended; arg is the request. */
 void api_reply_done(void *arg, const struct error *err);
 
+/* What attach, exec and logs send: frames of both outputs, or as it comes. */
+const char *api_stream_type(const struct request *req, bool is_mux);
 /* h and w; answers 400 itself and returns false. */
 bool api_terminal_size(struct request *req, int *ret_rows, int *ret_cols);
 /* Measures each and adds SizeRw and SizeRootFs to the reply: an object, or an array in the order of
- * the containers. Takes both, and the references. */
+ * the containers, already of the request's version. Takes both, and the references. */
 void api_reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n);
 
 /* inspect.c */
-json_t *view_container_inspect(struct engine *e, struct container *c, int api_version);
+json_t *view_container_inspect(struct engine *e, struct container *c);
 json_t *view_mounts(const struct container *c);
-json_t *view_networks(const struct container *c, int api_version); /* name → endpoint */
+json_t *view_networks(const struct container *c); /* name → endpoint */
 const char *view_network_name(const struct container *c); /* "bridge" for the default */
 
-/* views.c */
+/* views.c; all views are those of the newest version, see versions.h */
 json_t *view_ports(const struct container *c); /* the list's form */
-json_t *view_container_summary(struct engine *e, struct container *c, int api_version);
-json_t *view_image_summary(struct engine *e, const struct image *i, int api_version, bool is_measured); /* SharedSize */
+json_t *view_container_summary(struct engine *e, struct container *c);
+json_t *view_image_summary(struct engine *e, const struct image *i, bool is_measured); /* SharedSize */
 struct volume;
 json_t *view_volume(const struct volume *v);
 

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/versions.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/decode.h"
@@ -61,7 +62,7 @@ static int check_list(struct request *req, const struct operation *op, struct er
 	if (!filters)
 		return err->code;
 	json_decref(filters);
-	if (strcmp(op->kind, "service") == 0 && request_api_version(req) >= API_VERSION(1, 41))
+	if (strcmp(op->kind, "service") == 0 && versions_knows(req, "status"))
 		return check_wrapped_bool(req, "status", err);
 	return 0;
 }
@@ -143,7 +144,7 @@ static int check_templating(struct request *req, const struct operation *op, str
 {
 	int version = request_api_version(req);
 
-	if (version >= API_VERSION(1, 37) || !json_is_object(json_object_get(request_json(req), "Templating")))
+	if (versions_has(FEATURE_TEMPLATING, version) || !json_is_object(json_object_get(request_json(req), "Templating")))
 		return 0;
 	return error_set_class(err, ERROR_INVALID, "%s templating is not supported on the specified API version: %d.%d",
 			       op->kind, version / 1000, version % 1000);

@@ -6,6 +6,8 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/versions.h"
+#include "engine/schema.h"
 #include "util/alloc.h"
 
 struct container *api_container(struct request *req)
@@ -28,24 +30,25 @@ void api_reply_done(void *arg, const struct error *err)
 
 void ContainerCreate(struct request *req)
 {
-	struct container_create create = { .name = request_query(req, "name"),
-					   .platform = request_query(req, "platform"),
-					   .body = request_json(req),
-					   .api_version = request_api_version(req) };
+	struct container_create create = { .name = request_query(req, "name"), .platform = versions_query(req, "platform") };
+	json_t *old = json_array(), *warnings = NULL; /* of old ways, and the engine's */
 	struct container *c;
-	json_t *warnings;
 	struct error err = { 0 };
 
-	if (!create.body) {
+	if (!request_json(req))
 		error_set_class(&err, ERROR_INVALID, "invalid JSON: got EOF while reading request body");
+	else if (decode_json(request_json(req), &schema_container_create, &create.body, &err) < 0)
+		error_prefix(&err, "invalid JSON");
+	else if (versions_request(BODY_CONTAINER_CREATE, create.body, request_api_version(req), old, &err) == 0)
+		engine_container_create(api_engine(req), &create, &c, &warnings, &err);
+	if (err.code) {
 		reply_error(req, &err);
-		return;
+	} else {
+		json_array_extend(warnings, old);
+		reply_json(req, 201, json_pack("{s:s, s:o}", "Id", c->id, "Warnings", warnings));
 	}
-	if (engine_container_create(api_engine(req), &create, &c, &warnings, &err) < 0) {
-		reply_error(req, &err);
-		return;
-	}
-	reply_json(req, 201, json_pack("{s:s, s:o}", "Id", c->id, "Warnings", warnings));
+	json_decref(create.body);
+	json_decref(old);
 }
 
 /* ---- sizes: ps --size and inspect --size measure on the pool, one after the other ---- */
@@ -103,7 +106,8 @@ void ContainerInspect(struct request *req)
 
 	if (!c)
 		return;
-	view = view_container_inspect(api_engine(req), c, request_api_version(req));
+	view = view_container_inspect(api_engine(req), c);
+	versions_shape(SHAPE_CONTAINER, view, request_api_version(req));
 	if (!request_query_bool(req, "size")) {
 		reply_json(req, 200, view);
 		return;
@@ -144,19 +148,13 @@ static bool get_timeout(struct request *req, int *ret)
 	return true;
 }
 
-/* stop and restart know it since 1.42. */
-static const char *get_signal(struct request *req)
-{
-	return request_api_version(req) >= API_VERSION(1, 42) ? request_query(req, "signal") : NULL;
-}
-
 void ContainerStop(struct request *req)
 {
 	struct container *c = api_container(req);
 	int t;
 
 	if (c && get_timeout(req, &t))
-		engine_container_stop(api_engine(req), c, get_signal(req), t, api_reply_done, req);
+		engine_container_stop(api_engine(req), c, versions_query(req, "signal"), t, api_reply_done, req);
 }
 
 void ContainerRestart(struct request *req)
@@ -165,7 +163,7 @@ void ContainerRestart(struct request *req)
 	int t;
 
 	if (c && get_timeout(req, &t))
-		engine_container_restart(api_engine(req), c, get_signal(req), t, api_reply_done, req);
+		engine_container_restart(api_engine(req), c, versions_query(req, "signal"), t, api_reply_done, req);
 }
 
 void ContainerKill(struct request *req)

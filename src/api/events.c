@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/versions.h"
 #include "image/reference.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -89,21 +90,11 @@ static bool passes(json_t *filters, const struct event *e)
 
 /* ---- one event ---- */
 
-/* The old fields were dropped by 1.52. */
 static json_t *event_view(const struct event *e)
 {
-	json_t *o = json_object();
-
-	if (strcmp(e->type, "container") == 0 || strcmp(e->type, "image") == 0) {
-		json_object_set_new(o, "status", json_string(e->action));
-		json_object_set_new(o, "id", json_string(e->actor_id));
-	}
-	if (strcmp(e->type, "container") == 0)
-		json_object_set_new(o, "from", json_string(attribute(e, "image")));
-	json_object_update_new(o, json_pack("{s:s, s:s, s:{s:s, s:O}, s:s, s:I, s:I}", "Type", e->type, "Action", e->action,
-					    "Actor", "ID", e->actor_id, "Attributes", e->attributes, "scope", "local", "time",
-					    (json_int_t)(e->time_ns / 1000000000), "timeNano", (json_int_t)e->time_ns));
-	return o;
+	return json_pack("{s:s, s:s, s:{s:s, s:O}, s:s, s:I, s:I}", "Type", e->type, "Action", e->action, "Actor", "ID",
+			 e->actor_id, "Attributes", e->attributes, "scope", "local", "time",
+			 (json_int_t)(e->time_ns / 1000000000), "timeNano", (json_int_t)e->time_ns);
 }
 
 static void on_event(void *arg, const struct event *e)
@@ -114,9 +105,11 @@ static void on_event(void *arg, const struct event *e)
 
 	if (!passes(w->filters, e))
 		return;
-	if (w->api_version < API_VERSION(1, 46) && strcmp(e->type, "image") == 0 && strcmp(e->action, "create") == 0)
+	if (!versions_has(FEATURE_EVENT_IMAGE_CREATE, w->api_version) && strcmp(e->type, "image") == 0 &&
+	    strcmp(e->action, "create") == 0)
 		return;
 	o = event_view(e);
+	versions_shape(SHAPE_EVENT, o, w->api_version);
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	if (text) {

@@ -2,12 +2,14 @@
 #include <stdlib.h>
 
 #include "api/api.h"
+#include "api/versions.h"
 #include "engine/schema.h"
 #include "util/alloc.h"
 
 void ContainerExec(struct request *req)
 {
 	struct container *c = api_container(req);
+	json_t *config = NULL;
 	struct error err = { 0 };
 	struct exec *x;
 
@@ -15,12 +17,15 @@ void ContainerExec(struct request *req)
 		return;
 	if (!request_json(req))
 		error_set_class(&err, ERROR_INVALID, "invalid JSON: got EOF while reading request body");
-	else if (request_api_version(req) < API_VERSION(1, 42))
-		json_object_del(request_json(req), "ConsoleSize");
-	if (err.code || engine_exec_create(api_engine(req), c, request_json(req), &x, &err) < 0)
+	else if (decode_json(request_json(req), &schema_exec_create, &config, &err) < 0)
+		error_prefix(&err, "invalid JSON");
+	else if (versions_request(BODY_EXEC_CREATE, config, request_api_version(req), NULL, &err) == 0)
+		engine_exec_create(api_engine(req), c, config, &x, &err);
+	if (err.code)
 		reply_error(req, &err);
 	else
 		reply_json(req, 201, json_pack("{s:s}", "Id", x->id));
+	json_decref(config);
 }
 
 static struct exec *find(struct request *req)
@@ -63,18 +68,17 @@ static void on_detached(void *arg, const struct error *err)
 static void start_attached(struct request *req, struct exec *x, json_t *body)
 {
 	json_t *size = json_object_get(body, "ConsoleSize");
-	bool tty = json_is_true(json_object_get(body, "Tty")), is_new = request_api_version(req) >= API_VERSION(1, 42);
+	bool tty = json_is_true(json_object_get(body, "Tty"));
 	struct starting *st = xnew(struct starting);
 
 	st->engine = api_engine(req);
 	st->exec = x;
 	st->is_mux = !tty;
-	if (tty && is_new) {
+	if (tty) {
 		st->rows = (int)json_integer_value(json_array_get(size, 0));
 		st->cols = (int)json_integer_value(json_array_get(size, 1));
 	}
-	reply_hijack(req, tty || !is_new ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream",
-		     on_ready, st);
+	reply_hijack(req, api_stream_type(req, st->is_mux), on_ready, st);
 }
 
 void ExecStart(struct request *req)
@@ -87,6 +91,8 @@ void ExecStart(struct request *req)
 		return;
 	if (request_json(req) && decode_json(request_json(req), &schema_exec_start, &body, &err) < 0)
 		error_prefix(&err, "invalid JSON");
+	if (!err.code && body)
+		versions_request(BODY_EXEC_START, body, request_api_version(req), NULL, &err);
 	if (err.code || engine_exec_start_check(api_engine(req), x, &err) < 0)
 		reply_error(req, &err);
 	else if (json_is_true(json_object_get(body, "Detach")))
@@ -132,12 +138,12 @@ void ExecInspect(struct request *req)
 	if (!x)
 		return;
 	keys = json_string_value(json_object_get(x->config, "DetachKeys"));
-	reply_json(req, 200,
-		   json_pack("{s:s, s:b, s:o, s:o, s:b, s:b, s:b, s:b, s:s, s:s, s:i, s:s}", "ID", x->id, "Running", x->is_running,
-			     "ExitCode", x->has_exit_code ? json_integer(x->exit_code) : json_null(), "ProcessConfig",
-			     process_view(x), "OpenStdin", json_is_true(json_object_get(x->config, "AttachStdin")),
-			     "OpenStderr", json_is_true(json_object_get(x->config, "AttachStderr")), "OpenStdout",
-			     json_is_true(json_object_get(x->config, "AttachStdout")), "CanRemove", 0, "ContainerID",
-			     x->container->id, "DetachKeys", keys ? keys : "", "Pid", x->pid, "Driver",
-			     x->driver ? x->driver : ""));
+	reply_shaped(req, 200, SHAPE_EXEC,
+		     json_pack("{s:s, s:b, s:o, s:o, s:b, s:b, s:b, s:b, s:s, s:s, s:i, s:s}", "ID", x->id, "Running", x->is_running,
+			       "ExitCode", x->has_exit_code ? json_integer(x->exit_code) : json_null(), "ProcessConfig",
+			       process_view(x), "OpenStdin", json_is_true(json_object_get(x->config, "AttachStdin")),
+			       "OpenStderr", json_is_true(json_object_get(x->config, "AttachStderr")), "OpenStdout",
+			       json_is_true(json_object_get(x->config, "AttachStdout")), "CanRemove", 0, "ContainerID",
+			       x->container->id, "DetachKeys", keys ? keys : "", "Pid", x->pid, "Driver",
+			       x->driver ? x->driver : ""));
 }

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/versions.h"
 #include "image/images.h"
 #include "image/reference.h"
 #include "util/alloc.h"
@@ -37,29 +38,14 @@ static int64_t shared_size(struct engine *e, const struct image *i)
 	return 0;
 }
 
-/* Before 1.43 an image without names had names that say so. */
-static json_t *names_of(const struct image *i, json_t *names, const char *none, int api_version)
+json_t *view_image_summary(struct engine *e, const struct image *i, bool is_measured)
 {
-	bool is_named = json_array_size(i->tags) > 0 || json_array_size(i->digests) > 0;
+	json_t *labels = labels_of(i);
 
-	return is_named || api_version >= API_VERSION(1, 43) ? json_incref(names) : json_pack("[s]", none);
-}
-
-json_t *view_image_summary(struct engine *e, const struct image *i, int api_version, bool is_measured)
-{
-	json_t *labels = labels_of(i), *o;
-	bool is_counted = is_measured || api_version >= API_VERSION(1, 51);
-
-	o = json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags",
-		      names_of(i, i->tags, "<none>:<none>", api_version), "RepoDigests",
-		      names_of(i, i->digests, "<none>@<none>", api_version), "Created",
-		      (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
-		      (json_int_t)(is_measured ? shared_size(e, i) : -1), "Labels",
-		      labels ? json_incref(labels) : json_null(), "Containers",
-		      is_counted ? (int)engine_image_users(e, i) : -1);
-	if (api_version < API_VERSION(1, 44))
-		json_object_set_new(o, "VirtualSize", json_integer((json_int_t)i->size_bytes));
-	return o;
+	return json_pack("{s:s, s:s, s:O, s:O, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags",
+			 i->tags, "RepoDigests", i->digests, "Created", (json_int_t)(i->created_ns / 1000000000), "Size",
+			 (json_int_t)i->size_bytes, "SharedSize", (json_int_t)(is_measured ? shared_size(e, i) : -1),
+			 "Labels", labels ? json_incref(labels) : json_null(), "Containers", (int)engine_image_users(e, i));
 }
 
 /* "busybox", "busy*", "busybox:latest" (moby: reference.FamiliarMatch). */
@@ -105,8 +91,7 @@ void ImageList(struct request *req)
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
 	json_t *filters = filters_parse(req, known, &err), *list = json_array();
-	bool wants_dangling = false,
-	     is_measured = request_api_version(req) >= API_VERSION(1, 42) && request_query_bool(req, "shared-size");
+	bool wants_dangling = false, is_measured = versions_query_bool(req, "shared-size");
 	int64_t until = 0;
 
 	if (filters && filters_bool(filters, "dangling", false, &wants_dangling, &err) && filters_until(filters, &until, &err)) {
@@ -114,11 +99,11 @@ void ImageList(struct request *req)
 			if (filters_any(filters, "reference", match_reference, i) && filters_labels(filters, labels_of(i)) &&
 			    (!until || i->created_ns < until) && is_in_time(e->images, filters, i, &err) &&
 			    (!filters_has(filters, "dangling") || is_dangling(i) == wants_dangling))
-				json_array_append_new(list, view_image_summary(e, i, request_api_version(req), is_measured));
+				json_array_append_new(list, view_image_summary(e, i, is_measured));
 	}
 	json_decref(filters);
 	if (!err.code) {
-		reply_json(req, 200, list);
+		reply_shaped(req, 200, SHAPE_IMAGE_SUMMARY, list);
 		return;
 	}
 	json_decref(list);
@@ -134,52 +119,49 @@ static const char *text_of(json_t *o, const char *key)
 	return v ? v : "";
 }
 
-/* The configuration as the API shows it: before 1.50 with fields that only containers have. */
-static json_t *config_view(json_t *config, int api_version)
+static bool is_empty(const json_t *v)
 {
-	static const char usual[] =
-		"{\"Cmd\":null,\"Entrypoint\":null,\"Env\":null,\"Labels\":null,\"OnBuild\":null,\"User\":\"\","
-		"\"Volumes\":null,\"WorkingDir\":\"\"}";
-	static const char old[] =
-		"{\"Hostname\":\"\",\"Domainname\":\"\",\"AttachStdin\":false,\"AttachStdout\":false,"
-		"\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Image\":\"\"}";
-	json_t *o = json_loads(usual, 0, NULL), *more = api_version < API_VERSION(1, 50) ? json_loads(old, 0, NULL) : NULL;
+	return json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0) ||
+	       (json_is_array(v) && json_array_size(v) == 0) || (json_is_object(v) && json_object_size(v) == 0);
+}
 
-	json_object_update(o, config);
-	if (more)
-		json_object_update_missing(o, more);
-	json_decref(more);
+/* What the image specification knows and what is set. */
+static json_t *config_view(json_t *config)
+{
+	static const char *const keys[] = { "User",        "ExposedPorts", "Env",        "Entrypoint", "Cmd",
+					    "Volumes",     "WorkingDir",   "Labels",     "StopSignal", "Shell",
+					    "Healthcheck", "OnBuild",      "ArgsEscaped" };
+	json_t *o = json_object(), *v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if ((v = json_object_get(config, keys[i])) && !is_empty(v) && !json_is_false(v))
+			json_object_set(o, keys[i], v);
 	return o;
+}
+
+static void put_text(json_t *o, json_t *config, const char *from, const char *key)
+{
+	if (*text_of(config, from))
+		json_object_set(o, key, json_object_get(config, from));
 }
 
 void ImageInspect(struct request *req)
 {
 	struct image *i = find_image(req);
-	int api_version = request_api_version(req);
-	json_t *created, *o;
+	json_t *o;
 
 	if (!i)
 		return;
-	o = json_pack("{s:s, s:O, s:O, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}",
-		      "Id", i->id, "RepoTags", i->tags, "RepoDigests", i->digests, "Parent", "", "Comment",
-		      text_of(i->config, "comment"), "DockerVersion", "", "Author", text_of(i->config, "author"),
-		      "Config", config_view(json_object_get(i->config, "config"), api_version), "Architecture",
-		      text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
+	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id, "RepoTags",
+		      i->tags, "RepoDigests", i->digests, "Config", config_view(json_object_get(i->config, "config")),
+		      "Architecture", text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
 		      (json_int_t)i->size_bytes, "GraphDriver", "Name", "sockerless", "Data", "RootFS", "Type",
 		      "layers", "Layers", json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"), "Metadata",
 		      "LastTagTime", CLOCK_ZERO_TIME);
-	created = json_object_get(i->config, "created");
-	if (json_is_string(created))
-		json_object_set(o, "Created", created);
-	else if (api_version < API_VERSION(1, 44))
-		json_object_set_new(o, "Created", json_string(CLOCK_ZERO_TIME));
-	if (api_version < API_VERSION(1, 44))
-		json_object_set_new(o, "VirtualSize", json_integer((json_int_t)i->size_bytes));
-	if (api_version < API_VERSION(1, 45)) {
-		json_object_set_new(o, "Container", json_string(""));
-		json_object_set_new(o, "ContainerConfig", config_view(NULL, api_version));
-	}
-	reply_json(req, 200, o);
+	put_text(o, i->config, "created", "Created");
+	put_text(o, i->config, "comment", "Comment");
+	put_text(o, i->config, "author", "Author");
+	reply_shaped(req, 200, SHAPE_IMAGE, o);
 }
 
 void ImageHistory(struct request *req)

@@ -12,7 +12,7 @@
 static const char config_defaults[] =
 	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,\"AttachStdout\":false,\"AttachStderr\":false,"
 	"\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,\"Env\":[],\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,"
-	"\"WorkingDir\":\"\",\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":{}}";
+	"\"WorkingDir\":\"\",\"Entrypoint\":null,\"Labels\":{}}";
 
 static const char host_defaults[] =
 	"{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"bridge\","
@@ -97,48 +97,29 @@ static json_t *array_or_null(json_t *o, const char *key)
 	return v ? json_incref(v) : json_null();
 }
 
-/* Before 1.45 the aliases held the short id as well. */
-static json_t *aliases_of(const struct container *c, json_t *given, const char *network, int api_version)
-{
-	json_t *aliases = json_object_get(given, "Aliases");
-	bool is_user_defined = strcmp(network, "bridge") && strcmp(network, "host") && strcmp(network, "none");
-
-	if (api_version >= API_VERSION(1, 45) || !is_user_defined)
-		return array_or_null(given, "Aliases");
-	aliases = aliases ? json_copy(aliases) : json_array();
-	json_array_append_new(aliases, json_stringn(c->id, ID_SHORT_LEN));
-	return aliases;
-}
-
-static json_t *endpoint_view(const struct container *c, json_t *given, const char *network, int api_version)
+static json_t *endpoint_view(json_t *given)
 {
 	const char *mac = json_string_value(json_object_get(given, "MacAddress"));
-	json_t *o = json_pack("{s:o, s:o, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i}", "IPAMConfig",
-			      array_or_null(given, "IPAMConfig"), "Links", array_or_null(given, "Links"), "Aliases",
-			      aliases_of(c, given, network, api_version), "MacAddress", text_or_empty(mac),
-			      "DriverOpts", array_or_null(given, "DriverOpts"), "GwPriority",
-			      (int)json_integer_value(json_object_get(given, "GwPriority")), "NetworkID", "",
-			      "EndpointID", "", "Gateway", "", "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "",
-			      "GlobalIPv6Address", "", "GlobalIPv6PrefixLen", 0);
-
-	if (api_version < API_VERSION(1, 48))
-		json_object_del(o, "GwPriority");
-	if (api_version >= API_VERSION(1, 44))
-		json_object_set_new(o, "DNSNames", json_null());
-	return o;
+	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:n}", "IPAMConfig",
+			 array_or_null(given, "IPAMConfig"), "Links", array_or_null(given, "Links"), "Aliases",
+			 array_or_null(given, "Aliases"), "MacAddress", text_or_empty(mac), "DriverOpts",
+			 array_or_null(given, "DriverOpts"), "GwPriority",
+			 (int)json_integer_value(json_object_get(given, "GwPriority")), "NetworkID", "", "EndpointID",
+			 "", "Gateway", "", "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "GlobalIPv6Address",
+			 "", "GlobalIPv6PrefixLen", 0, "DNSNames");
 }
 
-json_t *view_networks(const struct container *c, int api_version)
+json_t *view_networks(const struct container *c)
 {
 	json_t *networks = json_object(), *endpoints = json_object_get(c->networking, "EndpointsConfig"), *given;
 	const char *mode = view_network_name(c), *name;
 
 	if (strncmp(mode, "container:", 10) == 0)
 		return networks;
-	json_object_set_new(networks, mode, endpoint_view(c, json_object_get(endpoints, mode), mode, api_version));
+	json_object_set_new(networks, mode, endpoint_view(json_object_get(endpoints, mode)));
 	json_object_foreach(endpoints, name, given)
 		if (!json_object_get(networks, name))
-			json_object_set_new(networks, name, endpoint_view(c, given, name, api_version));
+			json_object_set_new(networks, name, endpoint_view(given));
 	return networks;
 }
 
@@ -159,26 +140,19 @@ static json_t *ports_view(const struct container *c)
 	return ports;
 }
 
-/* The top-level addresses, which 1.52 dropped, are those of the network "bridge". */
-static json_t *network_settings(const struct container *c, int api_version)
+static json_t *network_settings(const struct container *c)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:n, s:n, s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:o}",
-			 "Bridge", "", "SandboxID", "", "SandboxKey", "", "Ports", ports_view(c), "HairpinMode", 0,
-			 "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0, "SecondaryIPAddresses",
-			 "SecondaryIPv6Addresses", "EndpointID", "", "Gateway", "", "GlobalIPv6Address", "",
-			 "GlobalIPv6PrefixLen", 0, "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "MacAddress",
-			 "", "Networks", view_networks(c, api_version));
+	return json_pack("{s:s, s:s, s:o, s:o}", "SandboxID", "", "SandboxKey", "", "Ports", ports_view(c), "Networks",
+			 view_networks(c));
 }
 
 /* ---- the whole ---- */
 
-static json_t *host_view(const struct container *c, int api_version)
+static json_t *host_view(const struct container *c)
 {
 	json_t *h = filled(host_defaults, c->host_config);
 
 	json_object_set_new(h, "Runtime", json_string(c->runtime));
-	if (api_version < API_VERSION(1, 43))
-		json_object_del(h, "Annotations");
 	if (json_is_true(json_object_get(h, "Privileged")) && !json_object_get(c->host_config, "MaskedPaths")) {
 		json_object_set_new(h, "MaskedPaths", json_null());
 		json_object_set_new(h, "ReadonlyPaths", json_null());
@@ -215,7 +189,7 @@ static json_t *exec_ids(const struct container *c)
 	return json_null();
 }
 
-json_t *view_container_inspect(struct engine *e, struct container *c, int api_version)
+json_t *view_container_inspect(struct engine *e, struct container *c)
 {
 	CLEANUP(freep) char *log = engine_container_log_path(e, c);
 
@@ -225,8 +199,7 @@ json_t *view_container_inspect(struct engine *e, struct container *c, int api_ve
 			 state_view(c), "Image", c->image_id, "ResolvConfPath", "", "HostnamePath", "", "HostsPath", "",
 			 "LogPath", text_or_empty(log), "Name", json_sprintf("/%s", c->name), "RestartCount",
 			 (int)c->state.restart_count, "Driver", "sockerless", "Platform", "linux", "MountLabel", "",
-			 "ProcessLabel", "", "AppArmorProfile", "", "ExecIDs", exec_ids(c), "HostConfig",
-			 host_view(c, api_version), "GraphDriver", "Name", "sockerless", "Data", "ExecutionDriver",
-			 text_or_empty(c->driver), "Mounts", view_mounts(c), "Config", config_view(c),
-			 "NetworkSettings", network_settings(c, api_version));
+			 "ProcessLabel", "", "AppArmorProfile", "", "ExecIDs", exec_ids(c), "HostConfig", host_view(c),
+			 "GraphDriver", "Name", "sockerless", "Data", "ExecutionDriver", text_or_empty(c->driver),
+			 "Mounts", view_mounts(c), "Config", config_view(c), "NetworkSettings", network_settings(c));
 }

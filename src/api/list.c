@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/versions.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -15,7 +16,6 @@
 struct listing {
 	struct engine *engine;
 	json_t *filters;
-	int api_version;
 	bool all;
 	int64_t limit;               /* 0: none */
 	regex_t *names;              /* those that are expressions */
@@ -375,7 +375,7 @@ static json_t *collect(const struct listing *l, struct found *found)
 			break;
 		if ((l->before && c->age >= l->before->age) || !is_listed(l, c))
 			continue;
-		json_array_append_new(list, view_container_summary(l->engine, c, l->api_version));
+		json_array_append_new(list, view_container_summary(l->engine, c));
 		if (found)
 			found_add(found, c);
 	}
@@ -384,9 +384,7 @@ static json_t *collect(const struct listing *l, struct found *found)
 
 void ContainerList(struct request *req)
 {
-	struct listing l = { .engine = api_engine(req),
-			     .api_version = request_api_version(req),
-			     .all = request_query_bool(req, "all") };
+	struct listing l = { .engine = api_engine(req), .all = request_query_bool(req, "all") };
 	bool is_sized = request_query_bool(req, "size");
 	struct found found = { 0 };
 	struct error err = { 0 };
@@ -399,6 +397,7 @@ void ContainerList(struct request *req)
 		return;
 	}
 	list = collect(&l, is_sized ? &found : NULL);
+	versions_shape(SHAPE_CONTAINER_SUMMARY, list, request_api_version(req));
 	listing_done(&l);
 	if (is_sized)
 		api_reply_sized(req, list, found.v, found.n);

@@ -3,14 +3,17 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/versions.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
 /* ---- wait: the head leaves at once, or the CLI never sends start ---- */
 
 struct waiting {
-	struct stream *stream;
+	struct stream *stream;       /* NULL for a client of before: it gets one reply in the end */
+	struct request *req;
 	struct container_wait *wait;
+	bool hides_error;
 };
 
 static void on_wait_done(void *arg, const struct wait_result *r)
@@ -19,15 +22,31 @@ static void on_wait_done(void *arg, const struct wait_result *r)
 	json_t *body = json_pack("{s:i}", "StatusCode", r->exit_code);
 	char *text;
 
+	w->wait = NULL;
+	if (!w->stream) {
+		reply_json(w->req, 200, body);
+		free(w);
+		return;
+	}
 	if (r->error)
 		json_object_set_new(body, "Error", json_pack("{s:s}", "Message", r->error));
 	text = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
-	w->wait = NULL;
-	stream_write(w->stream, text, strlen(text));
-	stream_write(w->stream, "\n", 1);
+	if (!r->error || !w->hides_error) {
+		stream_write(w->stream, text, strlen(text));
+		stream_write(w->stream, "\n", 1);
+	}
 	stream_end(w->stream);
 	free(text);
+}
+
+static void on_waiter_gone(void *arg)
+{
+	struct waiting *w = arg;
+
+	engine_container_wait_cancel(w->wait);
+	reply_empty(w->req, 200);
+	free(w);
 }
 
 static void on_wait_close(void *arg)
@@ -41,7 +60,7 @@ static void on_wait_close(void *arg)
 void ContainerWait(struct request *req)
 {
 	static const struct stream_events events = { .on_close = on_wait_close };
-	const char *cond = request_query(req, "condition");
+	const char *cond = versions_query(req, "condition");
 	struct container *c = api_container(req);
 	enum wait_condition which = WAIT_NOT_RUNNING;
 	struct waiting *w;
@@ -49,8 +68,6 @@ void ContainerWait(struct request *req)
 
 	if (!c)
 		return;
-	if (request_api_version(req) < API_VERSION(1, 30))
-		cond = NULL; /* there was only one way to wait */
 	if (cond && strcmp(cond, "next-exit") == 0)
 		which = WAIT_NEXT_EXIT;
 	else if (cond && strcmp(cond, "removed") == 0)
@@ -61,7 +78,13 @@ void ContainerWait(struct request *req)
 		return;
 	}
 	w = xnew(struct waiting);
+	w->req = req;
+	w->hides_error = which == WAIT_REMOVED && !versions_has(FEATURE_WAIT_ERROR, request_api_version(req));
 	w->wait = engine_container_wait(api_engine(req), c, which, on_wait_done, w);
+	if (!versions_has(FEATURE_WAIT_HEAD, request_api_version(req))) {
+		request_on_gone(req, on_waiter_gone, w);
+		return;
+	}
 	w->stream = reply_stream(req, 200, "application/json");
 	stream_set_events(w->stream, &events, w);
 }
@@ -90,11 +113,11 @@ static void on_attach_ready(void *arg, struct stream *s)
 	free(a);
 }
 
-/* Multiplexed output has a type of its own since 1.42. */
-static const char *stream_type(const struct request *req, bool is_mux)
+const char *api_stream_type(const struct request *req, bool is_mux)
 {
-	return is_mux && request_api_version(req) >= API_VERSION(1, 42) ? "application/vnd.docker.multiplexed-stream" :
-									  "application/vnd.docker.raw-stream";
+	return is_mux && versions_has(FEATURE_MULTIPLEXED_TYPE, request_api_version(req)) ?
+		       "application/vnd.docker.multiplexed-stream" :
+		       "application/vnd.docker.raw-stream";
 }
 
 void ContainerAttach(struct request *req)
@@ -121,14 +144,14 @@ void ContainerAttach(struct request *req)
 	}
 	a->container = container_ref(c);
 	a->keys = xstrdup(request_query(req, "detachKeys"));
-	reply_hijack(req, stream_type(req, a->is_mux), on_attach_ready, a);
+	reply_hijack(req, api_stream_type(req, a->is_mux), on_attach_ready, a);
 }
 
 /* ---- logs ---- */
 
 static int get_time(struct request *req, const char *key, int64_t *ret, struct error *err)
 {
-	const char *text = request_query(req, key);
+	const char *text = versions_query(req, key);
 
 	*ret = 0;
 	if (!text || !*text || strcmp(text, "0") == 0)
@@ -174,7 +197,7 @@ void ContainerLogs(struct request *req)
 		return;
 	}
 	is_mux = !json_is_true(json_object_get(c->config, "Tty"));
-	s = reply_stream(req, 200, stream_type(req, is_mux));
+	s = reply_stream(req, 200, api_stream_type(req, is_mux));
 	s->is_mux = is_mux;
 	engine_container_logs(api_engine(req), c, &opt, s);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/versions.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -42,15 +43,15 @@ void SystemVersion(struct request *req)
 	struct utsname u;
 
 	uname(&u);
-	reply_json(req, 200,
-		   json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}],"
-			     " s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
-			     "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", SOCKERLESS_VERSION,
-			     "Details", "Os", "linux", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime",
-			     "", "Experimental", "false", "GitCommit", "", "GoVersion", "none: C11", "KernelVersion",
-			     u.release, "MinAPIVersion", API_VERSION_MIN_TEXT, "Version", SOCKERLESS_VERSION, "ApiVersion",
-			     API_VERSION_MAX_TEXT, "MinAPIVersion", API_VERSION_MIN_TEXT, "GitCommit", "", "GoVersion",
-			     "none: C11", "Os", "linux", "Arch", "amd64", "KernelVersion", u.release, "BuildTime", ""));
+	reply_shaped(req, 200, SHAPE_VERSION,
+		     json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}],"
+			       " s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
+			       "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", SOCKERLESS_VERSION,
+			       "Details", "Os", "linux", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime",
+			       "", "Experimental", "false", "GitCommit", "", "GoVersion", "none: C11", "KernelVersion",
+			       u.release, "MinAPIVersion", API_VERSION_MIN_TEXT, "Version", SOCKERLESS_VERSION, "ApiVersion",
+			       API_VERSION_MAX_TEXT, "MinAPIVersion", API_VERSION_MIN_TEXT, "GitCommit", "", "GoVersion",
+			       "none: C11", "Os", "linux", "Arch", "amd64", "KernelVersion", u.release, "BuildTime", ""));
 }
 
 static void put(json_t *o, const char *key, json_t *take_value)
@@ -92,7 +93,7 @@ static int count_fds(void)
 }
 
 /* What the sandbox does not do is told as Docker tells it of a kernel. */
-static void put_abilities(json_t *o, int api_version)
+static void put_abilities(json_t *o)
 {
 	static const char *const yes[] = { "MemoryLimit", "PidsLimit", "IPv4Forwarding" };
 	static const struct {
@@ -117,12 +118,6 @@ static void put_abilities(json_t *o, int api_version)
 		if (no[i].warning)
 			json_array_append_new(warnings, json_string(no[i].warning));
 	}
-	if (api_version < API_VERSION(1, 50)) {
-		put(o, "BridgeNfIptables", json_false());
-		put(o, "BridgeNfIp6tables", json_false());
-	}
-	if (api_version < API_VERSION(1, 42))
-		put(o, "KernelMemory", json_false());
 	put(o, "Warnings", warnings);
 }
 
@@ -163,24 +158,16 @@ static void put_host(json_t *o)
 	put(o, "Name", json_string(host));
 }
 
-static json_t *registry_config(int api_version)
+static json_t *registry_config(void)
 {
-	json_t *o = json_pack("{s:[s, s], s:{s:{s:s, s:[], s:b, s:b}}, s:[]}", "InsecureRegistryCIDRs", "::1/128",
-			      "127.0.0.0/8", "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors", "Secure", 1,
-			      "Official", 1, "Mirrors");
-
-	if (api_version < API_VERSION(1, 49)) {
-		put(o, "AllowNondistributableArtifactsCIDRs", json_array());
-		put(o, "AllowNondistributableArtifactsHostnames", json_array());
-	}
-	return o;
+	return json_pack("{s:[s, s], s:{s:{s:s, s:[], s:b, s:b}}, s:[]}", "InsecureRegistryCIDRs", "::1/128", "127.0.0.0/8",
+			 "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors", "Secure", 1, "Official", 1, "Mirrors");
 }
 
 void SystemInfo(struct request *req)
 {
 	static const char *const empty[] = { "HttpProxy", "HttpsProxy", "NoProxy", "Isolation", "ProductLicense" };
 	static const char *const commits[] = { "ContainerdCommit", "RuncCommit", "InitCommit" };
-	int api_version = request_api_version(req);
 	struct engine *e = api_engine(req);
 	json_t *o = json_object(), *security = json_pack("[s]", "name=seccomp,profile=builtin");
 
@@ -193,13 +180,13 @@ void SystemInfo(struct request *req)
 	put(o, "Plugins",
 	    json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
 		      "Authorization", "Log", "json-file", "local", "none"));
-	put_abilities(o, api_version);
+	put_abilities(o);
 	put(o, "LoggingDriver", json_string("json-file"));
 	put(o, "CgroupDriver", json_string("none"));
 	put(o, "CgroupVersion", json_string("2"));
 	put_host(o);
 	put(o, "IndexServerAddress", json_string("https://index.docker.io/v1/"));
-	put(o, "RegistryConfig", registry_config(api_version));
+	put(o, "RegistryConfig", registry_config());
 	put(o, "GenericResources", json_null());
 	put(o, "DockerRootDir", json_string(e->options.data_root));
 	for (size_t i = 0; i < ARRAY_SIZE(empty); i++)
@@ -215,14 +202,12 @@ void SystemInfo(struct request *req)
 		      "ControlAvailable", 0, "Error", "", "RemoteManagers"));
 	put(o, "InitBinary", json_string("docker-init"));
 	for (size_t i = 0; i < ARRAY_SIZE(commits); i++)
-		put(o, commits[i],
-		    api_version < API_VERSION(1, 49) ? json_pack("{s:s, s:s}", "ID", "", "Expected", "") :
-						       json_pack("{s:s}", "ID", ""));
+		put(o, commits[i], json_pack("{s:s}", "ID", ""));
 	if (geteuid() != 0)
 		json_array_append_new(security, json_string("name=rootless"));
 	put(o, "SecurityOptions", security);
 	put(o, "CDISpecDirs", json_array());
-	reply_json(req, 200, o);
+	reply_shaped(req, 200, SHAPE_INFO, o);
 }
 
 /* ---- networks ---- */
@@ -248,9 +233,11 @@ void NetworkList(struct request *req)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 3; i++) {
 		json_array_append_new(list, network_view(i));
-	reply_json(req, 200, list);
+		json_object_del(json_array_get(list, i), "Containers");
+	}
+	reply_shaped(req, 200, SHAPE_NETWORK_SUMMARY, list);
 }
 
 void NetworkInspect(struct request *req)
@@ -260,7 +247,7 @@ void NetworkInspect(struct request *req)
 
 	for (size_t i = 0; i < 3; i++) {
 		if (strcmp(name, networks[i].name) == 0 || strcmp(name, networks[i].id) == 0) {
-			reply_json(req, 200, network_view(i));
+			reply_shaped(req, 200, SHAPE_NETWORK, network_view(i));
 			return;
 		}
 	}

@@ -1,13 +1,20 @@
 /* POST /containers/{name}/update. */
 #include "api/api.h"
+#include "api/versions.h"
+#include "engine/schema.h"
 
 void ContainerUpdate(struct request *req)
 {
 	struct error err = { 0 };
-	json_t *warnings;
+	json_t *said = request_json(req) ? json_incref(request_json(req)) : json_object(), *body = NULL, *warnings;
 
-	if (engine_container_update(api_engine(req), request_param(req, "name"), request_json(req),
-				    request_api_version(req), &warnings, &err) < 0) {
+	if (decode_json(said, &schema_container_update, &body, &err) < 0)
+		error_prefix(&err, "invalid JSON");
+	else if (versions_request(BODY_CONTAINER_UPDATE, body, request_api_version(req), NULL, &err) == 0)
+		engine_container_update(api_engine(req), request_param(req, "name"), body, &warnings, &err);
+	json_decref(said);
+	json_decref(body);
+	if (err.code) {
 		reply_error(req, &err);
 		return;
 	}

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/versions.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
@@ -13,7 +14,6 @@ enum { USAGE_CONTAINERS = 1, USAGE_IMAGES = 2, USAGE_VOLUMES = 4, USAGE_BUILD_CA
 struct usage {
 	uv_work_t work;
 	unsigned kinds;
-	int api_version;
 	struct request *req;
 	struct engine *engine;
 	json_t *containers, *volumes;
@@ -33,7 +33,7 @@ static void put_images(struct usage *u, json_t *o)
 	for (struct image *i = images_next(im, NULL); i; i = images_next(im, i)) {
 		bool is_first = true;
 
-		json_array_append_new(list, view_image_summary(u->engine, i, u->api_version, true));
+		json_array_append_new(list, view_image_summary(u->engine, i, true));
 		for (struct image *other = images_next(im, NULL); other != i; other = images_next(im, other))
 			is_first = is_first && strcmp(other->chain_id, i->chain_id) != 0;
 		layers += is_first ? i->size_bytes : 0; /* a shared root takes its room once */
@@ -52,9 +52,7 @@ static void reply(struct usage *u)
 	json_object_set(o, "Containers", u->kinds & USAGE_CONTAINERS ? u->containers : json_null());
 	json_object_set(o, "Volumes", u->kinds & USAGE_VOLUMES ? u->volumes : json_null());
 	json_object_set_new(o, "BuildCache", u->kinds & USAGE_BUILD_CACHE ? json_array() : json_null());
-	if (u->api_version < API_VERSION(1, 42))
-		json_object_set_new(o, "BuilderSize", json_integer(0));
-	reply_json(u->req, 200, o);
+	reply_shaped(u->req, 200, SHAPE_USAGE, o);
 	json_decref(u->containers);
 	json_decref(u->volumes);
 	for (size_t i = 0; i < u->nvolumes; i++)
@@ -121,7 +119,7 @@ static bool get_kinds(struct request *req, unsigned *ret, struct error *err)
 		{ "volume", USAGE_VOLUMES },
 		{ "build-cache", USAGE_BUILD_CACHE },
 	};
-	size_t n = request_api_version(req) >= API_VERSION(1, 42) ? request_query_count(req, "type") : 0;
+	size_t n = versions_knows(req, "type") ? request_query_count(req, "type") : 0;
 
 	*ret = n ? 0 : ~0u;
 	for (size_t i = 0; i < n; i++) {
@@ -154,7 +152,6 @@ void SystemDataUsage(struct request *req)
 	u->req = req;
 	u->engine = e;
 	u->kinds = kinds;
-	u->api_version = request_api_version(req);
 	u->containers = json_array();
 	u->volumes = json_array();
 	u->measured = xcalloc(e->containers.count + 1, sizeof(struct container *));
@@ -163,7 +160,7 @@ void SystemDataUsage(struct request *req)
 		struct container *c = container_of(it, struct container, by_age);
 
 		u->measured[u->ncontainers++] = container_ref(c);
-		json_array_append_new(u->containers, view_container_summary(e, c, u->api_version));
+		json_array_append_new(u->containers, view_container_summary(e, c));
 	}
 	for (struct volume *v = volumes_next(e->volumes, NULL); (kinds & USAGE_VOLUMES) && v; v = volumes_next(e->volumes, v))
 		add_volume(u, v);

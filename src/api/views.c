@@ -116,17 +116,17 @@ static const char *image_shown(struct engine *e, const struct container *c)
 													c->image_id;
 }
 
-static json_t *summary_host(const struct container *c, int api_version)
+static json_t *summary_host(const struct container *c)
 {
 	json_t *o = json_pack("{s:s}", "NetworkMode", view_network_name(c));
 	json_t *annotations = json_object_get(c->host_config, "Annotations");
 
-	if (api_version >= API_VERSION(1, 46) && json_object_size(annotations) > 0)
+	if (json_object_size(annotations) > 0)
 		json_object_set(o, "Annotations", annotations);
 	return o;
 }
 
-json_t *view_container_summary(struct engine *e, struct container *c, int api_version)
+json_t *view_container_summary(struct engine *e, struct container *c)
 {
 	CLEANUP(freep) char *status = view_status(c), *command = command_line(c);
 	json_t *labels = json_object_get(c->config, "Labels");
@@ -135,6 +135,6 @@ json_t *view_container_summary(struct engine *e, struct container *c, int api_ve
 			 "Names", json_sprintf("/%s", c->name), "Image", image_shown(e, c), "ImageID", c->image_id,
 			 "Command", command, "Created", (json_int_t)(c->created_ns / 1000000000), "Ports",
 			 view_ports(c), "Labels", json_is_object(labels) ? json_incref(labels) : json_object(), "State",
-			 container_status_name(c->state.status), "Status", status, "HostConfig", summary_host(c, api_version),
-			 "NetworkSettings", "Networks", view_networks(c, api_version), "Mounts", view_mounts(c));
+			 container_status_name(c->state.status), "Status", status, "HostConfig", summary_host(c),
+			 "NetworkSettings", "Networks", view_networks(c), "Mounts", view_mounts(c));
 }

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/versions.h"
 #include "engine/schema.h"
 #include "engine/volumes.h"
 #include "util/alloc.h"
@@ -39,7 +40,7 @@ void VolumeInspect(struct request *req)
 	struct volume *v = find(req);
 
 	if (v)
-		reply_json(req, 200, view_volume(v));
+		reply_shaped(req, 200, SHAPE_VOLUME, view_volume(v));
 }
 
 /* ---- list ---- */
@@ -83,6 +84,7 @@ void VolumeList(struct request *req)
 		    (!filters_has(filters, "dangling") || is_used(e, v) != wants_dangling))
 			json_array_append_new(list, view_volume(v));
 	json_decref(filters);
+	versions_shape(SHAPE_VOLUME, list, request_api_version(req));
 	reply_json(req, 200, json_pack("{s:o, s:n}", "Volumes", list, "Warnings"));
 }
 
@@ -101,7 +103,7 @@ static void on_created(void *arg, const struct error *err)
 		json_decref(c->view);
 		reply_error(c->req, err);
 	} else {
-		reply_json(c->req, 201, c->view);
+		reply_shaped(c->req, 201, SHAPE_VOLUME, c->view);
 	}
 	free(c);
 }
@@ -213,7 +215,7 @@ void VolumePrune(struct request *req)
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
 	json_t *filters = filters_parse(req, known, &err);
-	bool all = request_api_version(req) < API_VERSION(1, 42);
+	bool all = !versions_has(FEATURE_ANONYMOUS_PRUNE, request_api_version(req));
 	struct pruning *p;
 	size_t size = 0;
 

@@ -258,22 +258,7 @@ static void normalise_log(json_t *host)
 	child(log, "Config");
 }
 
-/* What the request's version did not have is as if it was not said. */
-static void forget_newer(json_t *config, json_t *host, int api_version)
-{
-	if (api_version < 1044)
-		json_object_del(json_object_get(config, "Healthcheck"), "StartInterval");
-	if (api_version < 1042)
-		json_object_del(host, "ConsoleSize");
-	if (api_version < 1043)
-		json_object_del(host, "Annotations");
-	if (api_version >= 1042) {
-		json_object_del(host, "KernelMemory");
-		json_object_del(host, "KernelMemoryTCP");
-	}
-}
-
-static void adapt_host(struct engine *e, json_t *host, json_t *networking, int api_version)
+static void adapt_host(struct engine *e, json_t *host, json_t *networking)
 {
 	json_int_t memory = json_integer_value(json_object_get(host, "Memory"));
 
@@ -281,7 +266,7 @@ static void adapt_host(struct engine *e, json_t *host, json_t *networking, int a
 	normalise_ports(host);
 	normalise_log(host);
 	default_text(child(host, "RestartPolicy"), "Name", "no");
-	default_text(host, "IpcMode", api_version < 1040 ? "shareable" : "private");
+	default_text(host, "IpcMode", "private");
 	default_text(host, "CgroupnsMode", "private");
 	if (memory > 0 && json_integer_value(json_object_get(host, "MemorySwap")) == 0)
 		json_object_set_new(host, "MemorySwap", json_integer(2 * memory));
@@ -294,7 +279,7 @@ static void adapt_host(struct engine *e, json_t *host, json_t *networking, int a
 /* ---- the container ---- */
 
 /* `body` is decoded and checked. */
-static struct container *build(struct engine *e, json_t *body, struct image *image, int api_version)
+static struct container *build(struct engine *e, json_t *body, struct image *image)
 {
 	static const char *const config_pointers[] = { "StopTimeout", NULL };
 	static const char *const host_pointers[] = { "Init", "MemorySwappiness", "OomKillDisable", NULL };
@@ -302,11 +287,10 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 
 	id_generate(c->id);
 	c->created_ns = clock_wall_ns();
-	forget_newer(body, child(body, "HostConfig"), api_version); /* before parts of it are shared with the image */
 	c->config = make_config(body, image->config);
 	c->host_config = json_incref(child(body, "HostConfig"));
 	c->networking = json_incref(child(body, "NetworkingConfig"));
-	adapt_host(e, c->host_config, c->networking, api_version);
+	adapt_host(e, c->host_config, c->networking);
 	if (is_empty_text(c->config, "Hostname")) {
 		char name[ID_SHORT_LEN + 1];
 
@@ -350,20 +334,9 @@ static int check_network_of(struct engine *e, json_t *host, struct error *err)
 	return error_set_class(err, ERROR_INVALID, "No such container: %.200s", mode + 10);
 }
 
-static json_t *warnings_of(json_t *body, int api_version)
+static int create(struct engine *e, const struct container_create *req, struct container **ret, struct error *err)
 {
-	json_t *warnings = json_array();
-
-	validate_warn(body, warnings);
-	if (api_version >= 1044 && !is_empty_text(body, "MacAddress"))
-		json_array_append_new(
-			warnings,
-			json_string("The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."));
-	return warnings;
-}
-
-static int create(struct engine *e, const struct container_create *req, json_t *body, struct container **ret, struct error *err)
-{
+	json_t *body = req->body;
 	const char *image_name = json_string_value(json_object_get(body, "Image"));
 	const char *name = req->name && req->name[0] == '/' ? req->name + 1 : req->name;
 	const char *wanted = json_string_value(json_object_get(json_object_get(body, "HostConfig"), "Runtime"));
@@ -377,18 +350,18 @@ static int create(struct engine *e, const struct container_create *req, json_t *
 	if (r == 0)
 		r = engine_check_builder(image_name, err);
 	if (r == 0)
-		r = validate_create(body, req->api_version, err);
+		r = validate_create(body, err);
 	if (r == 0)
 		r = check_network_of(e, json_object_get(body, "HostConfig"), err);
 	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
-	if (r == 0 && req->api_version >= 1041)
+	if (r == 0)
 		r = check_platform(req->platform, image_name, err);
 	if (r == 0)
 		r = routing_decide(e, image, wanted, &runtime, err);
 	if (r < 0)
 		return r;
-	c = build(e, body, image, req->api_version);
+	c = build(e, body, image);
 	c->runtime = runtime;
 	c->name = name && *name ? xstrdup(name) : generate_name(e);
 	r = set_command(c, err);
@@ -409,16 +382,11 @@ static int create(struct engine *e, const struct container_create *req, json_t *
 int engine_container_create(struct engine *e, const struct container_create *req, struct container **ret,
 			    json_t **ret_warnings, struct error *err)
 {
-	json_t *body = NULL, *warnings;
-	int r = decode_json(req->body, &schema_container_create, &body, err);
+	json_t *warnings = json_array();
+	int r;
 
-	if (r < 0) {
-		error_prefix(err, "invalid JSON");
-		return r;
-	}
-	warnings = warnings_of(body, req->api_version); /* of what was asked for, not of what is filled in */
-	r = create(e, req, body, ret, err);
-	json_decref(body);
+	validate_warn(req->body, warnings); /* of what was asked for, not of what is filled in */
+	r = create(e, req, ret, err);
 	if (r < 0)
 		json_decref(warnings);
 	else

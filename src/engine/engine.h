@@ -70,8 +70,7 @@ typedef void (*engine_done)(void *arg, const struct error *err);
 struct container_create {
 	const char *name;            /* NULL: generated */
 	const char *platform;
-	json_t *body;                /* the request's object: Config + HostConfig + NetworkingConfig */
-	int api_version;             /* 1000 * major + minor */
+	json_t *body;                /* Config + HostConfig + NetworkingConfig, decoded (schema.h); is changed */
 };
 /* Validates everything, changes nothing on error. `ret_warnings`: new array of
  * strings. ERROR_NOT_FOUND "No such image: x:tag" makes clients pull. */
@@ -103,10 +102,10 @@ int engine_container_resize(struct engine *e, struct container *c, int rows, int
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done,
 			     void *arg);
 
-/* docker update: a running container has the new limits at once. `body`: the request's object, borrowed, may be NULL.
+/* docker update: a running container has the new limits at once. `body`: the request's
+ * object, decoded (schema.h); is changed.
  * ERROR_INVALID before ERROR_NOT_FOUND; ERROR_CONFLICT for what contradicts the settings it has. */
-int engine_container_update(struct engine *e, const char *name, json_t *body, int api_version, json_t **ret_warnings,
-			    struct error *err);
+int engine_container_update(struct engine *e, const char *name, json_t *body, json_t **ret_warnings, struct error *err);
 
 /* "80", "80/udp", "8000-8010/tcp"; the protocol in lower case, tcp when none is said. */
 bool port_parse(const char *text, unsigned *ret_first, unsigned *ret_last, char ret_protocol[8]);
@@ -167,9 +166,9 @@ struct exec {
 	char *driver;
 	void *run;     /* the engine's */
 };
-/* ERROR_CONFLICT when the container does not run or is paused; ERROR_INVALID without a command. `body`: the request's
- * object, borrowed. */
-int engine_exec_create(struct engine *e, struct container *c, json_t *body, struct exec **ret, struct error *err);
+/* ERROR_CONFLICT when the container does not run or is paused; ERROR_INVALID without a command. `config`: the request's
+ * object, decoded (schema.h), borrowed. */
+int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err);
 /* ERROR_NOT_FOUND "No such exec instance: x". */
 int engine_exec_find(struct engine *e, const char *id, struct exec **ret, struct error *err);
 /* Conflicts that must be told before the connection is taken over. */

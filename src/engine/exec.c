@@ -116,29 +116,22 @@ static int check_config(json_t *config, struct error *err)
 	return 0;
 }
 
-int engine_exec_create(struct engine *e, struct container *c, json_t *body, struct exec **ret, struct error *err)
+int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err)
 {
-	json_t *config = NULL;
 	struct exec *x;
-	int r = decode_json(body, &schema_exec_create, &config, err);
+	int r = check_config(config, err);
 
-	if (r < 0)
-		error_prefix(err, "invalid JSON");
-	if (r == 0)
-		r = check_config(config, err);
 	if (r == 0)
 		r = check_running(c, err);
-	if (r < 0) {
-		json_decref(config);
+	if (r < 0)
 		return r;
-	}
 	/* Finished execs are kept for five minutes to be inspected (moby: execCommandGC). */
 	if (e->execs.count >= EXECS_MANY)
 		sweep(e, &e->execs, clock_wall_ns() - KEEP_S_MAX * 1000000000LL);
 	x = xnew(struct exec);
 	id_generate(x->id);
 	x->container = container_ref(c);
-	x->config = config;
+	x->config = json_incref(config);
 	map_put(&e->execs, x->id, x);
 	map_put(&c->execs, x->id, x);
 	tell_command(e, x, "exec_create");

@@ -106,9 +106,8 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 /* <data root>/containers/<id>; malloc'd. */
 
 /* ---- validate.c ---- */
-/* `body` is decoded (schema.h). Refuses in Docker's words what cannot be; changes only what a
- * request of that version (1000 * major + minor) could not say. */
-int validate_create(json_t *body, int api_version, struct error *err);
+/* `body` is decoded (schema.h). Refuses in Docker's words what cannot be; changes nothing. */
+int validate_create(json_t *body, struct error *err);
 /* ERROR_INVALID in Docker's words. */
 int validate_restart(json_t *policy, bool is_auto_removed, struct error *err);
 /* Adds a text for everything that is kept but has no effect, and drops what Docker drops with such a text. */

@@ -14,16 +14,9 @@ static json_int_t number_of(json_t *o, const char *key)
 
 #define conflict(err, ...) error_set_class(err, ERROR_CONFLICT, __VA_ARGS__)
 
-/* What the request's version did not have is as if it was not said; no limit of processes has several names. */
-static void read_as_asked(json_t *body, int api_version)
+/* No limit of processes has several names. */
+static void normalise_pids(json_t *body)
 {
-	static const char *const later[] = { "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps",
-					     "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps" };
-
-	if (api_version < 1040)
-		json_object_del(body, "PidsLimit");
-	for (size_t i = 0; api_version < 1055 && i < ARRAY_SIZE(later); i++)
-		json_object_del(body, later[i]);
 	if (json_object_get(body, "PidsLimit") && number_of(body, "PidsLimit") <= 0)
 		json_object_set_new(body, "PidsLimit", json_integer(0));
 }
@@ -124,19 +117,13 @@ static int update(struct engine *e, struct container *c, json_t *body, struct er
 	return 0;
 }
 
-int engine_container_update(struct engine *e, const char *name, json_t *in, int api_version, json_t **ret_warnings,
-			    struct error *err)
+int engine_container_update(struct engine *e, const char *name, json_t *body, json_t **ret_warnings, struct error *err)
 {
-	json_t *body = NULL, *empty = in ? NULL : json_object(), *warnings = json_array();
+	json_t *warnings = json_array();
 	struct container *c;
-	int r = decode_json(in ? in : empty, &schema_container_update, &body, err);
+	int r = validate_restart(json_object_get(body, "RestartPolicy"), false, err);
 
-	if (r < 0)
-		error_prefix(err, "invalid JSON");
-	if (r == 0)
-		read_as_asked(body, api_version);
-	if (r == 0)
-		r = validate_restart(json_object_get(body, "RestartPolicy"), false, err);
+	normalise_pids(body);
 	if (r == 0)
 		r = resources_check(body, true, err);
 	if (r == 0) {
@@ -145,8 +132,6 @@ int engine_container_update(struct engine *e, const char *name, json_t *in, int 
 	}
 	if (r == 0)
 		r = update(e, c, body, err);
-	json_decref(body);
-	json_decref(empty);
 	if (r < 0)
 		json_decref(warnings);
 	else

@@ -352,9 +352,9 @@ static int check_host(json_t *host, struct error *err)
 	return r;
 }
 
-/* ---- what depends on the request's version ---- */
+/* ---- the whole ---- */
 
-static int check_mount_options(json_t *mounts, int api_version, struct error *err)
+static int check_mount_options(json_t *mounts, struct error *err)
 {
 	static const char *const options[][2] = { { "VolumeOptions", "volume" },
 						  { "BindOptions", "bind" },
@@ -362,52 +362,21 @@ static int check_mount_options(json_t *mounts, int api_version, struct error *er
 	json_t *m;
 	size_t i;
 
-	json_array_foreach(mounts, i, m) {
-		for (size_t k = 0; k < ARRAY_SIZE(options); k++) {
-			if (!json_object_get(m, options[k][0]) || strcmp(text_of(m, "Type"), options[k][1]) == 0)
-				continue;
-			if (api_version >= 1042)
+	json_array_foreach(mounts, i, m)
+		for (size_t k = 0; k < ARRAY_SIZE(options); k++)
+			if (json_object_get(m, options[k][0]) && strcmp(text_of(m, "Type"), options[k][1]) != 0)
 				return refuse(err, "%s must not be specified on mount type \"%.30s\"", options[k][0],
 					      text_of(m, "Type"));
-			json_object_del(m, options[k][0]);
-		}
-		if (api_version < 1045 && *text_of(json_object_get(m, "VolumeOptions"), "Subpath"))
-			return refuse(err, "VolumeOptions.Subpath needs API v1.45 or newer");
-		if (api_version < 1044 && is_true(json_object_get(m, "BindOptions"), "ReadOnlyForceRecursive"))
-			return refuse(err, "BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer");
-		if (api_version < 1048 && strcmp(text_of(m, "Type"), "image") == 0)
-			return refuse(err, "Mount type \"Image\" needs API v1.48 or newer");
-	}
 	return 0;
 }
 
-static int check_endpoints(json_t *endpoints, int api_version, struct error *err)
-{
-	CLEANUP(freep) char *names = NULL;
-	const char *name;
-	json_t *v;
-
-	if (api_version >= 1044 || json_object_size(endpoints) < 2)
-		return 0;
-	json_object_foreach(endpoints, name, v) {
-		char *longer = names ? xasprintf("%s, %s", names, name) : xstrdup(name);
-
-		free(names);
-		names = longer;
-	}
-	return refuse(err, "Container cannot be created with multiple network endpoints: %.300s", names);
-}
-
-int validate_create(json_t *body, int api_version, struct error *err)
+int validate_create(json_t *body, struct error *err)
 {
 	json_t *host = json_object_get(body, "HostConfig");
 	int r = check_modes(body, host, err);
 
 	if (r == 0)
-		r = check_mount_options(json_object_get(host, "Mounts"), api_version, err);
-	if (r == 0)
-		r = check_endpoints(json_object_get(json_object_get(body, "NetworkingConfig"), "EndpointsConfig"),
-				    api_version, err);
+		r = check_mount_options(json_object_get(host, "Mounts"), err);
 	if (r == 0)
 		r = check_config(body, err);
 	if (r == 0)

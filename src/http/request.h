@@ -23,9 +23,9 @@ struct route;
 
 #define API_VERSION(major, minor) ((major) * 1000 + (minor))
 #define API_VERSION_MIN API_VERSION(1, 24)
-#define API_VERSION_MAX API_VERSION(1, 51)
+#define API_VERSION_MAX API_VERSION(1, 55)
 #define API_VERSION_MIN_TEXT "1.24"
-#define API_VERSION_MAX_TEXT "1.51"
+#define API_VERSION_MAX_TEXT "1.55"
 
 /* ---- reading ---- */
 const struct route *request_route(const struct request *req);

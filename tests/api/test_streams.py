@@ -290,6 +290,24 @@ class Wait(ApiTest):
         self.assertError(self.d.call("POST", f"/containers/{cid}/wait", query={"condition": "x"}), 400, 'invalid condition: "x"')
         self.assertEqual(json.loads(self.d.call("POST", f"/containers/{cid}/wait", query={"condition": "x"}, version="v1.29").body), {"StatusCode": 0})
 
+    def test_wait_of_old(self):
+        """Before 1.30 nothing comes until the end, and then one reply."""
+        cid = self.d.up()
+        gone = self.d.connect()
+        for s in (gone, self.d.connect()):
+            with s:
+                s.sendall(f"POST /v1.29/containers/{cid}/wait HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+                s.settimeout(0.1)
+                with self.assertRaises(TimeoutError):
+                    s.recv(1)
+                if s is gone:
+                    continue
+                self.d.call("POST", f"/containers/{cid}/kill")
+                s.settimeout(10)
+                reply = s.recv(4096)
+                self.assertIn(b"Content-Length", reply)
+                self.assertTrue(reply.endswith(b'{"StatusCode":137}\n'), reply)
+
     def test_headers_come_at_once(self):
         cid = self.d.create("true")
         with self.d.connect(timeout=5) as s:

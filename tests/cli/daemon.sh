@@ -1,7 +1,7 @@
 # Sourced by run.sh: the daemon itself: versions, options, its end.
 
 # ---- the daemon itself ----
-check_has "version" 0 "API version:      1.51" d version
+check_has "version" 0 "API version:      1.55" d version
 check_has "info" 0 "Storage Driver: sockerless" d info
 check_has "images" 0 "busybox" d images
 d run --rm busybox true

@@ -77,6 +77,10 @@ library=$(find src -mindepth 2 -name '*.c' -not -path 'src/sandbox/kernel/*' -no
 ban "$all" strcpy strcat sprintf vsprintf gets strtok system alloca popen tmpnam mktemp
 ban "$library" exit _exit quick_exit signal umask setlocale setrlimit chdir setenv putenv srand
 
+# Versions of the API are compared in one place.
+grep -nE 'API_VERSION\(|request_api_version\([a-z]+\) *[<>=]' src/api/*.c src/engine/*.c | grep -vE '^src/api/(versions|routes)\.c' |
+	sed 's/$/: a comparison of versions belongs into api\/versions.c/; s/^/lint: /' >>"$said"
+
 for f in $(find src tests include -name '*.[ch]'); do
 	n=$(wc -l <"$f")
 	[ "$n" -le 800 ] || complain "$f has $n lines: split it by subject"
