@@ -1,0 +1,248 @@
+/* What the files of the switch share; nobody outside src/network includes it. Loop thread only. */
+#ifndef SOCKERLESS_NETWORK_INTERNAL_H
+#define SOCKERLESS_NETWORK_INTERNAL_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "network/switch.h"
+#include "util/list.h"
+
+#define EPHEMERAL_FIRST 32768
+#define EPHEMERAL_LAST 60999
+#define PENDING_MAX 256 /* connections that wait for room in one listener's channel */
+#define TURN_MAX 32  /* packets, connections or requests taken from one descriptor before others have their turn */
+#define PORT_BUCKETS 256
+#define ID_BUCKETS 64
+#define FILE_BUCKETS 64
+
+/* ---- watch.c: a descriptor on the loop ---- */
+
+struct net_watch;
+typedef void net_watch_fn(void *arg, int events); /* may free the watch */
+
+/* Takes fd in any case; NULL when the loop cannot watch it. */
+struct net_watch *net_watch_new(uv_loop_t *loop, int take_fd, int events, net_watch_fn *on_event, void *arg);
+void net_watch_set(struct net_watch *w, int events); /* 0: none */
+int net_watch_fd(const struct net_watch *w);
+void net_watch_free(struct net_watch *w); /* closes the fd; takes NULL */
+
+/* One packet with at most 253 fds, of which `keep` are handed over and the others closed. -errno, or its length. */
+ssize_t net_receive(int fd, struct iovec *iov, int niov, int *ret_fds, int keep);
+/* One packet with at most one fd (-1: none); never waits. 0 or -errno. */
+int net_send(int fd, const struct iovec *iov, int niov, int pass_fd);
+/* Without waiting, whatever a stranger has set on it. Takes -1. */
+void net_close_foreign(int fd);
+bool net_is_hung_up(int fd); /* nobody holds the other end */
+void net_reset(int take_fd); /* TCP: RST instead of FIN */
+
+/* ---- address.c ---- */
+
+extern const uint8_t net_ip_any[16];      /* :: */
+extern const uint8_t net_ip_any4[16];     /* ::ffff:0.0.0.0 */
+extern const uint8_t net_ip_loopback[16]; /* ::1 */
+extern const uint8_t net_ip_loopback4[16];
+extern const uint8_t net_ip_dns[16]; /* 127.0.0.11 */
+
+void net_ip_from_v4(const uint8_t v4[4], uint8_t ret[16]);
+bool net_ip_is_any(const uint8_t ip[16]);      /* :: or 0.0.0.0 */
+bool net_ip_is_loopback(const uint8_t ip[16]); /* ::1 or 127.0.0.0/8 */
+bool net_ip_is_multicast(const uint8_t ip[16]);
+bool net_ip_equal(const uint8_t a[16], const uint8_t b[16]);
+bool net_ip_in_prefix(const uint8_t ip[16], const uint8_t net[16], unsigned prefix); /* of 128 */
+struct net_address net_address_of(uint16_t family, const uint8_t ip[16], uint16_t port);
+/* Length of what was written, for the given family: a mapped address as AF_INET or AF_INET6; 0: it has no such form. */
+socklen_t net_to_sockaddr(int family, const uint8_t ip[16], uint16_t port, uint32_t scope_id, struct sockaddr_storage *ret);
+bool net_from_sockaddr(const struct sockaddr_storage *ss, uint8_t ret_ip[16], uint16_t *ret_port);
+
+/* ---- the switch and its namespaces: switch.c ---- */
+
+struct net_switch {
+	uv_loop_t *loop;
+	bool allow_host_loopback;
+	char *resolv_conf;
+	struct list namespaces;
+	struct list networks;
+	struct list files[FILE_BUCKETS]; /* AF_UNIX sockets of files, of all namespaces: volumes are shared */
+	uint64_t last_id;
+	size_t sockets_max; /* of one namespace */
+	size_t nnamespaces;
+	uint8_t *packet; /* one datagram on its way */
+};
+
+/* What is attached to one Docker network. */
+struct net_network {
+	struct list link;
+	char *id;
+	struct list endpoints;
+};
+
+struct endpoint {
+	struct list of_ns, of_network;
+	struct netns *ns;
+	struct net_network *network;
+	char *name; /* of the network */
+	char interface[16];
+	uint32_t index;
+	uint8_t mac[6];
+	uint8_t ip4[16], gateway4[16], ip6[16], gateway6[16]; /* IPv4 mapped; all zero: none */
+	uint8_t prefix4, prefix6; /* of 128 */
+	int gateway_priority;
+	bool is_internal, is_isolated, has_embedded_dns;
+	char **names, **links; /* NULL-terminated */
+	uint64_t rx_bytes, rx_packets, tx_bytes, tx_packets;
+};
+
+struct waker {
+	struct list link;
+	void (*wake)(void *arg);
+	void *arg;
+};
+
+struct dns_settings {
+	char **servers, **extra_hosts; /* NULL-terminated; servers NULL: the host's */
+};
+
+struct netns {
+	struct list link;
+	unsigned refs;
+	struct net_switch *sw;
+	enum netns_mode mode;
+	char id[65];
+	int page_fd;
+	struct net_page *page;
+	struct list wakers;
+	struct list doors; /* net sockets */
+	struct list endpoints;
+	struct list sockets;
+	struct list by_port[PORT_BUCKETS];
+	struct list by_id[ID_BUCKETS];
+	struct list abstract; /* AF_UNIX names */
+	size_t nsockets, npending;
+	uint32_t port_hint, source_hint;
+	struct list publications;
+	struct dns_settings dns;
+	struct list dns_queries, dns_streams;
+	size_t ndns_queries, ndns_streams;
+};
+
+uint32_t netns_epoch(const struct netns *ns);
+/* The endpoint whose gateway is the way out; NULL: none. */
+struct endpoint *netns_default_endpoint(const struct netns *ns, bool is_v4);
+bool endpoint_has_ip(const struct endpoint *ep, const uint8_t ip[16]);
+bool endpoint_has_subnet(const struct endpoint *ep, const uint8_t ip[16]);
+const uint8_t *endpoint_ip(const struct endpoint *ep, bool is_v4); /* NULL: none of that family */
+const uint8_t *endpoint_gateway(const struct endpoint *ep, bool is_v4);
+void endpoint_count(struct endpoint *ep, bool is_sent, size_t bytes);
+
+/* ---- sockets.c ---- */
+
+struct host_side;
+
+struct net_socket {
+	struct netns *ns;
+	struct list of_ns, by_port, by_id, by_name; /* by_name: AF_UNIX */
+	uint64_t id;
+	uint32_t domain, type, protocol, flags;
+	struct net_address local, peer; /* family 0: not bound, not connected */
+	bool is_listening, is_automatic; /* bound by its first send */
+	uint32_t turn; /* whose turn it is in a REUSEPORT group */
+	int32_t vpid;
+	uint32_t uid, gid;
+	struct net_watch *channel; /* NULL: the daemon's own service */
+	struct list pending; /* connections that wait for room in the channel */
+	size_t npending;
+	struct host_side *host; /* datagrams to the world, a listener in host mode */
+	/* of a service */
+	void (*on_connection)(void *arg, int take_fd, const struct net_arrival *from);
+	void *arg;
+};
+
+/* A socket with a channel, of which *ret_fd is the guest's end; with `ret_fd` NULL a service. */
+int socket_new(struct netns *ns, const struct net_request *req, int *ret_fd, struct net_socket **ret);
+void socket_free(struct net_socket *s);
+struct net_socket *socket_find(struct netns *ns, uint64_t id);
+int socket_bind(struct net_socket *s, const struct net_address *local); /* port 0: an ephemeral one */
+int socket_bind_automatically(struct net_socket *s);
+int socket_listen(struct net_socket *s, int backlog);
+/* Who listens for (datagrams to) ip:port; `from`: whom a connected datagram socket would have to have as peer. */
+struct net_socket *socket_lookup(struct netns *ns, uint32_t protocol, const uint8_t ip[16], uint16_t port,
+				 const struct net_address *from);
+/* Of AF_UNIX: whoever has that file or abstract name; NULL. */
+struct net_socket *socket_lookup_name(struct netns *ns, const struct net_address *name);
+/* A free port for a connection's own end. */
+uint16_t netns_source_port(struct netns *ns);
+/* The guest has closed it, and the loop has not told yet: then it is freed. */
+bool socket_reap_if_dead(struct net_socket *s);
+bool netns_has_ip(struct netns *ns, const uint8_t ip[16]); /* loopback and wildcard too */
+struct net_address socket_shown(const struct net_socket *s, const uint8_t ip[16], uint16_t port);
+
+/* ---- requests.c ---- */
+
+/* AF_UNIX with a path: dev and ino are the file's that is open as file_fd; -EINVAL when that proves nothing. */
+int address_resolve_file(struct net_address *a, int file_fd);
+int netns_open_door(struct netns *ns);
+void netns_close_doors(struct netns *ns);
+/* Checks a request and carries it out; *ret_fd: what goes with the answer. False: the answer comes later, and
+ * reply_fd has been taken. */
+bool request_serve(struct netns *ns, struct net_request *req, size_t len, int reply_fd, int file_fd,
+		   struct net_reply *ret, int *ret_fd);
+
+/* ---- connect.c ---- */
+
+enum route_kind {
+	ROUTE_OWN, /* the namespace itself */
+	ROUTE_PEER, /* another namespace on a shared network */
+	ROUTE_GATEWAY, /* the host */
+	ROUTE_WORLD,
+	ROUTE_HOST_MODE, /* whatever the host's kernel says */
+};
+
+struct route {
+	enum route_kind kind;
+	struct netns *ns; /* of PEER and OWN */
+	struct endpoint *out, *in; /* NULL: loopback */
+	uint8_t source[16]; /* the address of ours that is seen */
+	uint8_t target[16]; /* the destination, 0.0.0.0 made loopback */
+};
+
+/* May `ns` reach `ip`, and how? -ENETUNREACH, -EHOSTUNREACH, -ETIMEDOUT, -EINVAL. */
+int route_find(struct netns *ns, const uint8_t ip[16], struct route *ret);
+int connect_check(struct netns *ns, const struct net_address *local, const struct net_address *peer);
+bool connect_stream(struct netns *ns, const struct net_request *req, int reply_fd, struct net_reply *ret, int *ret_fd);
+
+/* ---- arrivals.c: connections on their way to a listener ---- */
+
+/* A connection for a listener, and whom to answer when it is in the listener's channel. Owns its fds (-1: none). */
+struct arrival {
+	struct list link;
+	struct net_arrival told;
+	int fd;
+	int reply_fd, answer_fd; /* who connects gets `reply` with answer_fd on reply_fd */
+	struct net_reply reply;
+};
+
+/* Takes what `a` owns in any case, and answers reply_fd sooner or later. 0: told, or waits for room.
+ * -ECONNREFUSED: nobody is there any more, and `s` is gone; -ETIMEDOUT: too many wait already. */
+int arrival_give(struct net_socket *s, struct arrival *a);
+void arrivals_drop(struct net_socket *s);
+void arrivals_on_writable(struct net_socket *s);
+
+/* ---- datagrams.c ---- */
+
+void datagrams_on_readable(struct net_socket *s);
+int datagram_connect(struct net_socket *s, const struct net_address *peer);
+/* A datagram for s, lost when the channel is full. 0, or -ECONNREFUSED: s is about to go. */
+int datagram_give(struct net_socket *s, const struct net_address *from, const void *data, size_t len);
+void datagram_give_error(struct net_socket *s, int error, const struct net_address *about);
+
+/* ---- tables.c: memory files of what there is ---- */
+
+int table_sockets(struct netns *ns, uint32_t *ret_count);
+int table_interfaces(struct netns *ns, uint32_t *ret_count);
+int table_routes(struct netns *ns, uint32_t *ret_count);
+
+#endif
