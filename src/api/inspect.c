@@ -54,16 +54,25 @@ static const char *text_or_empty(const char *text)
 	return text ? text : "";
 }
 
+/* Those that have no check have no health at all. */
+static json_t *health_view(const struct container_health *h)
+{
+	if (h->status == HEALTH_NONE)
+		return NULL;
+	return json_pack("{s:s, s:i, s:o}", "Status", health_status_name(h->status), "FailingStreak",
+			 (int)h->failing_streak, "Log", h->log ? json_copy(h->log) : json_array());
+}
+
 static json_t *state_view(const struct container *c)
 {
 	const struct container_state *s = &c->state;
 
-	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:o, s:o}", "Status",
+	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:s, s:o, s:o, s:o*}", "Status",
 			 container_status_name(s->status), "Running", container_is_live(c), "Paused",
 			 s->status == CONTAINER_PAUSED, "Restarting", s->status == CONTAINER_RESTARTING, "OOMKilled",
 			 s->is_oom_killed, "Dead", s->status == CONTAINER_DEAD, "Pid", s->pid, "ExitCode", s->exit_code,
 			 "Error", text_or_empty(s->error), "StartedAt", time_of(s->started_ns), "FinishedAt",
-			 time_of(s->finished_ns));
+			 time_of(s->finished_ns), "Health", health_view(&s->health));
 }
 
 json_t *view_mounts(const struct container *c)

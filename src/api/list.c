@@ -223,8 +223,7 @@ static bool match_status(const void *o, const char *v)
 }
 static bool match_health(const void *o, const char *v)
 {
-	(void)o;
-	return strcmp(v, "none") == 0;
+	return strcmp(health_status_name(as_container(o)->state.health.status), v) == 0;
 }
 static bool match_task(const void *o, const char *v)
 {

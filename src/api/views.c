@@ -37,13 +37,22 @@ static char *human(int64_t ns)
 	return xasprintf("%lld years", (long long)(s / 3600 / 24 / 365));
 }
 
+static char *up_status(const struct container *c, const char *up)
+{
+	enum health_status health = c->state.health.status;
+
+	if (health == HEALTH_NONE)
+		return xasprintf("Up %s", up);
+	return xasprintf("Up %s (%s%s)", up, health == HEALTH_STARTING ? "health: " : "", health_status_name(health));
+}
+
 static char *view_status(const struct container *c)
 {
 	int64_t now = clock_wall_ns();
 	CLEANUP(freep) char *up = human(now - c->state.started_ns), *ended = human(now - c->state.finished_ns);
 
 	switch (c->state.status) {
-	case CONTAINER_RUNNING: return xasprintf("Up %s", up);
+	case CONTAINER_RUNNING: return up_status(c, up);
 	case CONTAINER_PAUSED: return xasprintf("Up %s (Paused)", up);
 	case CONTAINER_CREATED: return xstrdup("Created");
 	case CONTAINER_EXITED: return xasprintf("Exited (%d) %s ago", c->state.exit_code, ended);
@@ -131,10 +140,11 @@ json_t *view_container_summary(struct engine *e, struct container *c)
 	CLEANUP(freep) char *status = view_status(c), *command = command_line(c);
 	json_t *labels = json_object_get(c->config, "Labels");
 
-	return json_pack("{s:s, s:[o], s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:{s:o}, s:o}", "Id", c->id,
-			 "Names", json_sprintf("/%s", c->name), "Image", image_shown(e, c), "ImageID", c->image_id,
-			 "Command", command, "Created", (json_int_t)(c->created_ns / 1000000000), "Ports",
+	return json_pack("{s:s, s:[o], s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:{s:o}, s:o, s:{s:s, s:i}}", "Id",
+			 c->id, "Names", json_sprintf("/%s", c->name), "Image", image_shown(e, c), "ImageID",
+			 c->image_id, "Command", command, "Created", (json_int_t)(c->created_ns / 1000000000), "Ports",
 			 view_ports(c), "Labels", json_is_object(labels) ? json_incref(labels) : json_object(), "State",
 			 container_status_name(c->state.status), "Status", status, "HostConfig", summary_host(c),
-			 "NetworkSettings", "Networks", view_networks(c), "Mounts", view_mounts(c));
+			 "NetworkSettings", "Networks", view_networks(c), "Mounts", view_mounts(c), "Health", "Status",
+			 health_status_name(c->state.health.status), "FailingStreak", (int)c->state.health.failing_streak);
 }

@@ -93,6 +93,26 @@ static void merge_env(json_t *config, json_t *image_env)
 	json_object_set_new(config, "Env", merged);
 }
 
+/* Of the image's check what the request's leaves out. */
+static void merge_health(json_t *config, json_t *image_health)
+{
+	static const char *const numbers[] = { "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries" };
+	json_t *own = json_object_get(config, "Healthcheck");
+
+	if (!own || !image_health) {
+		if (image_health)
+			json_object_set(config, "Healthcheck", image_health);
+		return;
+	}
+	own = json_copy(own);
+	if (json_array_size(json_object_get(own, "Test")) == 0 && json_object_get(image_health, "Test"))
+		json_object_set(own, "Test", json_object_get(image_health, "Test"));
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (!json_integer_value(json_object_get(own, numbers[i])) && json_object_get(image_health, numbers[i]))
+			json_object_set(own, numbers[i], json_object_get(image_health, numbers[i]));
+	json_object_set_new(config, "Healthcheck", own);
+}
+
 static void merge_map(json_t *config, json_t *defaults, const char *key)
 {
 	json_t *own = json_object_get(config, key), *image = json_object_get(defaults, key);
@@ -120,8 +140,8 @@ static void merge_command(json_t *config, json_t *defaults)
 
 static json_t *make_config(json_t *body, json_t *image_config)
 {
-	static const char *const inherited[] = { "User",        "WorkingDir", "StopSignal", "StopTimeout",
-						 "Healthcheck", "Shell",      "ArgsEscaped" };
+	static const char *const inherited[] = { "User",        "WorkingDir", "StopSignal",
+						 "StopTimeout", "Shell",      "ArgsEscaped" };
 	static const char *const merged[] = { "Labels", "Volumes", "ExposedPorts" };
 	json_t *config = json_copy(body), *defaults = json_object_get(image_config, "config");
 
@@ -129,6 +149,7 @@ static json_t *make_config(json_t *body, json_t *image_config)
 	json_object_del(config, "NetworkingConfig");
 	merge_command(config, defaults);
 	merge_env(config, json_object_get(defaults, "Env"));
+	merge_health(config, json_object_get(defaults, "Healthcheck"));
 	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
 		inherit(config, defaults, inherited[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(merged); i++)

@@ -42,6 +42,8 @@ static void reconcile(struct engine *e)
 			c->state.finished_ns = clock_wall_ns();
 		}
 		c->state.status = CONTAINER_EXITED;
+		if (c->state.health.status != HEALTH_NONE)
+			c->state.health.status = HEALTH_UNHEALTHY;
 		containers_save(&e->containers, c);
 	}
 }

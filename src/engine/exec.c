@@ -1,5 +1,6 @@
 /* Further processes in a running container. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@ struct exec_run {
 	void *arg;
 	bool tty;
 	int rows, cols;
+	const struct exec_watch_ops *watch; /* of the engine's own; NULL: a client's, or unwatched */
+	void *watch_arg;
+	bool is_own, is_unwanted;
 };
 
 enum { KEEP_S_MAX = 300, EXECS_MANY = 1024 };
@@ -116,9 +120,21 @@ static int check_config(json_t *config, struct error *err)
 	return 0;
 }
 
+static struct exec *exec_new(struct engine *e, struct container *c, json_t *take_config)
+{
+	struct exec *x = xnew(struct exec);
+
+	id_generate(x->id);
+	x->container = container_ref(c);
+	x->config = take_config;
+	map_put(&e->execs, x->id, x);
+	map_put(&c->execs, x->id, x);
+	tell_command(e, x, "exec_create");
+	return x;
+}
+
 int engine_exec_create(struct engine *e, struct container *c, json_t *config, struct exec **ret, struct error *err)
 {
-	struct exec *x;
 	int r = check_config(config, err);
 
 	if (r == 0)
@@ -128,14 +144,7 @@ int engine_exec_create(struct engine *e, struct container *c, json_t *config, st
 	/* Finished execs are kept for five minutes to be inspected (moby: execCommandGC). */
 	if (e->execs.count >= EXECS_MANY)
 		sweep(e, &e->execs, clock_wall_ns() - KEEP_S_MAX * 1000000000LL);
-	x = xnew(struct exec);
-	id_generate(x->id);
-	x->container = container_ref(c);
-	x->config = json_incref(config);
-	map_put(&e->execs, x->id, x);
-	map_put(&c->execs, x->id, x);
-	tell_command(e, x, "exec_create");
-	*ret = x;
+	*ret = exec_new(e, c, json_incref(config));
 	return 0;
 }
 
@@ -176,6 +185,17 @@ static void end(struct exec_run *run)
 	free(run);
 }
 
+/* The engine's own are forgotten when they have ended. */
+static void end_own(struct exec_run *run, int exit_code, const struct error *err)
+{
+	struct exec_run r = *run;
+
+	end(run);
+	if (r.watch)
+		r.watch->ended(r.watch_arg, exit_code, err);
+	exec_forget(r.engine, r.exec);
+}
+
 static void on_started(void *arg, int host_pid)
 {
 	struct exec_run *run = arg;
@@ -183,6 +203,8 @@ static void on_started(void *arg, int host_pid)
 
 	x->pid = host_pid;
 	tell_command(run->engine, x, "exec_start");
+	if (run->watch)
+		run->watch->started(run->watch_arg);
 	engine_later(run->engine, run->done, run->arg, NULL);
 	run->done = NULL;
 }
@@ -200,6 +222,10 @@ static void on_failed(void *arg, int exit_code, const struct error *err)
 	n = snprintf(text, sizeof(text), "%s\r\n", told.message);
 	run->exec->exit_code = exit_code;
 	run->exec->has_exit_code = true;
+	if (run->is_own) {
+		end_own(run, exit_code, &told);
+		return;
+	}
 	output_write(run->output, 1, text, (size_t)n);
 	engine_later(run->engine, run->done, run->arg, &told);
 	end(run);
@@ -207,7 +233,12 @@ static void on_failed(void *arg, int exit_code, const struct error *err)
 
 static void on_output(void *arg, int stream, const void *data, size_t len)
 {
-	output_write(((struct exec_run *)arg)->output, stream, data, len);
+	struct exec_run *run = arg;
+
+	if (run->watch)
+		run->watch->output(run->watch_arg, data, len);
+	else if (!run->is_own)
+		output_write(run->output, stream, data, len);
 }
 
 static void on_exited(void *arg, const struct process_exit *exit)
@@ -219,7 +250,10 @@ static void on_exited(void *arg, const struct process_exit *exit)
 	x->has_exit_code = true;
 	engine_container_event(run->engine, x->container, "exec_die",
 			       json_pack("{s:s, s:o}", "execID", x->id, "exitCode", json_sprintf("%d", exit->code)));
-	end(run);
+	if (run->is_own)
+		end_own(run, exit->code, NULL);
+	else
+		end(run);
 }
 
 static void on_stdin_drained(void *arg)
@@ -272,6 +306,8 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 
 	if (err)
 		told = *err;
+	if (run->is_unwanted)
+		r = -ECANCELED;
 	if (r == 0) {
 		plan->spec.tty = run->tty;
 		plan->spec.rows = (uint16_t)run->rows;
@@ -339,4 +375,30 @@ int engine_exec_resize(struct engine *e, struct exec *x, int rows, int cols, str
 		return error_set_class(err, ERROR_CONFLICT, "exec %s is not running", x->id);
 	run->process->owner->ops->stream->resize(run->process->owner, run->process, (uint16_t)rows, (uint16_t)cols);
 	return 0;
+}
+
+/* ---- the engine's own ---- */
+
+struct exec *exec_watched(struct engine *e, struct container *c, json_t *take_command, const struct exec_watch_ops *ops,
+			  void *arg)
+{
+	json_t *config = json_pack("{s:o, s:b, s:b}", "Cmd", take_command, "AttachStdout", 1, "AttachStderr", 1);
+	struct exec *x = exec_new(e, c, config);
+	struct exec_run *run = run_new(e, x);
+
+	run->is_own = true;
+	run->watch = ops;
+	run->watch_arg = arg;
+	plan_make(e, c, PLAN_EXEC, x->config, on_planned, run);
+	return x;
+}
+
+void exec_unwatch(struct exec *x)
+{
+	struct exec_run *run = x->run;
+
+	run->watch = NULL;
+	run->is_unwanted = true;
+	if (run->process && run->engine->drivers)
+		run->process->owner->ops->exec->signal(run->process->owner, run->process, SIGKILL, NULL);
 }

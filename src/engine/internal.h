@@ -28,6 +28,7 @@ struct crun {
 	bool is_restart_cancelled;     /* by hand: until the next start by hand */
 	bool is_starting_again;        /* is_starting, by the policy */
 	unsigned backoff_ms;           /* the last one; 0: none yet */
+	struct health *health;         /* health.h; NULL: has none, or never ran */
 	unsigned handles;              /* open ones: it is freed with the last */
 	int rows, cols;
 	int64_t start_ns;              /* when the driver was asked; wall clock */
@@ -170,6 +171,20 @@ void restart_all(struct engine *e);
 /* is_removed: those who wait for the removal too. */
 void crun_answer_waits(struct crun *run, bool is_removed);
 
+/* ---- exec.c ---- */
+/* An exec of the engine's own. */
+struct exec_watch_ops {
+	void (*started)(void *arg);
+	void (*output)(void *arg, const void *data, size_t len); /* stdout and stderr */
+	/* Once; with err it did not start. The exec is forgotten then. */
+	void (*ended)(void *arg, int exit_code, const struct error *err);
+};
+/* Runs a command as docker exec would, with its events; the container has a process. `take_command`: words, at least one.
+ * Nothing is called from within. */
+struct exec *exec_watched(struct engine *e, struct container *c, json_t *take_command, const struct exec_watch_ops *ops,
+			  void *arg);
+/* Before it has ended: it is killed, and nothing is called any more. */
+void exec_unwatch(struct exec *x);
 void execs_done(struct engine *e); /* at the end: all of them, after the drivers */
 void execs_forget(struct engine *e, struct container *c); /* those of a removed container */
 

@@ -1,6 +1,7 @@
 /* docker pause and unpause. */
 #include <stdlib.h>
 
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "util/alloc.h"
 
@@ -24,6 +25,7 @@ static void on_frozen(void *arg, const struct error *err)
 	free(arg);
 	if (!err && container_has_process(f.container)) {
 		f.container->state.status = f.is_pause ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+		(f.is_pause ? health_halt : health_go_on)(crun_of(f.engine, f.container));
 		save(f.engine, f.container);
 		engine_container_event(f.engine, f.container, f.is_pause ? "pause" : "unpause", NULL);
 	}

@@ -1,6 +1,7 @@
 /* The run-time part of a container, and what is asked of its running process. */
 #include <stdlib.h>
 
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "util/alloc.h"
 
@@ -36,6 +37,7 @@ void crun_free(struct container *c)
 	if (!run)
 		return;
 	c->run = NULL;
+	health_free(run);
 	output_free(run->output);
 	run->output = NULL;
 	if (run->has_timer)
@@ -57,6 +59,7 @@ void crun_abandon(struct crun *run)
 		uv_timer_stop(&run->stop_timer);
 	if (run->has_backoff)
 		uv_timer_stop(&run->backoff);
+	health_abandon(run);
 	crun_answer_stops(run, &err);
 	if (run->is_starting)
 		crun_finish_start(run, &err);

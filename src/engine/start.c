@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "engine/log.h"
 #include "util/alloc.h"
@@ -92,6 +93,7 @@ static void on_started(void *arg, int host_pid)
 	c->state.exit_code = 0;
 	free(c->state.error);
 	c->state.error = NULL;
+	health_begin(run);
 	save(run->engine, c);
 	tell_volumes(run->engine, c, "mount");
 	engine_container_event(run->engine, c, "start", NULL);
@@ -170,6 +172,7 @@ static void finish_exit(void *arg)
 	struct engine *e = run->engine;
 	bool is_again;
 
+	health_halt(run);
 	c->state.exit_code = run->exit.code;
 	c->state.is_oom_killed = run->exit.is_oom;
 	c->state.finished_ns = clock_wall_ns();

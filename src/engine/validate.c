@@ -388,8 +388,7 @@ int validate_create(json_t *body, struct error *err)
 
 void validate_warn(json_t *body, json_t *warnings)
 {
-	json_t *host = json_object_get(body, "HostConfig"), *health = json_object_get(body, "Healthcheck");
-	const char *test = json_string_value(json_array_get(json_object_get(health, "Test"), 0));
+	json_t *host = json_object_get(body, "HostConfig");
 
 	resources_adapt(host, warnings);
 	if (strcmp(text_of(host, "NetworkMode"), "host") == 0 && has_any(host, "PortBindings"))
@@ -397,6 +396,4 @@ void validate_warn(json_t *body, json_t *warnings)
 	else if (has_any(host, "PortBindings") || is_true(host, "PublishAllPorts") || has_any(host, "Links"))
 		json_array_append_new(
 			warnings, json_string("Ports and links are kept, but containers of this engine have no network yet."));
-	if (test && strcmp(test, "NONE") != 0)
-		json_array_append_new(warnings, json_string("Healthcheck is kept, but this engine does not carry it out yet."));
 }

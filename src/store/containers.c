@@ -23,6 +23,18 @@ const char *container_status_name(enum container_status s)
 	return status_names[s];
 }
 
+static const char *const health_names[] = {
+	[HEALTH_NONE] = "none",
+	[HEALTH_STARTING] = "starting",
+	[HEALTH_HEALTHY] = "healthy",
+	[HEALTH_UNHEALTHY] = "unhealthy",
+};
+
+const char *health_status_name(enum health_status s)
+{
+	return health_names[s];
+}
+
 /* ---- life of one ---- */
 
 struct container *container_new(void)
@@ -74,6 +86,7 @@ void container_unref(struct container *c)
 	free(c->runtime);
 	free(c->driver);
 	free(c->state.error);
+	json_decref(c->state.health.log);
 	mounts_free(c);
 	map_done(&c->execs);
 	free(c);
@@ -91,12 +104,31 @@ static json_t *mount_to_json(const struct container_mount *m)
 			 "tmpfs_mode", (int)m->tmpfs_mode);
 }
 
+static json_t *health_to_json(const struct container_health *h)
+{
+	if (h->status == HEALTH_NONE)
+		return NULL;
+	return json_pack("{s:s, s:i, s:O*}", "status", health_names[h->status], "streak", (int)h->failing_streak, "log",
+			 h->log);
+}
+
+static void health_from_json(json_t *o, struct container_health *h)
+{
+	const char *status = json_string_value(json_object_get(o, "status"));
+
+	for (size_t i = 0; status && i < ARRAY_SIZE(health_names); i++)
+		if (strcmp(status, health_names[i]) == 0)
+			h->status = (enum health_status)i;
+	h->failing_streak = (unsigned)json_integer_value(json_object_get(o, "streak"));
+	h->log = json_incref(json_object_get(o, "log"));
+}
+
 static json_t *state_to_json(const struct container_state *s)
 {
-	return json_pack("{s:s, s:b, s:b, s:i, s:I, s:I, s:i, s:s*}", "status", status_names[s->status], "oom",
+	return json_pack("{s:s, s:b, s:b, s:i, s:I, s:I, s:i, s:s*, s:o*}", "status", status_names[s->status], "oom",
 			 s->is_oom_killed, "manual", s->is_manually_stopped, "exit_code", s->exit_code, "started",
 			 (json_int_t)s->started_ns, "finished", (json_int_t)s->finished_ns, "restarts",
-			 (int)s->restart_count, "error", s->error);
+			 (int)s->restart_count, "error", s->error, "health", health_to_json(&s->health));
 }
 
 static json_t *container_to_json(const struct container *c)
@@ -159,6 +191,7 @@ static void state_from_json(json_t *o, struct container_state *s)
 	s->finished_ns = number_of(o, "finished");
 	s->restart_count = (unsigned)number_of(o, "restarts");
 	s->error = text_of(o, "error");
+	health_from_json(json_object_get(o, "health"), &s->health);
 }
 
 static struct container *container_from_json(const char *id, json_t *o)

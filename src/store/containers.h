@@ -27,35 +27,46 @@ enum container_status {
 
 const char *container_status_name(enum container_status s); /* "created", "running", … */
 
+enum health_status { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+
+const char *health_status_name(enum health_status s); /* "none", "starting", … */
+
+struct container_health {
+	enum health_status status;  /* none: it has no check, or never ran */
+	unsigned failing_streak;
+	json_t *log; /* the last five: [{"Start", "End", "ExitCode", "Output"}], oldest first; may be NULL */
+};
+
 struct container_state {
 	enum container_status status;
 	bool is_oom_killed;
-	bool is_manually_stopped;   /* docker stop/kill: restart policies look at it */
+	bool is_manually_stopped; /* docker stop/kill: restart policies look at it */
 	int exit_code;
 	int64_t started_ns, finished_ns; /* wall clock, 0: never */
 	unsigned restart_count;
-	char *error;                /* State.Error; may be NULL */
-	int pid;      /* host pid while running, else 0; not persisted */
+	char *error; /* State.Error; may be NULL */
+	struct container_health health; /* written with what else changes, not for its own sake */
+	int pid; /* host pid while running, else 0; not persisted */
 };
 
-struct container_mount {            /* inspect's Mounts, resolved at create */
-	char *type;                 /* bind, volume, tmpfs */
-	char *name;                 /* volume's name */
+struct container_mount { /* inspect's Mounts, resolved at create */
+	char *type; /* bind, volume, tmpfs */
+	char *name; /* volume's name */
 	char *source, *destination;
 	char *driver, *mode, *propagation;
 	bool is_rw;
-	bool is_anonymous;          /* an anonymous volume: removed with -v */
+	bool is_anonymous; /* an anonymous volume: removed with -v */
 	bool no_copy;
 	char *subpath;
-	uint64_t size_bytes;        /* tmpfs */
+	uint64_t size_bytes; /* tmpfs */
 	uint32_t tmpfs_mode;
 };
 
 struct container {
-	struct list by_age;         /* in containers.by_age, oldest first */
-	uint64_t age;               /* place in that order */
+	struct list by_age; /* in containers.by_age, oldest first */
+	uint64_t age; /* place in that order */
 	char id[ID_LEN + 1];
-	char *name;                 /* without the slash */
+	char *name; /* without the slash */
 	int64_t created_ns;
 	json_t *config; /* Config, with the image's defaults merged; never changes once it is in the store */
 	json_t *host_config; /* HostConfig, normalised */

@@ -211,3 +211,42 @@ int clock_parse_timestamp(const char *text, int64_t now_ns, int64_t *ret_wall_ns
 		return 0;
 	return parse_rfc3339(text, ret_wall_ns);
 }
+
+/* "12.5" of 12500 thousandths: without trailing zeros. */
+static int put_decimal(char *text, size_t size, uint64_t n, uint64_t unit)
+{
+	uint64_t rest = n % unit;
+	int len = snprintf(text, size, "%llu", (unsigned long long)(n / unit));
+
+	if (rest == 0)
+		return len;
+	text[len++] = '.';
+	for (uint64_t digit = unit / 10; rest > 0; digit /= 10) {
+		text[len++] = (char)('0' + rest / digit);
+		rest %= digit;
+	}
+	text[len] = '\0';
+	return len;
+}
+
+void clock_format_duration(int64_t ns, char ret_text[CLOCK_DURATION_MAX])
+{
+	uint64_t n = ns < 0 ? -(uint64_t)ns : (uint64_t)ns, s = n / 1000000000;
+	char *p = ret_text, *end = ret_text + CLOCK_DURATION_MAX;
+
+	if (ns < 0)
+		*p++ = '-';
+	if (n > 0 && n < 1000000000) {
+		uint64_t unit = n < 1000 ? 1 : n < 1000000 ? 1000 : 1000000;
+
+		p += put_decimal(p, (size_t)(end - p), n, unit);
+		snprintf(p, (size_t)(end - p), "%s", unit == 1 ? "ns" : unit == 1000 ? "\xc2\xb5s" : "ms");
+		return;
+	}
+	if (s >= 3600)
+		p += snprintf(p, (size_t)(end - p), "%lluh", (unsigned long long)(s / 3600));
+	if (s >= 60)
+		p += snprintf(p, (size_t)(end - p), "%llum", (unsigned long long)(s / 60 % 60));
+	p += put_decimal(p, (size_t)(end - p), n - s / 60 * 60 * 1000000000, 1000000000);
+	snprintf(p, (size_t)(end - p), "s");
+}

@@ -23,6 +23,10 @@ void clock_format_rfc3339_fixed(int64_t wall_ns, char ret_text[CLOCK_RFC3339_MAX
  * Returns 0 or -EINVAL. */
 int clock_parse_timestamp(const char *text, int64_t now_ns, int64_t *ret_wall_ns);
 
+/* As Go prints a duration: "1.5s", "1m30s", "100ms"; the sign before it. */
+#define CLOCK_DURATION_MAX 40
+void clock_format_duration(int64_t ns, char ret_text[CLOCK_DURATION_MAX]);
+
 /* A Go duration: "1.5h", "300ms", "-1m". Returns 0 or -EINVAL. */
 int clock_parse_duration(const char *text, int64_t *ret_ns);
 

@@ -6,7 +6,7 @@ from harness import ApiTest
 
 # Fields of the specification that a reply of ours does not have, each with the reason.
 ABSENT = {
-    "Health": "no health checks run yet", "ImageManifestDescriptor": "only image stores with manifests", "Descriptor": "the same",
+    "ImageManifestDescriptor": "only image stores with manifests", "Descriptor": "the same",
     "Manifests": "only when asked for", "Identity": "the same", "SizeRw": "only when asked for", "SizeRootFs": "only when asked for",
     "UsageData": "only of system df", "ClusterVolume": "no cluster", "Cluster": "no cluster", "KernelMemoryTCP": "omitted when false, as Docker does",
     "Containerd": "there is none", "DefaultAddressPools": "no networks yet", "FirewallBackend": "no networks yet",
@@ -25,7 +25,8 @@ class Schema(ApiTest):
         super().setUpClass()
         d = cls.d
         cls.cid = d.up("sleep", "1000", name="seen", ExposedPorts={"80/tcp": {}}, Labels={"a": "b"},
-                       HostConfig={"Binds": ["vol:/v", "/tmp:/t"], "Ulimits": [{"Name": "nofile", "Soft": 10, "Hard": 20}], "PidsLimit": 50})
+                       Healthcheck={"Test": ["CMD", "true"], "Interval": 10000000}, HostConfig={"Binds": ["vol:/v", "/tmp:/t"], "Ulimits": [{"Name": "nofile", "Soft": 10, "Hard": 20}], "PidsLimit": 50})
+        d.wait_for(lambda: d.inspect(cls.cid)["State"]["Health"]["Log"], "a probe")
         cls.done, _ = d.run("sh", "-c", "exit 3")
         cls.eid = d.exec(cls.cid, "true")
         d.call("POST", f"/exec/{cls.eid}/start", {"Detach": True})
@@ -66,7 +67,7 @@ class Schema(ApiTest):
         absent = self.compare("GET", "/containers/{id}/json", f"/containers/{self.cid}/json")
         optional = {  # pointers and maps that Docker omits when they are not set
             "Config.Healthcheck", "Config.ArgsEscaped", "Config.NetworkDisabled", "Config.StopSignal", "Config.StopTimeout", "Config.Shell",
-            "Config.MacAddress", "HostConfig.Annotations", "HostConfig.StorageOpt", "HostConfig.Tmpfs", "HostConfig.Sysctls", "HostConfig.Mounts",
+            "Config.MacAddress", *(f"Config.Healthcheck.{k}" for k in ("Timeout", "Retries", "StartPeriod", "StartInterval")), "HostConfig.Annotations", "HostConfig.StorageOpt", "HostConfig.Tmpfs", "HostConfig.Sysctls", "HostConfig.Mounts",
             "HostConfig.Init", "HostConfig.KernelMemoryTCP", "HostConfig.KernelMemory", "Mounts[].Name", "Mounts[].Driver"}
         self.assertEqual({m.removeprefix("/containers/{id}/json.") for m in absent} - optional, set())
 

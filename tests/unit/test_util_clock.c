@@ -107,9 +107,37 @@ static void test_round_trip(void **state)
 	assert_true(clock_monotonic_ns() <= clock_monotonic_ns());
 }
 
+static void test_durations_are_printed(void **state)
+{
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} all[] = { { 0, "0s" },
+		    { 1, "1ns" },
+		    { 1100, "1.1\xc2\xb5s" },
+		    { 150000000, "150ms" },
+		    { 2200000, "2.2ms" },
+		    { 1000000000, "1s" },
+		    { 1500000000, "1.5s" },
+		    { 30000000000, "30s" },
+		    { 60000000000, "1m0s" },
+		    { 3661001000000, "1h1m1.001s" },
+		    { -90000000000, "-1m30s" },
+		    { INT64_MIN, "-2562047h47m16.854775808s" },
+		    { INT64_MAX, "2562047h47m16.854775807s" } };
+	char text[CLOCK_DURATION_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		clock_format_duration(all[i].ns, text);
+		assert_string_equal(text, all[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_durations_are_printed),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_timestamps),
