@@ -79,6 +79,7 @@ HANDLER(ContainerPrune);
 HANDLER(ContainerAttach);
 HANDLER(ContainerLogs);
 HANDLER(ContainerTop);
+HANDLER(ContainerStats);
 HANDLER(ContainerArchive);
 HANDLER(ContainerArchiveInfo);
 HANDLER(PutContainerArchive);

@@ -28,6 +28,8 @@ const struct route api_routes[] = {
 	{ "ContainerInspect", "GET", "/containers/{name}/json", ContainerInspect, 0, ALL, SLOT_NONE, "full" },
 	{ "ContainerTop", "GET", "/containers/{name}/top", ContainerTop, 0, ALL, SLOT_LIFECYCLE,
 	  "partial: the columns of -ef, aux, -o and few others" },
+	{ "ContainerStats", "GET", "/containers/{name}/stats", ContainerStats, ROUTE_STREAM, ALL, SLOT_LIFECYCLE,
+	  "partial: no figures of networks and block devices" },
 	{ "ContainerLogs", "GET", "/containers/{name}/logs", ContainerLogs, ROUTE_STREAM, ALL, SLOT_NONE, "full" },
 	{ "ContainerStart", "POST", "/containers/{name}/start", ContainerStart, 0, ALL, SLOT_LIFECYCLE, "full" },
 	{ "ContainerStop", "POST", "/containers/{name}/stop", ContainerStop, 0, ALL, SLOT_LIFECYCLE, "full" },

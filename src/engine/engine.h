@@ -145,6 +145,11 @@ void engine_container_logs(struct engine *e, struct container *c, const struct l
 int engine_top(struct engine *e, struct container *c,
 	       void (*done)(void *arg, const struct process_info *rows, size_t n, const struct error *err), void *arg,
 	       struct error *err);
+/* What its processes use now and have used. ERROR_CONFLICT when it has none; `done` then never runs, else once, perhaps
+ * from within. */
+int engine_stats(struct engine *e, struct container *c,
+		 void (*done)(void *arg, const struct process_figures *f, const struct error *err), void *arg,
+		 struct error *err);
 /* As Docker's reply: [{"Path": …, "Kind": 0 | 1 | 2}], by path. */
 void engine_container_changes(struct engine *e, struct container *c,
 			      void (*done)(void *arg, json_t *borrow_array, const struct error *err), void *arg);
@@ -157,14 +162,14 @@ void engine_container_size(struct engine *e, struct container *c,
 struct exec {
 	char id[ID_LEN + 1];
 	struct container *container; /* reference */
-	json_t *config;              /* as created: Cmd, Env, User, Tty, AttachStdin, … */
+	json_t *config; /* as created: Cmd, Env, User, Tty, AttachStdin, … */
 	bool is_running, is_started;
 	bool has_exit_code;
 	int exit_code;
 	int pid;
-	int64_t finished_ns;         /* wall clock; 0: not yet */
+	int64_t finished_ns; /* wall clock; 0: not yet */
 	char *driver;
-	void *run;     /* the engine's */
+	void *run; /* the engine's */
 };
 /* ERROR_CONFLICT when the container does not run or is paused; ERROR_INVALID without a command. `config`: the request's
  * object, decoded (schema.h), borrowed. */
