@@ -101,6 +101,7 @@ HANDLER(NetworkList);
 HANDLER(NetworkInspect);
 HANDLER(VolumeList);
 HANDLER(VolumeCreate);
+HANDLER(VolumeUpdate);
 HANDLER(VolumeInspect);
 HANDLER(VolumeDelete);
 HANDLER(VolumePrune);

@@ -28,10 +28,29 @@ void api_reply_done(void *arg, const struct error *err)
 		reply_empty(arg, 204);
 }
 
+struct created {
+	struct request *req;
+	json_t *reply;
+};
+
+static void on_prepared(void *arg, const struct error *err)
+{
+	struct created *c = arg;
+
+	if (err) {
+		json_decref(c->reply);
+		reply_error(c->req, err);
+	} else {
+		reply_json(c->req, 201, c->reply);
+	}
+	free(c);
+}
+
 void ContainerCreate(struct request *req)
 {
 	struct container_create create = { .name = request_query(req, "name"), .platform = versions_query(req, "platform") };
 	json_t *old = json_array(), *warnings = NULL; /* of old ways, and the engine's */
+	struct created *created;
 	struct container *c;
 	struct error err = { 0 };
 
@@ -45,7 +64,11 @@ void ContainerCreate(struct request *req)
 		reply_error(req, &err);
 	} else {
 		json_array_extend(warnings, old);
-		reply_json(req, 201, json_pack("{s:s, s:o}", "Id", c->id, "Warnings", warnings));
+		created = xnew(struct created);
+		created->req = req;
+		created->reply = json_pack("{s:s, s:o}", "Id", c->id, "Warnings", warnings);
+		if (!engine_container_prepare(api_engine(req), c, on_prepared, created))
+			on_prepared(created, NULL);
 	}
 	json_decref(create.body);
 	json_decref(old);

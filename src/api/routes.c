@@ -80,6 +80,8 @@ const struct route api_routes[] = {
 	{ "VolumeList", "GET", "/volumes", VolumeList, 0, ALL, SLOT_NONE, "full" },
 	{ "VolumeCreate", "POST", "/volumes/create", VolumeCreate, ROUTE_BODY_JSON, ALL, SLOT_NONE,
 	  "partial: driver local without options" },
+	{ "VolumeUpdate", "PUT", "/volumes/{name}", VolumeUpdate, ROUTE_BODY_JSON, V(42), SLOT_NONE,
+	  "there are no cluster volumes: 503, as outside a swarm" },
 	{ "VolumePrune", "POST", "/volumes/prune", VolumePrune, 0, V(25), SLOT_NONE, "full" },
 	{ "VolumeInspect", "GET", "/volumes/{name}", VolumeInspect, 0, ALL, SLOT_NONE, "full" },
 	{ "VolumeDelete", "DELETE", "/volumes/{name}", VolumeDelete, 0, ALL, SLOT_NONE, "full" },

@@ -163,7 +163,8 @@ void SystemDataUsage(struct request *req)
 		json_array_append_new(u->containers, view_container_summary(e, c));
 	}
 	for (struct volume *v = volumes_next(e->volumes, NULL); (kinds & USAGE_VOLUMES) && v; v = volumes_next(e->volumes, v))
-		add_volume(u, v);
+		if (json_object_size(v->options) == 0) /* the others' files are elsewhere */
+			add_volume(u, v);
 	u->bytes = xcalloc(u->nvolumes + 1, sizeof(uint64_t));
 	if (u->ncontainers > 0)
 		engine_container_size(e, u->measured[0], on_size, u);

@@ -7,7 +7,6 @@
 
 #include "engine/internal.h"
 #include "engine/schema.h"
-#include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -394,7 +393,6 @@ static int create(struct engine *e, const struct container_create *req, struct c
 		container_unref(c);
 		return r;
 	}
-	volumes_create_of(e, c);
 	engine_container_event(e, c, "create", NULL);
 	*ret = c;
 	return 0;

@@ -76,6 +76,9 @@ struct container_create {
  * strings. ERROR_NOT_FOUND "No such image: x:tag" makes clients pull. */
 int engine_container_create(struct engine *e, const struct container_create *req, struct container **ret,
 			    json_t **ret_warnings, struct error *err);
+/* After engine_container_create: makes its volumes and gives new ones what the image has. False: there is nothing to
+ * do, `done` never runs. When it fails the container is gone again, and `done` has the error. */
+bool engine_container_prepare(struct engine *e, struct container *c, engine_done done, void *arg);
 /* Container is told `started` (204). ERROR_NOT_MODIFIED when it runs already.
  * A failed start sets State.ExitCode and Error (126, 127, 128). */
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg);

@@ -18,6 +18,17 @@ int engine_check_builder(const char *image_name, struct error *err)
 			       image_name);
 }
 
+/* Made of it, or with it mounted. */
+static bool is_user(const struct container *c, const struct image *i)
+{
+	if (strcmp(c->image_id, i->id) == 0)
+		return true;
+	for (size_t k = 0; k < c->nmounts; k++)
+		if (c->mounts[k].image_id && strcmp(c->mounts[k].image_id, i->id) == 0)
+			return true;
+	return false;
+}
+
 /* A container that uses the image, a running one first; NULL: none. */
 static const struct container *find_user(struct engine *e, const struct image *i, bool *ret_is_running)
 {
@@ -27,7 +38,7 @@ static const struct container *find_user(struct engine *e, const struct image *i
 	list_for_each(it, &e->containers.by_age) {
 		const struct container *c = container_of(it, struct container, by_age);
 
-		if (strcmp(c->image_id, i->id) != 0)
+		if (!is_user(c, i))
 			continue;
 		user = c;
 		*ret_is_running = container_is_live(c);
@@ -67,10 +78,11 @@ json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const str
 	*ret_bytes = 0;
 	for (struct image *i = images_next(e->images, NULL); i; i = next) {
 		int64_t bytes = i->size_bytes;
+		bool is_running;
 		json_t *part;
 
 		next = images_next(e->images, i);
-		if (i->kind == IMAGE_BUILTIN || engine_image_users(e, i) > 0 || !match(arg, i))
+		if (i->kind == IMAGE_BUILTIN || find_user(e, i, &is_running) || !match(arg, i))
 			continue;
 		if (images_remove(e->images, i->id, true, NULL, false, &part, NULL) < 0)
 			continue;

@@ -3,6 +3,7 @@
 #define SOCKERLESS_ENGINE_INTERNAL_H
 
 #include "engine/engine.h"
+#include "engine/mount_spec.h"
 #include "util/buf.h"
 #include "util/list.h"
 
@@ -80,23 +81,16 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 		 void (*ended)(void *arg, struct stream *s), void *arg);
 
 /* ---- mounts.c ---- */
-struct tmpfs_options {
-	uint64_t size_bytes;
-	mode_t mode;
-	uint32_t uid, gid;
-	bool is_readonly;
-};
-/* Pure. NULL text: the defaults. ERROR_INVALID for an option that is not known. */
-int tmpfs_parse(const char *text, struct tmpfs_options *ret, struct error *err); /* "size=64m,mode=1777" */
 /* Fills c->mounts from its host_config and config; creates nothing. ERROR_INVALID in Docker's words;
  * ERROR_NOT_FOUND for a container of --volumes-from. */
 int mounts_resolve(struct engine *e, struct container *c, struct error *err);
 
 /* ---- plan.c ---- */
 enum plan_kind {
+	PLAN_POPULATE, /* the content of new volumes only */
 	PLAN_MOUNTS, /* for work on files */
 	PLAN_OWNER,  /* the same, with the container's user in spec.uid and gid */
-	PLAN_START,  /* the main process; prepares tmpfs, mount points, new volumes */
+	PLAN_START,  /* the main process; prepares tmpfs and mount points */
 	PLAN_EXEC,   /* a further process */
 };
 typedef void (*plan_done)(void *arg, struct run_plan *take_plan, const struct error *err);

@@ -12,6 +12,7 @@
 
 #include "drivers/local_files.h"
 #include "engine/log.h"
+#include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
@@ -227,7 +228,7 @@ static void work(uv_work_t *w)
 
 	if (r == 0 && j->kind == PLAN_START)
 		r = check_network(j);
-	if (r == 0 && j->kind != PLAN_MOUNTS) {
+	if (r == 0 && j->kind != PLAN_MOUNTS && j->kind != PLAN_POPULATE) {
 		r = local_files_open(p, &fs);
 		if (r < 0)
 			error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
@@ -244,16 +245,27 @@ static void work(uv_work_t *w)
 	p->mounts[0].is_readonly = p->is_readonly_root; /* from here on */
 }
 
+/* Once and for all: what a container deletes of it stays deleted. */
+static void note_copied(struct plan_job *j)
+{
+	for (size_t i = 0; i < j->container->nmounts; i++)
+		j->container->mounts[i].wants_copy = false;
+	containers_save(&j->engine->containers, j->container);
+}
+
 static void after(uv_work_t *w, int status)
 {
 	struct plan_job *j = container_of(w, struct plan_job, work);
 
 	(void)status;
+	if (j->has_copied)
+		note_copied(j);
 	if (j->err.code) {
 		run_plan_free(j->plan);
 		j->plan = NULL;
 	}
 	j->done(j->arg, j->plan, j->err.code ? &j->err : NULL);
+	mount_backings_free(j->backings, j->container->nmounts);
 	json_decref(j->host_config);
 	json_decref(j->exec_config);
 	container_unref(j->container);
@@ -283,6 +295,9 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->exec_config = json_deep_copy(exec_config);
 	j->dir = container_dir(e, c);
 	j->is_live = container_has_process(c);
+	j->backings = mount_backings_new(e, c);
+	for (size_t i = 0; i < c->nmounts; i++)
+		j->wants_copy = j->wants_copy || c->mounts[i].wants_copy;
 	j->rows = run->rows ? run->rows : (int)json_integer_value(json_array_get(size, 0));
 	j->cols = run->rows ? run->cols : (int)json_integer_value(json_array_get(size, 1));
 	j->plan = p;

@@ -16,6 +16,9 @@ struct plan_job {
 	json_t *host_config;         /* a copy: it can be updated meanwhile */
 	json_t *exec_config;
 	char *dir, *image_root;
+	struct mount_backing *backings; /* of the container's mounts; volumes.h */
+	bool wants_copy;             /* a new volume has not got its content yet */
+	bool has_copied;             /* now it has */
 	bool is_live;
 	int rows, cols;
 	struct run_plan *plan;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drivers/local_files.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
@@ -83,21 +84,44 @@ static int add_root(struct plan_job *j)
 	return 0;
 }
 
+/* The words of the program that does the mounting for Docker. */
+static int mount_failed(struct plan_job *j, const char *source, const char *target, const char *why)
+{
+	return error_set(&j->err, -EIO,
+			 "failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
+			 "create failed: unable to start container process: error during container init: error mounting "
+			 "\"%.200s\" to rootfs at \"%.200s\": %.300s",
+			 source, target, why);
+}
+
+static int find_source(struct plan_job *j, const struct container_mount *in, struct stat *st)
+{
+	int r = stat(in->source, st) < 0 ? -errno : 0;
+
+	if (r == -ENOENT && in->needs_source) {
+		CLEANUP(freep) char *why = xasprintf("stat %.200s: no such file or directory", in->source);
+
+		return mount_failed(j, in->source, in->destination, why);
+	}
+	if (r == -ENOENT) {
+		r = make_source(in->source);
+		if (r == 0 && stat(in->source, st) < 0)
+			r = -errno;
+	}
+	if (r < 0)
+		error_set_class(&j->err, ERROR_INVALID, "error while creating mount source path '%.300s': mkdir %.300s: %s",
+				in->source, in->source, strerror(-r));
+	return r;
+}
+
 static int add_bind(struct plan_job *j, const struct container_mount *in)
 {
 	struct stat st;
 	struct run_mount *m;
-	int r = stat(in->source, &st) < 0 ? -errno : 0;
+	int r = find_source(j, in, &st);
 
-	if (r == -ENOENT) {
-		r = make_source(in->source);
-		if (r == 0 && stat(in->source, &st) < 0)
-			r = -errno;
-	}
 	if (r < 0)
-		return error_set_class(&j->err, ERROR_INVALID,
-				       "error while creating mount source path '%.300s': mkdir %.300s: %s", in->source,
-				       in->source, strerror(-r));
+		return r;
 	if (S_ISDIR(st.st_mode)) {
 		m = add_mount(j->plan, ROOTFS_MOUNT_DIR, in->destination);
 		m->fd = open_dir(in->source);
@@ -119,14 +143,32 @@ static int add_bind(struct plan_job *j, const struct container_mount *in)
 	return m->fd < 0 ? error_set(&j->err, m->fd, "bind %s: %s", in->source, strerror(-m->fd)) : 0;
 }
 
-static int add_volume(struct plan_job *j, const struct container_mount *in)
+static int add_volume(struct plan_job *j, const struct container_mount *in, const struct mount_backing *b)
 {
 	struct run_mount *m = add_mount(j->plan, ROOTFS_MOUNT_DIR, in->destination);
 
 	m->source = xstrdup(in->source);
 	m->is_readonly = !in->is_rw;
-	m->fd = volume_open_data(in->source, in->subpath, &j->err);
-	return m->fd < 0 ? m->fd : 0;
+	return volume_open(b, in->subpath, m, &j->err);
+}
+
+/* An image's root, or a part of it, to be read. */
+static int add_image(struct plan_job *j, const struct container_mount *in, const struct mount_backing *b)
+{
+	struct run_mount *m = add_mount(j->plan, ROOTFS_MOUNT_UNION, in->destination);
+	int r = access(b->path, F_OK) == 0 ? volume_open(b, in->subpath, m, &j->err) :
+					     error_set(&j->err, -ENOENT, "layer not found for image %.200s", in->name);
+
+	if (r < 0)
+		return r;
+	m->source = xstrdup(in->source);
+	m->is_readonly = true;
+	if (m->kind == ROOTFS_MOUNT_FILE)
+		return 0;
+	m->kind = ROOTFS_MOUNT_UNION;
+	m->lower_fd = m->fd;
+	m->fd = -1;
+	return 0;
 }
 
 /* A tmpfs is a directory that is empty at each start and is not looked at between two runs. */
@@ -199,32 +241,207 @@ static void sort_mounts(struct run_plan *p)
 	}
 }
 
+static int add_one(struct plan_job *j, size_t i)
+{
+	const struct container_mount *m = &j->container->mounts[i];
+
+	if (strcmp(m->type, "bind") == 0)
+		return add_bind(j, m);
+	if (strcmp(m->type, "volume") == 0)
+		return add_volume(j, m, &j->backings[i]);
+	if (strcmp(m->type, "image") == 0)
+		return add_image(j, m, &j->backings[i]);
+	return add_tmpfs(j, m->destination, m->tmpfs_mode ? m->tmpfs_mode : 01777, m->size_bytes, !m->is_rw);
+}
+
+/* ---- where they lie: a mount's target may lead through links of the image or of other mounts ---- */
+
+/* `path` with its links followed; names that are not there stay as they are. NULL: a loop. */
+static char *follow(struct rootfs *fs, const char *path)
+{
+	CLEANUP(freep) char *rest = xstrdup(path), *done = xstrdup("");
+
+	for (unsigned links = 0; *rest && links < 40;) {
+		size_t slashes = strspn(rest, "/"), n = strcspn(rest + slashes, "/");
+		CLEANUP(freep) char *name = xstrndup(rest + slashes, n), *after = xstrdup(rest + slashes + n);
+		char target[4096], *slash = strrchr(done, '/'), *next;
+		ssize_t len = -1;
+
+		if (n == 0 || strcmp(name, ".") == 0) {
+			next = xstrdup(done);
+		} else if (strcmp(name, "..") == 0) {
+			next = xstrndup(done, slash ? (size_t)(slash - done) : 0);
+		} else {
+			next = xasprintf("%s/%s", done, name);
+			len = rootfs_readlink(fs, NULL, NULL, next, target, sizeof(target));
+		}
+		free(rest);
+		rest = len > 0 ? xasprintf("%.*s%s", (int)len, target, after) : xstrdup(after);
+		if (len <= 0) {
+			free(done);
+			done = next;
+			continue;
+		}
+		links++;
+		free(next);
+		if (target[0] == '/')
+			*done = '\0';
+	}
+	return *rest ? NULL : steal_ptr(done);
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (!path[n] || path[n] == '/');
+}
+
+/* A directory goes over a directory, a file over a file. */
+static int check_covered(struct plan_job *j, struct rootfs *fs, const struct run_mount *m, const char *target)
+{
+	struct rootfs_stat st;
+
+	if (j->kind != PLAN_START || rootfs_stat(fs, NULL, NULL, target, 0, &st) < 0 ||
+	    !S_ISDIR(st.mode) == (m->kind == ROOTFS_MOUNT_FILE))
+		return 0;
+	mount_failed(j, m->source, m->target,
+		     "not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the "
+		     "specified host path exists and is the expected type");
+	j->err.cls = ERROR_INVALID;
+	return j->err.code;
+}
+
+/* Parents first, so that a link in one mount is seen before what lies behind it is mounted. */
+static int resolve_targets(struct plan_job *j)
+{
+	struct run_plan *p = j->plan;
+
+	for (size_t i = 1; i < p->nmounts; i++) {
+		struct run_mount *m = &p->mounts[i];
+		CLEANUP(freep) char *real = NULL;
+		struct rootfs *fs;
+		size_t all = p->nmounts;
+		int r;
+
+		if (is_below(m->target, "/proc") || is_below(m->target, "/dev"))
+			continue; /* no links of ours */
+		p->nmounts = i; /* what is mounted before it */
+		r = local_files_open(p, &fs);
+		p->nmounts = all;
+		if (r < 0)
+			return error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
+		real = follow(fs, m->target);
+		r = real ? check_covered(j, fs, m, real) : 0;
+		rootfs_free(fs);
+		if (r < 0)
+			return r;
+		if (!real || strcmp(real, "/") == 0)
+			return mount_failed(j, m->source, m->target, real ? "it leads to /" : strerror(ELOOP));
+		if (strcmp(real, m->target) == 0)
+			continue;
+		free(m->target);
+		m->target = steal_ptr(real);
+	}
+	sort_mounts(p);
+	return 0;
+}
+
+/* What Docker finds out when the mounts are made (moby: setupMounts). */
+static int check_bind_options(struct plan_job *j)
+{
+	json_t *m;
+	size_t i;
+
+	json_array_foreach(json_object_get(j->host_config, "Mounts"), i, m) {
+		json_t *o = json_object_get(m, "BindOptions");
+		bool non_recursive = json_is_true(json_object_get(o, "ReadOnlyNonRecursive"));
+		bool force = json_is_true(json_object_get(o, "ReadOnlyForceRecursive"));
+		const char *conflict = NULL;
+
+		if (!json_is_true(json_object_get(m, "ReadOnly")))
+			conflict = non_recursive ? "!ReadOnly && BindOptions.ReadOnlyNonRecursive" :
+				   force         ? "!ReadOnly && BindOptions.ReadOnlyForceRecursive" :
+						   NULL;
+		else if (non_recursive && force)
+			conflict = "ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive";
+		if (conflict)
+			return error_set(&j->err, -EINVAL, "mount options conflict: %s", conflict);
+	}
+	return 0;
+}
+
+/* ---- the content of new volumes ---- */
+
+static int populate_one(struct plan_job *j, struct rootfs *image, const struct container_mount *m,
+			const struct mount_backing *b)
+{
+	const struct run_mount *root = &j->plan->mounts[0];
+	struct run_mount volume = { .lower_fd = -1, .upper_fd = -1, .fd = -1 };
+	struct rootfs_stat st;
+	int r;
+
+	if (rootfs_stat(image, NULL, NULL, m->destination, 0, &st) < 0)
+		return 0;
+	if (!S_ISDIR(st.mode) && m->is_anonymous && !*m->mode)
+		return error_set(&j->err, -EEXIST, "cannot mount volume over existing file, file exists %.300s", m->destination);
+	if (!S_ISDIR(st.mode))
+		return 0;
+	r = volume_open(b, m->subpath, &volume, &j->err);
+	if (r == 0 && volume.kind == ROOTFS_MOUNT_DIR)
+		r = volume_populate(root->lower_fd, root->upper_fd, &volume, m->destination, &j->err);
+	if (volume.fd >= 0)
+		close(volume.fd);
+	free(volume.fd_name);
+	if (r < 0 && j->err.cls == ERROR_NOT_FOUND) { /* a subpath that is to come: its start will tell */
+		error_clear(&j->err);
+		return 0;
+	}
+	if (r < 0)
+		error_prefix(&j->err, "failed to populate volume");
+	return r;
+}
+
+static int populate(struct plan_job *j)
+{
+	struct container *c = j->container;
+	struct rootfs *image;
+	int r = local_files_open(j->plan, &image); /* the root is all there is so far */
+
+	if (r < 0)
+		return error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
+	for (size_t i = 0; r == 0 && i < c->nmounts; i++)
+		if (j->backings[i].wants_copy)
+			r = populate_one(j, image, &c->mounts[i], &j->backings[i]);
+	rootfs_free(image);
+	j->has_copied = r == 0;
+	return r;
+}
+
 int plan_add_mounts(struct plan_job *j)
 {
 	struct container *c = j->container;
 	int r = add_root(j);
 
+	if (r == 0 && j->wants_copy)
+		r = populate(j);
+	if (r < 0 || j->kind == PLAN_POPULATE)
+		return r;
+	if (j->kind == PLAN_START)
+		r = check_bind_options(j);
 	if (r == 0 && j->kind == PLAN_START)
 		r = clear_tmpfs(j);
 	add_mount(j->plan, ROOTFS_MOUNT_VIRTUAL, "/proc")->which = xstrdup("proc");
 	add_mount(j->plan, ROOTFS_MOUNT_VIRTUAL, "/dev")->which = xstrdup("dev");
-	for (size_t i = 0; r == 0 && i < c->nmounts; i++) {
-		const struct container_mount *m = &c->mounts[i];
-
-		if (strcmp(m->type, "bind") == 0)
-			r = add_bind(j, m);
-		else if (strcmp(m->type, "volume") == 0)
-			r = add_volume(j, m);
-		else
-			r = add_tmpfs(j, m->destination, m->tmpfs_mode ? m->tmpfs_mode : 01777, m->size_bytes, !m->is_rw);
-	}
+	for (size_t i = 0; r == 0 && i < c->nmounts; i++)
+		r = add_one(j, i);
 	if (r == 0)
 		r = add_tmpfs_options(j);
 	if (r == 0 && !has_mount(j->plan, "/dev/shm"))
 		r = add_tmpfs(j, "/dev/shm", 01777,
 			      (uint64_t)json_integer_value(json_object_get(j->host_config, "ShmSize")), false);
 	sort_mounts(j->plan);
-	return r;
+	return r == 0 ? resolve_targets(j) : r;
 }
 
 static void make_tmpfs_owners(struct plan_job *j, struct rootfs *fs)
@@ -255,26 +472,23 @@ static int make_cwd(struct plan_job *j, struct rootfs *fs)
 	return 0;
 }
 
-/* What leads to the mounts is made also below a read-only root, and new volumes get
- * what the image has at their place. */
+/* What leads to the mounts is made also below a read-only root. */
 int plan_prepare_mounts(struct plan_job *j, struct rootfs *fs)
 {
-	struct container *c = j->container;
-
 	make_tmpfs_owners(j, fs);
 	if (make_cwd(j, fs) < 0)
 		return j->err.code;
-	for (size_t i = 1; i < j->plan->nmounts; i++)
-		rootfs_make_mountpoint(fs, j->plan->mounts[i].target, j->plan->mounts[i].kind == ROOTFS_MOUNT_FILE);
-	for (size_t i = 0; i < c->nmounts; i++) {
-		const struct container_mount *m = &c->mounts[i];
-		int r = 0;
+	for (size_t i = 1; i < j->plan->nmounts; i++) {
+		const struct run_mount *m = &j->plan->mounts[i];
+		int r = rootfs_make_mountpoint(fs, m->target, m->kind == ROOTFS_MOUNT_FILE);
 
-		if (strcmp(m->type, "volume") == 0 && !m->no_copy && !m->subpath)
-			r = volume_populate(j->plan->mounts[0].lower_fd, j->plan->mounts[0].upper_fd, m->source,
-					    m->destination, &j->err);
-		if (r < 0)
-			return r;
+		if (r < 0 && m->kind != ROOTFS_MOUNT_VIRTUAL) {
+			CLEANUP(freep)
+			char *why = xasprintf("create mountpoint for %.100s mount: make mountpoint \"%.100s\": %s",
+					      m->target, m->target, strerror(-r));
+
+			return mount_failed(j, m->source ? m->source : "tmpfs", m->target, why);
+		}
 	}
 	return 0;
 }

@@ -87,8 +87,7 @@ static void on_files_removed(uv_work_t *work, int status)
 	engine_container_event(e, c, "destroy", NULL);
 	chain_cleanup(e->drivers, c);
 	containers_remove(&e->containers, c);
-	if (rm->remove_volumes)
-		volumes_remove_of(e, c);
+	volumes_leave(e, c, rm->remove_volumes);
 	execs_forget(e, c);
 	if (c->run)
 		crun_answer_waits(c->run, true);

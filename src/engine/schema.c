@@ -315,10 +315,7 @@ static const struct decode_field schema_exec_start_fields[] = {
 const struct decode_type schema_exec_start = { .kind = DECODE_STRUCT, .go = "ExecStartOptions", .fields = schema_exec_start_fields };
 
 static const struct decode_field schema_volume_create_fields[] = {
-	{ "Driver", &decode_string },
-	{ "DriverOpts", &decode_string_map },
-	{ "Labels", &decode_string_map },
-	{ "Name", &decode_string },
-	{ NULL, NULL },
+	{ "Driver", &decode_string }, { "DriverOpts", &decode_string_map },      { "Labels", &decode_string_map },
+	{ "Name", &decode_string },   { "ClusterVolumeSpec", &cluster_options }, { NULL, NULL },
 };
 const struct decode_type schema_volume_create = { .kind = DECODE_STRUCT, .go = "CreateOptions", .fields = schema_volume_create_fields };

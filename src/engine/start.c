@@ -69,7 +69,7 @@ static void tell_volumes(struct engine *e, struct container *c, const char *acti
 		const struct container_mount *m = &c->mounts[i];
 		json_t *attributes;
 
-		if (!m->name)
+		if (strcmp(m->type, "volume") != 0)
 			continue;
 		attributes = json_pack("{s:s, s:s}", "container", c->id, "driver", "local");
 		if (strcmp(action, "mount") == 0) {

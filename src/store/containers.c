@@ -66,6 +66,7 @@ static void mounts_free(struct container *c)
 		free(m->mode);
 		free(m->propagation);
 		free(m->subpath);
+		free(m->image_id);
 	}
 	free(c->mounts);
 }
@@ -97,11 +98,11 @@ void container_unref(struct container *c)
 /* json_pack's "s*" and "o*" leave out what is NULL. */
 static json_t *mount_to_json(const struct container_mount *m)
 {
-	return json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:b, s:b, s:I, s:i}", "type", m->type,
-			 "name", m->name, "source", m->source, "destination", m->destination, "driver", m->driver,
-			 "mode", m->mode, "propagation", m->propagation, "subpath", m->subpath, "rw", m->is_rw,
-			 "anonymous", m->is_anonymous, "nocopy", m->no_copy, "size", (json_int_t)m->size_bytes,
-			 "tmpfs_mode", (int)m->tmpfs_mode);
+	return json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:b, s:b, s:b, s:I, s:i}", "type",
+			 m->type, "name", m->name, "source", m->source, "destination", m->destination, "driver",
+			 m->driver, "mode", m->mode, "propagation", m->propagation, "subpath", m->subpath, "image",
+			 m->image_id, "rw", m->is_rw, "anonymous", m->is_anonymous, "copy", m->wants_copy, "needs_source",
+			 m->needs_source, "size", (json_int_t)m->size_bytes, "tmpfs_mode", (int)m->tmpfs_mode);
 }
 
 static json_t *health_to_json(const struct container_health *h)
@@ -169,9 +170,11 @@ static void mount_from_json(json_t *o, struct container_mount *m)
 	m->mode = text_of(o, "mode");
 	m->propagation = text_of(o, "propagation");
 	m->subpath = text_of(o, "subpath");
+	m->image_id = text_of(o, "image");
 	m->is_rw = flag_of(o, "rw");
 	m->is_anonymous = flag_of(o, "anonymous");
-	m->no_copy = flag_of(o, "nocopy");
+	m->wants_copy = flag_of(o, "copy");
+	m->needs_source = flag_of(o, "needs_source");
 	m->size_bytes = (uint64_t)number_of(o, "size");
 	m->tmpfs_mode = (uint32_t)number_of(o, "tmpfs_mode");
 }

@@ -49,16 +49,17 @@ struct container_state {
 	int pid; /* host pid while running, else 0; not persisted */
 };
 
-struct container_mount { /* inspect's Mounts, resolved at create */
-	char *type; /* bind, volume, tmpfs */
-	char *name; /* volume's name */
+struct container_mount {            /* inspect's Mounts, resolved at create */
+	char *type;                 /* bind, volume, tmpfs, image */
+	char *name;                 /* volume's name; the image as asked for */
 	char *source, *destination;
 	char *driver, *mode, *propagation;
 	bool is_rw;
-	bool is_anonymous; /* an anonymous volume: removed with -v */
-	bool no_copy;
-	char *subpath;
-	uint64_t size_bytes; /* tmpfs */
+	bool is_anonymous;          /* an anonymous volume: removed with -v */
+	bool wants_copy;            /* an empty volume gets what the image has there: not done yet */
+	bool needs_source;          /* a bind whose missing source is not made */
+	char *subpath, *image_id;
+	uint64_t size_bytes;        /* tmpfs */
 	uint32_t tmpfs_mode;
 };
 
