@@ -459,10 +459,16 @@ static const struct difference network_connect[] = {
 	{ 0 },
 };
 
+static const struct difference volume_create[] = {
+	{ BEFORE(42), "ClusterVolumeSpec", IGNORE },
+	{ 0 },
+};
+
 const struct difference *const versions_of_bodies[BODY_COUNT] = {
 	[BODY_CONTAINER_CREATE] = container_create, [BODY_CONTAINER_UPDATE] = container_update,
 	[BODY_EXEC_CREATE] = exec_create,           [BODY_EXEC_START] = exec_start,
 	[BODY_NETWORK_CREATE] = network_create,     [BODY_NETWORK_CONNECT] = network_connect,
+	[BODY_VOLUME_CREATE] = volume_create,
 };
 
 /* ---- query parameters that not every version knows ---- */

@@ -121,7 +121,7 @@ static int create(struct request *req, json_t *body, struct creating *c, struct 
 	struct volume *v;
 	int r;
 
-	if (json_object_get(body, "ClusterVolumeSpec") && request_api_version(req) >= API_VERSION(1, 42))
+	if (json_object_get(body, "ClusterVolumeSpec"))
 		return error_set_class(err, ERROR_UNAVAILABLE,
 				       "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to "
 				       "connect this node to swarm and try again.");
@@ -140,6 +140,8 @@ void VolumeCreate(struct request *req)
 	c->req = req;
 	if (request_json(req) && decode_json(request_json(req), &schema_volume_create, &body, &err) < 0)
 		error_prefix(&err, "invalid JSON");
+	else if (body)
+		versions_request(BODY_VOLUME_CREATE, body, request_api_version(req), NULL, &err);
 	if (err.code || create(req, body, c, &err) < 0) {
 		free(c);
 		reply_error(req, &err);
