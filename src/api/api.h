@@ -23,6 +23,11 @@ struct container *api_container(struct request *req);
 /* Answers 204 (or the error) when an engine operation has ended; arg is the request. */
 void api_reply_done(void *arg, const struct error *err);
 
+/* Of a parameter that names platforms as JSON: ERROR_INVALID for a bad one, ERROR_NOT_FOUND for another than ours.
+ * Those that the request's version does not know are not looked at. */
+int api_check_platform(struct request *req, const char *key, const char *image, struct error *err);
+/* The one of `offers` (NULL-ended) that the Accept header names with the highest weight; `fallback` when it names none. */
+const char *api_negotiate(const struct request *req, const char *const *offers, const char *fallback);
 /* What attach, exec and logs send: frames of both outputs, or as it comes. */
 const char *api_stream_type(const struct request *req, bool is_mux);
 /* h and w; answers 400 itself and returns false. */
@@ -92,6 +97,7 @@ HANDLER(ExecInspect);
 HANDLER(ImageList);
 HANDLER(ImageInspect);
 HANDLER(ImageHistory);
+HANDLER(ImageAttestations);
 HANDLER(ImageCreate);
 HANDLER(ImageTag);
 HANDLER(ImageDelete);

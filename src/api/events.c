@@ -16,6 +16,7 @@ struct watching {
 	struct events_subscription *sub;
 	json_t *filters;
 	int api_version;
+	bool is_sequence; /* RFC 7464: a record separator in front of each */
 	uv_timer_t timer;
 };
 
@@ -112,6 +113,8 @@ static void on_event(void *arg, const struct event *e)
 	versions_shape(SHAPE_EVENT, o, w->api_version);
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
+	if (text && w->is_sequence)
+		stream_write(w->stream, "\x1e", 1);
 	if (text) {
 		stream_write(w->stream, text, strlen(text));
 		stream_write(w->stream, "\n", 1);
@@ -167,8 +170,10 @@ static int get_range(struct request *req, int64_t now, int64_t *ret_since, int64
 
 void SystemEvents(struct request *req)
 {
+	static const char *const types[] = { "application/jsonl", "application/x-ndjson", "application/json-seq", NULL };
 	static const struct stream_events events = { .on_close = on_close };
 	struct engine *e = api_engine(req);
+	const char *type;
 	int64_t since, until, now = clock_wall_ns();
 	struct error err = { 0 };
 	struct watching *w;
@@ -181,7 +186,9 @@ void SystemEvents(struct request *req)
 	w = xnew(struct watching);
 	w->filters = filters;
 	w->api_version = request_api_version(req);
-	w->stream = reply_stream(req, 200, "application/json");
+	type = api_negotiate(req, types, versions_has(FEATURE_EVENT_JSONL, w->api_version) ? types[0] : "application/json");
+	w->is_sequence = strcmp(type, "application/json-seq") == 0;
+	w->stream = reply_stream(req, 200, type);
 	stream_set_events(w->stream, &events, w);
 	uv_timer_init(e->loop, &w->timer);
 	w->timer.data = w;

@@ -92,9 +92,15 @@ void ImageList(struct request *req)
 	struct error err = { 0 };
 	json_t *filters = filters_parse(req, known, &err), *list = json_array();
 	bool wants_dangling = false, is_measured = versions_query_bool(req, "shared-size");
+	const char *name = versions_query(req, "filter"); /* of old: what is now filter "reference" */
 	int64_t until = 0;
 
-	if (filters && filters_bool(filters, "dangling", false, &wants_dangling, &err) && filters_until(filters, &until, &err)) {
+	if (filters && name && *name && !filters_has(filters, "reference"))
+		json_object_set_new(filters, "reference", json_pack("[s]", name));
+	if (versions_query_bool(req, "identity") && !versions_query_bool(req, "manifests"))
+		error_set_class(&err, ERROR_INVALID, "conflicting options: identity requires manifests=1");
+	else if (filters && filters_bool(filters, "dangling", false, &wants_dangling, &err) &&
+		 filters_until(filters, &until, &err)) {
 		for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i))
 			if (filters_any(filters, "reference", match_reference, i) && filters_labels(filters, labels_of(i)) &&
 			    (!until || i->created_ns < until) && is_in_time(e->images, filters, i, &err) &&
@@ -111,6 +117,11 @@ void ImageList(struct request *req)
 }
 
 /* ---- inspect, history ---- */
+
+static const char *text_or_empty(const char *text)
+{
+	return text ? text : "";
+}
 
 static const char *text_of(json_t *o, const char *key)
 {
@@ -148,10 +159,20 @@ static void put_text(json_t *o, json_t *config, const char *from, const char *ke
 void ImageInspect(struct request *req)
 {
 	struct image *i = find_image(req);
+	struct error err = { 0 };
 	json_t *o;
 
 	if (!i)
 		return;
+	if (versions_query_bool(req, "manifests") && versions_knows(req, "platform") &&
+	    *text_or_empty(request_query(req, "platform")))
+		error_set_class(&err, ERROR_INVALID, "conflicting options: manifests and platform options cannot both be set");
+	else
+		api_check_platform(req, "platform", request_param(req, "name"), &err);
+	if (err.code) {
+		reply_error(req, &err);
+		return;
+	}
 	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id, "RepoTags",
 		      i->tags, "RepoDigests", i->digests, "Config", config_view(json_object_get(i->config, "config")),
 		      "Architecture", text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
@@ -167,13 +188,17 @@ void ImageInspect(struct request *req)
 void ImageHistory(struct request *req)
 {
 	struct image *i = find_image(req);
-	json_t *list = json_array(), *steps, *step;
+	struct error err = { 0 };
+	json_t *list, *steps, *step;
 	size_t n;
 
-	if (!i) {
-		json_decref(list);
+	if (!i)
+		return;
+	if (api_check_platform(req, "platform", request_param(req, "name"), &err) < 0) {
+		reply_error(req, &err);
 		return;
 	}
+	list = json_array();
 	steps = json_object_get(i->config, "history");
 	n = json_array_size(steps);
 	for (size_t at = n; at-- > 0;) { /* newest first; the newest carries id and tags */
@@ -209,10 +234,16 @@ void ImageTag(struct request *req)
 
 void ImageDelete(struct request *req)
 {
+	size_t nplatforms = versions_knows(req, "platforms") ? request_query_count(req, "platforms") : 0;
 	struct error err = { 0 };
 	json_t *report;
 
-	if (engine_image_remove(api_engine(req), request_param(req, "name"), request_query_bool(req, "force"), &report, &err) < 0)
+	if (nplatforms > 1)
+		error_set_class(&err, ERROR_INVALID, "multiple platforms are not supported");
+	else
+		api_check_platform(req, "platforms", request_param(req, "name"), &err);
+	if (err.code || engine_image_remove(api_engine(req), request_param(req, "name"),
+					    request_query_bool(req, "force"), &report, &err) < 0)
 		reply_error(req, &err);
 	else
 		reply_json(req, 200, report);

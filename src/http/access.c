@@ -26,6 +26,16 @@ void *access_target(void *cls, const char *uri, struct MHD_Connection *mhd)
 
 /* ---- the head ---- */
 
+/* In moby's words, whose patterns have "{name:.*}" for what takes slashes. */
+static void say_too_old(const struct route *route, char *text, size_t size)
+{
+	const char *dots = strstr(route->pattern, "...}");
+	int n = dots ? (int)(dots - route->pattern) : (int)strlen(route->pattern);
+
+	snprintf(text, size, "%s %.*s%s%s requires minimum API version %d.%d", route->method, n, route->pattern,
+		 dots ? ":.*" : "", dots ? dots + 3 : "", route->min_version / 1000, route->min_version % 1000);
+}
+
 static bool check_version(struct request *req)
 {
 	const struct route *route = req->match.route;
@@ -40,8 +50,7 @@ static bool check_version(struct request *req)
 		snprintf(text, sizeof(text), "client version %d.%d is too new. Maximum supported API version is %s",
 			 req->version / 1000, req->version % 1000, API_VERSION_MAX_TEXT);
 	else if (route && req->version < route->min_version)
-		snprintf(text, sizeof(text), "%s %s requires minimum API version %d.%d", route->method, route->pattern,
-			 route->min_version / 1000, route->min_version % 1000);
+		say_too_old(route, text, sizeof(text));
 	if (!*text)
 		return true;
 	req->was_called = true;

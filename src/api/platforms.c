@@ -1,0 +1,99 @@
+/* The parameters that name a platform of an image as JSON, and what only images of several platforms have. Ours have
+ * one, linux/amd64, as those of an engine that does not keep its images in containerd. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/api.h"
+#include "api/versions.h"
+#include "image/images.h"
+#include "util/decode.h"
+
+static const struct decode_field platform_fields[] = {
+	{ "architecture", &decode_string }, { "os", &decode_string },      { "os.version", &decode_string },
+	{ "os.features", &decode_strings }, { "variant", &decode_string }, { NULL, NULL },
+};
+static const struct decode_type platform_type = { .kind = DECODE_STRUCT, .go = "Platform", .fields = platform_fields };
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v ? v : "";
+}
+
+static int check_complete(json_t *p, struct error *err)
+{
+	bool has_more = *text_of(p, "variant") || *text_of(p, "os.version") ||
+			json_array_size(json_object_get(p, "os.features"));
+
+	if (*text_of(p, "os") && *text_of(p, "architecture"))
+		return 0;
+	return error_set_class(err, ERROR_INVALID, "%s",
+			       has_more && !*text_of(p, "os") && !*text_of(p, "architecture") ?
+				       "optional platform fields provided, but OS and Architecture are missing" :
+				       "both OS and Architecture must be provided");
+}
+
+static int check_ours(json_t *p, const char *image, struct error *err)
+{
+	const char *variant = text_of(p, "variant");
+
+	if (strcasecmp(text_of(p, "os"), "linux") == 0 &&
+	    (strcasecmp(text_of(p, "architecture"), "amd64") == 0 || strcasecmp(text_of(p, "architecture"), "x86_64") == 0) &&
+	    (!*variant || strcmp(variant, "v1") == 0))
+		return 0;
+	return error_set_class(err, ERROR_NOT_FOUND,
+			       "image with reference %.200s was found but its platform (linux/amd64) does not match the specified platform (%.40s/%.40s%s%.40s)",
+			       image, text_of(p, "os"), text_of(p, "architecture"), *variant ? "/" : "", variant);
+}
+
+static int check_text(const char *text, const char *image, struct error *err)
+{
+	json_error_t why;
+	json_t *said = json_loads(text, JSON_DECODE_ANY, &why), *p = NULL;
+	int r;
+
+	if (!said)
+		return error_set_class(err, ERROR_INVALID, "failed to parse platform: %.100s", why.text);
+	r = decode_json(said, &platform_type, &p, err);
+	if (r < 0)
+		error_prefix(err, "failed to parse platform");
+	if (r == 0)
+		r = check_complete(p, err);
+	if (r == 0)
+		r = check_ours(p, image, err);
+	json_decref(p);
+	json_decref(said);
+	return r;
+}
+
+int api_check_platform(struct request *req, const char *key, const char *image, struct error *err)
+{
+	size_t n = versions_knows(req, key) ? request_query_count(req, key) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *text = request_query_nth(req, key, i);
+
+		if (text && *text && check_text(text, image, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+/* No image of one platform has an index that could hold them. */
+void ImageAttestations(struct request *req)
+{
+	const char *name = request_param(req, "name");
+	struct error err = { 0 };
+	struct image *i;
+
+	if (request_query_count(req, "platform") > 1)
+		error_set_class(&err, ERROR_INVALID, "only one platform value is currently supported");
+	else if (images_find(api_engine(req)->images, name, &i, &err) == 0)
+		api_check_platform(req, "platform", name, &err);
+	if (err.code)
+		reply_error(req, &err);
+	else
+		reply_json(req, 200, json_array());
+}
