@@ -93,6 +93,7 @@ void arrivals_on_writable(struct net_socket *s)
 		forget(s, a, r);
 	}
 	net_watch_set(s->channel, UV_DISCONNECT);
+	acceptors_resume(s->ns->sw);
 }
 
 void arrivals_drop(struct net_socket *s)

@@ -221,6 +221,6 @@ bool connect_stream(struct netns *ns, const struct net_request *req, int reply_f
 		return true;
 	if (route.kind == ROUTE_OWN || route.kind == ROUTE_PEER)
 		return connect_guest(ns, req, &route, reply_fd, ret, ret_fd);
-	ret->result = -ENETUNREACH;
+	ret->result = host_connect(ns, req, &route, ret, ret_fd);
 	return true;
 }

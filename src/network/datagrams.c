@@ -100,7 +100,7 @@ static int send_ip(struct net_socket *s, const struct net_address *to, const voi
 		return -EINVAL;
 	if (all && !(s->flags & NET_BROADCAST))
 		return -EACCES;
-	r = socket_bind_automatically(s);
+	r = s->protocol == IPPROTO_UDP ? socket_bind_automatically(s) : 0;
 	if (r < 0)
 		return r;
 	if (all) {
@@ -110,9 +110,13 @@ static int send_ip(struct net_socket *s, const struct net_address *to, const voi
 	r = route_find(s->ns, to->ip, &route);
 	if (r < 0)
 		return r;
-	if (s->protocol == IPPROTO_UDP && (route.kind == ROUTE_OWN || route.kind == ROUTE_PEER))
+	if (s->protocol != IPPROTO_UDP)
+		return icmp_send(s, &route, to, data, len);
+	if (route.kind == ROUTE_OWN || route.kind == ROUTE_PEER)
 		return send_to_guest(s, to, &route, data, len);
-	return -ENETUNREACH;
+	if (publish_send_back(s, to, data, len))
+		return 0;
+	return host_send(s, &route, to, data, len);
 }
 
 /* ---- AF_UNIX ---- */
@@ -139,6 +143,9 @@ int datagram_connect(struct net_socket *s, const struct net_address *peer)
 
 	if (peer->family == 0) {
 		s->peer = *peer;
+		if (s->is_source_chosen)
+			memcpy(s->local.ip, s->domain == AF_INET ? net_ip_any4 : net_ip_any, 16);
+		s->is_source_chosen = false;
 		return 0;
 	}
 	if (s->domain == AF_UNIX) {
@@ -149,15 +156,19 @@ int datagram_connect(struct net_socket *s, const struct net_address *peer)
 		s->peer = *peer;
 		return 0;
 	}
-	r = socket_bind_automatically(s);
+	r = s->protocol == IPPROTO_UDP ? socket_bind_automatically(s) : 0;
 	if (r == 0)
 		r = route_find(s->ns, peer->ip, &route);
 	if (r < 0)
 		return r;
 	s->peer = *peer;
 	memcpy(s->peer.ip, route.target, 16);
-	if (net_ip_is_any(s->local.ip) && route.kind != ROUTE_HOST_MODE)
-		memcpy(s->local.ip, route.source, 16);
+	if (!s->local.family)
+		s->local = socket_shown(s, net_ip_any, 0);
+	if (route.kind == ROUTE_HOST_MODE || !(net_ip_is_any(s->local.ip) || s->is_source_chosen))
+		return 0;
+	memcpy(s->local.ip, route.source, 16);
+	s->is_source_chosen = true;
 	return 0;
 }
 

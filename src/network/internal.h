@@ -30,6 +30,11 @@ void net_watch_set(struct net_watch *w, int events); /* 0: none */
 int net_watch_fd(const struct net_watch *w);
 void net_watch_free(struct net_watch *w); /* closes the fd; takes NULL */
 
+struct net_timer;
+struct net_timer *net_timer_new(uv_loop_t *loop, void (*on_time)(void *arg), void *arg);
+void net_timer_set(struct net_timer *t, uint64_t in_ms); /* once; 0: not at all */
+void net_timer_free(struct net_timer *t);                /* takes NULL */
+
 /* One packet with at most 253 fds, of which `keep` are handed over and the others closed. -errno, or its length. */
 ssize_t net_receive(int fd, struct iovec *iov, int niov, int *ret_fds, int keep);
 /* One packet with at most one fd (-1: none); never waits. 0 or -errno. */
@@ -71,6 +76,9 @@ struct net_switch {
 	size_t sockets_max; /* of one namespace */
 	size_t nnamespaces;
 	uint8_t *packet; /* one datagram on its way */
+	struct list publications;
+	struct list paused; /* acceptors that wait for room or descriptors */
+	struct net_timer *retry;
 };
 
 /* What is attached to one Docker network. */
@@ -129,6 +137,8 @@ struct netns {
 	size_t ndns_queries, ndns_streams;
 };
 
+char **net_copy_strv(const char *const *words); /* NULL-terminated; of NULL an empty one */
+void net_free_strv(char **words);
 uint32_t netns_epoch(const struct netns *ns);
 /* The endpoint whose gateway is the way out; NULL: none. */
 struct endpoint *netns_default_endpoint(const struct netns *ns, bool is_v4);
@@ -148,7 +158,9 @@ struct net_socket {
 	uint64_t id;
 	uint32_t domain, type, protocol, flags;
 	struct net_address local, peer; /* family 0: not bound, not connected */
-	bool is_listening, is_automatic; /* bound by its first send */
+	bool is_listening;
+	bool is_automatic; /* bound by its first send */
+	bool is_source_chosen; /* its local address came with its peer */
 	uint32_t turn; /* whose turn it is in a REUSEPORT group */
 	int32_t vpid;
 	uint32_t uid, gid;
@@ -230,6 +242,41 @@ struct arrival {
 int arrival_give(struct net_socket *s, struct arrival *a);
 void arrivals_drop(struct net_socket *s);
 void arrivals_on_writable(struct net_socket *s);
+
+/* ---- host.c: the host's own sockets ---- */
+
+int host_connect(struct netns *ns, const struct net_request *req, const struct route *route, struct net_reply *ret, int *ret_fd);
+/* Host mode: the real socket behind a bound or listening one. */
+int host_bind(struct net_socket *s, const struct net_address *local);
+int host_listen(struct net_socket *s, int backlog);
+/* A datagram to the world, through a socket of the host that is opened for the first. */
+int host_send(struct net_socket *s, const struct route *route, const struct net_address *to, const void *data, size_t len);
+void host_side_free(struct host_side *h); /* takes NULL */
+/* Where on the host a gateway's address leads; false: nowhere. */
+bool host_gateway_target(struct net_switch *sw, bool is_v4, uint16_t port, uint32_t protocol, uint8_t ret[16]);
+
+/* ---- icmp.c ---- */
+
+/* An echo; a world that the daemon may not ping is -EACCES. */
+int icmp_send(struct net_socket *s, const struct route *route, const struct net_address *to, const void *data, size_t len);
+void icmp_give(struct net_socket *s, const struct net_address *from, uint8_t *data, size_t len);
+
+/* ---- accept.c: listeners of the host ---- */
+
+struct acceptor;
+/* `on_connection` owns fd (blocking); called with -1 it says whether there is room for one more. */
+struct acceptor *acceptor_new(struct net_switch *sw, int take_fd,
+			      bool (*on_connection)(void *arg, int take_fd, const struct sockaddr_storage *peer), void *arg);
+bool acceptor_has_room(const struct net_socket *s); /* for one more arrival from the host */
+void acceptor_free(struct acceptor *a); /* takes NULL */
+void acceptors_resume(struct net_switch *sw);
+
+/* ---- publish.c ---- */
+
+/* Is it published on every address of the host? */
+bool publish_is_wildcard(const struct net_switch *sw, bool is_v4, uint16_t port, uint32_t protocol);
+/* An answer to a client of a published UDP port: true when it was one. */
+bool publish_send_back(struct net_socket *s, const struct net_address *to, const void *data, size_t len);
 
 /* ---- datagrams.c ---- */
 

@@ -86,6 +86,7 @@ void socket_free(struct net_socket *s)
 	list_remove(&s->by_name);
 	s->ns->nsockets--;
 	net_watch_free(s->channel);
+	host_side_free(s->host);
 	free(s);
 }
 
@@ -259,7 +260,7 @@ int socket_bind(struct net_socket *s, const struct net_address *local)
 	if (s->local.family && !s->is_automatic)
 		return -EINVAL;
 	s->is_automatic = false;
-	return bind_ip(s, local);
+	return s->ns->mode == NETNS_HOST ? host_bind(s, local) : bind_ip(s, local);
 }
 
 int socket_bind_automatically(struct net_socket *s)
@@ -269,7 +270,7 @@ int socket_bind_automatically(struct net_socket *s)
 
 	if (s->local.family || s->domain == AF_UNIX)
 		return 0;
-	r = bind_ip(s, &any);
+	r = s->ns->mode == NETNS_HOST ? host_bind(s, &any) : bind_ip(s, &any);
 	s->is_automatic = r == 0;
 	return r;
 }
@@ -289,13 +290,19 @@ int socket_listen(struct net_socket *s, int backlog)
 		return -EOPNOTSUPP;
 	if (!s->local.family) {
 		struct net_address any = { .family = (uint16_t)s->domain };
-		int r = s->domain == AF_UNIX ? -EINVAL : bind_ip(s, &any);
+		int r = s->domain == AF_UNIX ? -EINVAL : socket_bind(s, &any);
 
 		if (r < 0)
 			return r;
 	}
 	if (s->is_listening)
 		return 0;
+	if (s->ns->mode == NETNS_HOST && s->domain != AF_UNIX) {
+		int r = host_listen(s, backlog);
+
+		s->is_listening = r == 0;
+		return r;
+	}
 	s->is_listening = true;
 	if (s->domain != AF_UNIX && is_taken(s, &s->local)) {
 		s->is_listening = false;

@@ -29,6 +29,11 @@ static size_t sockets_limit(void)
 	return n < SOCKETS_MIN ? SOCKETS_MIN : n > SOCKETS_MAX ? SOCKETS_MAX : n;
 }
 
+static void on_retry(void *arg)
+{
+	acceptors_resume(arg);
+}
+
 int net_switch_new(uv_loop_t *loop, const struct net_switch_options *options, struct net_switch **ret, struct error *err)
 {
 	struct net_switch *sw = xnew(struct net_switch);
@@ -41,6 +46,9 @@ int net_switch_new(uv_loop_t *loop, const struct net_switch_options *options, st
 	sw->packet = xmalloc(sizeof(struct net_datagram) + NET_DATAGRAM_MAX + 1);
 	list_init(&sw->namespaces);
 	list_init(&sw->networks);
+	list_init(&sw->publications);
+	list_init(&sw->paused);
+	sw->retry = net_timer_new(loop, on_retry, sw);
 	for (size_t i = 0; i < FILE_BUCKETS; i++)
 		list_init(&sw->files[i]);
 	*ret = sw;
@@ -57,6 +65,7 @@ void net_switch_free(struct net_switch *sw)
 		ns->refs = 1; /* its owner forgot it */
 		netns_unref(ns);
 	}
+	net_timer_free(sw->retry);
 	free(sw->packet);
 	free(sw->resolv_conf);
 	free(sw);
@@ -123,10 +132,12 @@ void netns_unref(struct netns *ns)
 	if (!ns || --ns->refs > 0)
 		return;
 	netns_close_doors(ns);
+	netns_unpublish_all(ns);
 	while (!list_is_empty(&ns->sockets))
 		socket_free(container_of(ns->sockets.next, struct net_socket, of_ns));
 	while (!list_is_empty(&ns->endpoints))
 		endpoint_free(container_of(ns->endpoints.next, struct endpoint, of_ns));
+	netns_set_dns(ns, NULL);
 	list_for_each_safe(it, &ns->wakers)
 		free(container_of(it, struct waker, link));
 	if (ns->page)
@@ -188,7 +199,7 @@ static void netns_raise_epoch(struct netns *ns)
 
 /* ---- endpoints ---- */
 
-static char **copy_strv(const char *const *words)
+char **net_copy_strv(const char *const *words)
 {
 	size_t n = 0;
 	char **copy;
@@ -201,7 +212,7 @@ static char **copy_strv(const char *const *words)
 	return copy;
 }
 
-static void free_strv(char **words)
+void net_free_strv(char **words)
 {
 	for (size_t i = 0; words && words[i]; i++)
 		free(words[i]);
@@ -244,8 +255,8 @@ static void endpoint_free(struct endpoint *ep)
 		free(n);
 	}
 	free(ep->name);
-	free_strv(ep->names);
-	free_strv(ep->links);
+	net_free_strv(ep->names);
+	net_free_strv(ep->links);
 	free(ep);
 }
 
@@ -324,8 +335,8 @@ int netns_attach(struct netns *ns, const struct netns_endpoint *from, struct err
 	ep->is_internal = from->is_internal;
 	ep->is_isolated = from->is_isolated;
 	ep->has_embedded_dns = from->has_embedded_dns;
-	ep->names = copy_strv(from->names);
-	ep->links = copy_strv(from->links);
+	ep->names = net_copy_strv(from->names);
+	ep->links = net_copy_strv(from->links);
 	list_append(&ns->endpoints, &ep->of_ns);
 	list_append(&ep->network->endpoints, &ep->of_network);
 	return 0;

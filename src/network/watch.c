@@ -29,6 +29,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if (!w->on_event)
 		return;
 	/* libuv stops a handle by itself on an error of the descriptor: a hang-up to us. */
+	if (status < 0)
+		w->events = 0;
 	w->on_event(w->arg, status < 0 ? UV_DISCONNECT : events);
 }
 
@@ -73,6 +75,48 @@ void net_watch_free(struct net_watch *w)
 	uv_close((uv_handle_t *)&w->poll, on_closed);
 	close(w->fd);
 }
+
+/* ---- timers ---- */
+
+struct net_timer {
+	uv_timer_t timer;
+	void (*on_time)(void *arg);
+	void *arg;
+};
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct net_timer *t = timer->data;
+
+	t->on_time(t->arg);
+}
+
+struct net_timer *net_timer_new(uv_loop_t *loop, void (*on_time)(void *arg), void *arg)
+{
+	struct net_timer *t = xnew(struct net_timer);
+
+	t->on_time = on_time;
+	t->arg = arg;
+	t->timer.data = t;
+	uv_timer_init(loop, &t->timer);
+	return t;
+}
+
+void net_timer_set(struct net_timer *t, uint64_t in_ms)
+{
+	if (in_ms)
+		uv_timer_start(&t->timer, on_timer, in_ms, 0);
+	else
+		uv_timer_stop(&t->timer);
+}
+
+void net_timer_free(struct net_timer *t)
+{
+	if (t)
+		uv_close((uv_handle_t *)&t->timer, on_closed);
+}
+
+/* ---- packets ---- */
 
 void net_close_foreign(int fd)
 {
