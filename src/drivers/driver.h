@@ -91,6 +91,8 @@ struct process_sink_ops {
 	void (*exited)(void *arg, const struct process_exit *exit);
 	/* stdin's queue has room again after write_stdin answered -EAGAIN… (may be NULL) */
 	void (*stdin_drained)(void *arg);
+	/* A main process's: the limit of memory has killed a process of the container (may be NULL). */
+	void (*oom)(void *arg);
 };
 
 struct process_sink {

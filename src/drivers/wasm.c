@@ -134,7 +134,15 @@ static void on_exited(void *ctx, int status, uint32_t flags)
 	tell_exit(p);
 }
 
-static const struct sandbox_process_events process_events = { on_started, on_exited };
+static void on_oom(void *ctx)
+{
+	struct wasm_process *p = ctx;
+
+	if (!p->is_released && p->sink.ops->oom)
+		p->sink.ops->oom(p->sink.arg);
+}
+
+static const struct sandbox_process_events process_events = { on_started, on_exited, on_oom };
 
 /* ---- streams ---- */
 

@@ -261,7 +261,7 @@ static void on_stdin_drained(void *arg)
 	output_stdin_drained(((struct exec_run *)arg)->output);
 }
 
-static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained };
+static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained, NULL };
 
 /* ---- input ---- */
 

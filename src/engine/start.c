@@ -152,11 +152,20 @@ static void on_stdin_drained(void *arg)
 	output_stdin_drained(((struct crun *)arg)->output);
 }
 
-static void tell_end(struct engine *e, struct container *c)
+static void on_oom(void *arg)
+{
+	struct crun *run = arg;
+
+	run->container->state.is_oom_killed = true;
+	save(run->engine, run->container);
+	engine_container_event(run->engine, run->container, "oom", NULL);
+}
+
+static void tell_end(struct engine *e, struct container *c, bool is_oom_untold)
 {
 	long long ran_s = (long long)((c->state.finished_ns - c->state.started_ns) / 1000000000);
 
-	if (c->state.is_oom_killed)
+	if (is_oom_untold)
 		engine_container_event(e, c, "oom", NULL);
 	engine_container_event(e, c, "die",
 			       json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", c->state.exit_code),
@@ -170,11 +179,11 @@ static void finish_exit(void *arg)
 	struct crun *run = arg;
 	struct container *c = container_ref(run->container);
 	struct engine *e = run->engine;
-	bool is_again;
+	bool is_again, is_oom_untold = run->exit.is_oom && !c->state.is_oom_killed;
 
 	health_halt(run);
 	c->state.exit_code = run->exit.code;
-	c->state.is_oom_killed = run->exit.is_oom;
+	c->state.is_oom_killed = c->state.is_oom_killed || run->exit.is_oom;
 	c->state.finished_ns = clock_wall_ns();
 	c->state.pid = 0;
 	is_again = restart_decide(run, run->exit.code);
@@ -185,7 +194,7 @@ static void finish_exit(void *arg)
 		uv_timer_stop(&run->stop_timer);
 	end_output(run);
 	save(e, c);
-	tell_end(e, c);
+	tell_end(e, c, is_oom_untold);
 	crun_answer_stops(run, NULL);
 	crun_answer_waits(run, false);
 	if (is_again)
@@ -207,7 +216,7 @@ static void on_exited(void *arg, const struct process_exit *exit)
 		finish_exit(run);
 }
 
-static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained };
+static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained, on_oom };
 
 static struct log *make_log(struct engine *e, const struct container *c)
 {

@@ -278,11 +278,27 @@ static void answer_figures(struct request *q, struct wire_reader *r)
 	request_free(q);
 }
 
+/* Of the main process, which was spawned first. */
+static void tell_oom(struct sandbox_container *c)
+{
+	list_for_each(it, &c->requests) {
+		struct request *q = container_of(it, struct request, link);
+
+		if (q->kind != REQUEST_SPAWN)
+			continue;
+		if (q->has_started && q->cb.events->on_oom)
+			q->cb.events->on_oom(q->ctx);
+		return;
+	}
+}
+
 static void answer(struct sandbox_container *c, const struct wire_message *m)
 {
 	struct wire_reader r = { .data = m->data, .len = m->len };
 	struct request *q = request_by(c, m->tag);
 
+	if (m->type == WIRE_OOM)
+		tell_oom(c);
 	if (!q)
 		return;
 	if (m->type == WIRE_READY && q->kind == REQUEST_SETUP) {

@@ -96,6 +96,8 @@ struct sandbox_process_events {
 	 * is wait(2)'s; flags WIRE_EXIT_*. For the main process: nothing of
 	 * the container runs any more, and all execs were reported before. */
 	void (*on_exited)(void *ctx, int status, uint32_t flags);
+	/* The main process's only: the limit of memory has killed a process of the container. May be NULL. */
+	void (*on_oom)(void *ctx);
 };
 
 /* Starts the main process (spawn->is_main, once, first) or an exec.

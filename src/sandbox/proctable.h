@@ -29,22 +29,25 @@ struct proc_slot {
 	_Atomic uint32_t is_sleeping;  /* 1 while in a blocking call (ps state S) */
 	_Atomic uint32_t memory_pages; /* 64 KiB pages of linear memory */
 	_Atomic uint32_t tty;
+	_Atomic uint64_t charged_bytes; /* guest memory that it has mapped since it was forked or began its program */
+	_Atomic uint64_t inherited_bytes; /* mapped by its parent before the fork: shared with it until somebody writes */
 	char comm[16];
 	char exe[128];
 	uint32_t cmdline_len;
-	char cmdline[512];             /* NUL-separated, cut */
+	char cmdline[512]; /* NUL-separated, cut */
 };
 
 struct proctable {
 	uint32_t magic, size;
-	_Atomic uint32_t generation;   /* rootfs_set_generation: namespace changes */
+	_Atomic uint32_t generation; /* rootfs_set_generation: namespace changes */
 	_Atomic uint32_t next_vpid;
-	_Atomic uint32_t count;        /* live slots, a hint */
-	_Atomic uint32_t pids_max;     /* 0: none; the daemon writes (docker update) */
-	_Atomic uint64_t memory_max;   /* bytes over all processes, 0: none */
-	_Atomic uint32_t is_paused;    /* supervisor writes: stops and SIGCHLDs now are ours */
+	_Atomic uint32_t count; /* live slots, a hint */
+	_Atomic uint32_t pids_max; /* 0: none; the daemon writes (docker update) */
+	_Atomic uint64_t memory_max; /* bytes over all processes, 0: none */
+	_Atomic uint32_t is_parked; /* a futex; supervisor writes: no processor time now, see throttle.c */
+	_Atomic uint32_t is_paused; /* supervisor writes: stops and SIGCHLDs now are ours */
 	_Atomic uint64_t pause_end_ns; /* CLOCK_MONOTONIC, of the last one */
-	_Atomic uint64_t started_ns;   /* of the container, wall clock (uptime) */
+	_Atomic uint64_t started_ns; /* of the container, wall clock (uptime) */
 	_Atomic uint32_t used; /* slots above were never claimed: nobody needs to look (or touch the memory) */
 	char hostname[65], domainname[65];
 	struct proc_slot slots[PROCTABLE_SLOTS];

@@ -43,6 +43,7 @@ enum wire_type {
 	WIRE_STARTED, /* u32 errno (0: the guest runs), str message, u32 vpid, u32 host pid */
 	WIRE_EXITED, /* i32 wait(2) status, u32 flags WIRE_EXIT_*; for the main process
 	                      sent last of all, when no process of the container is left */
+	WIRE_OOM, /* tag 0, nothing else: the limit of memory has killed a process */
 	WIRE_DONE, /* u32 errno */
 	WIRE_PROCESSES, /* u32 n, then n × struct wire_process */
 	WIRE_FIGURES, /* u64 cpu user ns, u64 cpu system ns, u64 memory bytes (PSS-like), u64 peak bytes, u32 pids,

@@ -104,6 +104,41 @@ static void attack_processes(void)
 	HELD(syscall(SYS_kcmp, victim, getpid(), 0, 0, 0));
 }
 
+/* More processes than the container may have: our kernel is not asked, whoever watches must end it. */
+static void attack_process_count(void)
+{
+	const struct timespec a_while = { .tv_sec = 3 };
+	int n = 0;
+
+	while (n < 200) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return broke("a fork", strerror(errno));
+		if (pid == 0)
+			for (;;)
+				pause();
+		n++;
+	}
+	nanosleep(&a_while, NULL);
+	broke("200 processes", "are alive after 3 s");
+}
+
+/* The same with memory, by many that hold little each. */
+static void attack_memory_limit(void)
+{
+	const struct timespec a_while = { .tv_sec = 3 };
+
+	for (int i = 0; i < 16; i++) {
+		char *p = mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p != MAP_FAILED)
+			memset(p, 1, 8 << 20);
+	}
+	nanosleep(&a_while, NULL);
+	broke("128 MiB", "are held after 3 s");
+}
+
 static void attack_programs(void)
 {
 	char *const none[] = { NULL };
@@ -370,6 +405,8 @@ static const struct {
 	{ "signals", attack_signals },
 	{ "descriptor-signals", attack_descriptor_signals },
 	{ "processes", attack_processes },
+	{ "process-count", attack_process_count },
+	{ "memory-limit", attack_memory_limit },
 	{ "programs", attack_programs },
 	{ "process-table", attack_process_table },
 	{ "table-memory", attack_table_memory },

@@ -57,14 +57,24 @@ for attack in signals descriptor-signals processes programs process-table table-
 		# held by the supervisor or the daemon, and by there being no terminal
 		-n,process-table | -n,table-memory | -n,broker-descriptors | -n,terminal)
 			continue ;;
-		-n,programs) # the exit signal that got through may be what ends it
-			[ $is != 137 ] || is=1
+		-n,programs) # the exit signal or the thread that got through may be what ends it
+			[ $is != 137 ] && [ $is != 139 ] || is=1
 			verdict "$attack without the wall" $is 1 "$out" ;;
 		-n,*) verdict "$attack without the wall" $is 1 "$out" ;;
 		*)
 			scene_is_whole || is=changed
 			verdict "$attack at $walls" $is 0 "$out" ;;
 		esac
+	done
+done
+
+# Limits that our kernel was not asked about: the supervisor ends who breaks them. Without a limit nobody does.
+for attack in process-count memory-limit; do
+	for limits in "-p 20 -m 32000000" ""; do
+		set_scene
+		# shellcheck disable=SC2086 # the options are several words
+		out=$(timeout 60 build/bin/sandbox-run $limits "$sandbox" "$dir/lower" "$dir/upper" attack $attack $victim "$dir" 2>&1 </dev/null)
+		verdict "$attack with '$limits'" $? "$([ -n "$limits" ] && echo 137 || echo 1)" "$out"
 	done
 done
 echo "walls: $passed passed, $failed failed"

@@ -49,7 +49,7 @@ static void on_exited(void *ctx, int status, uint32_t flags)
 
 int main(int argc, char **argv)
 {
-	static const struct sandbox_process_events events = { on_started, on_exited };
+	static const struct sandbox_process_events events = { .on_started = on_started, .on_exited = on_exited };
 	const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
 			      "TERM=xterm", NULL };
 	struct wire_mount mounts[] = {
@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 	uint64_t tag;
 	int fds[3] = { 0, 1, 2 }, dirs[3], c;
 
-	while ((c = getopt(argc, argv, "+tna:f:u:w:")) != -1) {
+	while ((c = getopt(argc, argv, "+tna:f:m:p:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
 		else if (c == 'n')
@@ -74,6 +74,10 @@ int main(int argc, char **argv)
 			setup.landlock_abi_max = (uint32_t)atoi(optarg);
 		else if (c == 'f' && (dirs[2] = open(optarg, O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0)
 			setup.nmounts = 4;
+		else if (c == 'm')
+			setup.limits.memory_bytes = strtoull(optarg, NULL, 10);
+		else if (c == 'p')
+			setup.limits.pids_max = (uint32_t)atoi(optarg);
 		else if (c == 'u')
 			spawn.uid = spawn.gid = (uint32_t)atoi(optarg);
 		else if (c == 'w')

@@ -159,7 +159,7 @@ static void on_gone(void *ctx)
 
 static void play(int scene)
 {
-	static const struct sandbox_process_events events = { on_started, on_exited };
+	static const struct sandbox_process_events events = { .on_started = on_started, .on_exited = on_exited };
 	static const struct sandbox_container_events container_events = { on_gone };
 	struct wire_mount mount = { .kind = 0, .target = "/" };
 	struct wire_setup setup = { .id = "x", .mounts = &mount, .nmounts = 1 };

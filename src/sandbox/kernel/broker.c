@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sandbox/kernel/limits.h"
 #include "sandbox/kernel/supervisor.h"
 
 static bool may_signal(const struct proc_slot *from, const struct proc_slot *to, int signo)
@@ -125,6 +126,8 @@ void broker_serve(struct container *c, int sock)
 			reply.result = signal_many(c, from, &req);
 		else if (req.op == BROKER_TIMES)
 			answer_times(&req, &reply);
+		else if (req.op == BROKER_MEMORY)
+			reply.result = limits_ask_memory(c, who.pid, req.arg);
 	}
 	(void)!send(reply_fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(reply_fd);

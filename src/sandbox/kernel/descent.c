@@ -147,5 +147,7 @@ void descent_kill_all(void)
 		descent_each(getpid(), false, kill_one, NULL);
 		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
 			return;
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
 	}
 }

@@ -3,9 +3,9 @@
  * child of its is stopped. Whom the guest had stopped itself stays stopped. */
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sandbox/kernel/limits.h"
 #include "sandbox/kernel/supervisor.h"
 
 enum { ROUNDS_MAX = 64 };
@@ -44,14 +44,6 @@ static void stop_one(void *arg, pid_t pid)
 		return;
 	stopped.pids[stopped.n++] = pid;
 	stopped.fresh++;
-}
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 /* Until a round finds nobody new: a process may have forked before its turn came. */

@@ -101,6 +101,8 @@ int copy_out(uint64_t addr, const void *src, size_t len);
 ssize_t copy_in_string(char *dst, uint64_t addr, size_t size);
 /* A new program's memory: the argument block's end, page-aligned, is where mmap begins. */
 void memory_init(uint32_t first_free);
+uint64_t memory_mapped(void); /* bytes of what mmap has given */
+void memory_fork_child(uint64_t parent_bytes);
 
 /* ---- signals and blocking (signal.c, host_syscall.S or inline asm) ---- */
 
@@ -111,6 +113,8 @@ long host_call(long n, long a, long b, long c, long d, long e, long f);
  * and restarts (SA_RESTART) or not. Marks the slot as sleeping. */
 long host_block(long n, long a, long b, long c, long d, long e, long f);
 bool signal_is_pending(void);
+bool signal_was_of_park(void); /* since it was last asked: what EINTR may have come of */
+void signal_install_park(void); /* in the supervisor: before the first fork */
 bool signal_is_of_pause(void); /* stops and continuations of children now are docker pause's */
 void signal_init(void);       /* once in a worker: which native handlers stand */
 void signal_exec(void);       /* handlers back to default, ignored ones stay */

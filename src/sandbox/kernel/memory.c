@@ -3,14 +3,19 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "sandbox/kernel/kernel.h"
 #include "sandbox/kernel/module.h"
+#include "sandbox/runtime/charge.h"
 
 enum { PAGE = 4096, PAGES_MAX = (1u << 30) / PAGE };
 
 static uint8_t used[PAGES_MAX / 8];
 static uint32_t arena_low, hint; /* pages */
+static uint32_t used_count;
 
 uint8_t *guest_base(void)
 {
@@ -70,6 +75,9 @@ static bool is_used(uint32_t page)
 static void mark(uint32_t page, uint32_t n, bool is_taken)
 {
 	for (; n > 0; n--, page++) {
+		if (is_used(page) == is_taken)
+			continue;
+		used_count += is_taken ? 1 : UINT32_MAX;
 		if (is_taken)
 			used[page / 8] |= (uint8_t)(1u << (page % 8));
 		else
@@ -80,7 +88,88 @@ static void mark(uint32_t page, uint32_t n, bool is_taken)
 void memory_init(uint32_t first_free)
 {
 	memset(used, 0, sizeof(used));
+	used_count = 0;
+	self.slot->charged_bytes = self.slot->inherited_bytes = 0;
 	arena_low = hint = (first_free + PAGE - 1) / PAGE;
+}
+
+/* ---- the container's limit ----
+ * What is mapped is charged before it is there. While all charges together are
+ * below the limit nobody is asked; above it the supervisor looks at what the
+ * processes really hold, and kills the largest when that is too much. */
+
+static uint64_t charged_by_all(void)
+{
+	const struct proctable *t = self.container->table;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < proctable_used(t); i++)
+		if (t->slots[i].state == PROC_RUNNING)
+			sum += t->slots[i].charged_bytes;
+	return sum;
+}
+
+static int ask_for_memory(uint64_t bytes)
+{
+	struct broker_request req = { .op = BROKER_MEMORY, .sender_vpid = self.vpid, .arg = bytes };
+	const struct timespec a_moment = { .tv_nsec = 1000000 };
+	struct broker_reply reply;
+	long r;
+
+	for (int i = 0; i < 5000; i++) {
+		r = broker_call(&req, &reply, NULL, 0);
+		if (r < 0 || reply.result != -EAGAIN)
+			return r < 0 ? -ENOMEM : reply.result;
+		host_call(SYS_nanosleep, (long)&a_moment, 0, 0, 0, 0, 0);
+	}
+	return -ENOMEM;
+}
+
+static void discharge(uint64_t bytes)
+{
+	uint64_t had = self.slot->charged_bytes;
+
+	self.slot->charged_bytes = had > bytes ? had - bytes : 0; /* some of it may be the parent's */
+}
+
+static int charge(uint64_t bytes)
+{
+	const struct proctable *t = self.container->table;
+	int r;
+
+	self.slot->charged_bytes += bytes;
+	if (!t->memory_max || charged_by_all() <= t->memory_max)
+		return 0;
+	r = ask_for_memory(bytes);
+	if (r < 0)
+		discharge(bytes);
+	return r;
+}
+
+void memory_fork_child(uint64_t parent_bytes)
+{
+	const struct proctable *t = self.container->table;
+
+	self.slot->charged_bytes = 0;
+	self.slot->inherited_bytes = parent_bytes;
+	if (t->memory_max && charged_by_all() + parent_bytes > t->memory_max)
+		ask_for_memory(0);
+}
+
+uint64_t memory_mapped(void)
+{
+	return (uint64_t)used_count * PAGE;
+}
+
+/* Of wasm's own instruction. */
+int guest_memory_charge(uint64_t bytes)
+{
+	return charge(bytes);
+}
+
+static bool is_within_rlimits(uint64_t bytes)
+{
+	return guest_size() + bytes <= self.rlimit[RLIMIT_AS][0] && memory_mapped() + bytes <= self.rlimit[RLIMIT_DATA][0];
 }
 
 static uint32_t find_run(uint32_t from, uint32_t n)
@@ -101,8 +190,12 @@ static int take_pages(uint32_t n, uint32_t *ret)
 
 	if (!page)
 		page = find_run(arena_low, n);
-	if (!page || guest_memory_grow_to(self.module->memory(self.instance), (uint64_t)(page + n) * PAGE) < 0)
+	if (!page || !is_within_rlimits((uint64_t)n * PAGE) || charge((uint64_t)n * PAGE) < 0)
 		return -ENOMEM;
+	if (guest_memory_grow_to(self.module->memory(self.instance), (uint64_t)(page + n) * PAGE) < 0) {
+		discharge((uint64_t)n * PAGE);
+		return -ENOMEM;
+	}
 	*ret = page;
 	return 0;
 }
@@ -150,8 +243,11 @@ SYS(mmap)
 	/* Free pages are fresh, readable and writable: the common case maps nothing. */
 	if (flags != (MAP_PRIVATE | MAP_ANONYMOUS) || prot != (PROT_READ | PROT_WRITE) || (a[3] & MAP_FIXED))
 		r = map_over(page, (uint32_t)pages, prot, flags, (flags & MAP_ANONYMOUS) ? -1 : fd, (int64_t)a[5]);
-	if (r < 0)
+	if (r < 0) {
+		if (!(a[3] & MAP_FIXED))
+			discharge(pages * PAGE);
 		return r;
+	}
 	mark(page, (uint32_t)pages, true);
 	hint = page + (uint32_t)pages;
 	publish_size();
@@ -161,6 +257,7 @@ SYS(mmap)
 SYS(munmap)
 {
 	uint64_t addr = a[0] & UINT32_MAX, pages = ((a[1] & UINT32_MAX) + PAGE - 1) / PAGE;
+	uint64_t before = memory_mapped();
 	int r;
 
 	if (!is_arena(addr, pages) || pages == 0)
@@ -169,6 +266,7 @@ SYS(munmap)
 	if (r < 0)
 		return r;
 	mark((uint32_t)(addr / PAGE), (uint32_t)pages, false);
+	discharge(before - memory_mapped());
 	if (addr / PAGE < hint)
 		hint = (uint32_t)(addr / PAGE);
 	return 0;

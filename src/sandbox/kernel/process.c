@@ -40,16 +40,32 @@ SYS(sched_yield)
 
 static void become_child(struct proc_slot *slot)
 {
+	uint64_t mapped = memory_mapped();
+
 	self.slot = slot;
 	self.vpid = slot->vpid;
 	slot->host_pid = getpid();
 	slot->state = PROC_RUNNING;
+	memory_fork_child(mapped);
 	signal_fork_child();
+}
+
+/* ulimit -u: processes of one user of the container. Root has none, as on Linux. */
+static bool has_too_many(void)
+{
+	const struct proctable *t = self.container->table;
+	uint64_t n = 0;
+
+	if (self.ruid == 0 || self.rlimit[RLIMIT_NPROC][0] >= PROCTABLE_SLOTS)
+		return false;
+	for (size_t i = 0; i < proctable_used(t); i++)
+		n += t->slots[i].state != PROC_FREE && t->slots[i].uid == self.ruid;
+	return n >= self.rlimit[RLIMIT_NPROC][0];
 }
 
 SYS(fork)
 {
-	struct proc_slot *slot = proctable_claim(), *parent = self.slot;
+	struct proc_slot *slot = has_too_many() ? NULL : proctable_claim(), *parent = self.slot;
 	uint64_t all = UINT64_MAX, old = 0;
 	pid_t pid;
 

@@ -105,6 +105,7 @@ struct proc_slot *proctable_claim(void)
 		s->host_pid = 0;
 		s->handled = s->ignored = 0;
 		s->tty = 0;
+		s->charged_bytes = s->inherited_bytes = 0;
 		s->is_sleeping = 0;
 		s->start_ns = wall_ns();
 		s->vpid = fresh_vpid();

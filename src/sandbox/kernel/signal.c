@@ -2,6 +2,7 @@
  * notes what came and, when a blocking host call was about to begin, makes it
  * return at once. Guest handlers run at loop heads and at the end of calls. */
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -11,7 +12,8 @@
 #include "sandbox/kernel/kernel.h"
 #include "sandbox/kernel/module.h"
 
-enum { SIGNALS = 64 };
+/* Parking goes by one of the two signals that the C library keeps for threads, of which there are none. */
+enum { SIGNALS = 64, SIGNAL_PARK = 33 };
 
 struct guest_action {
 	uint32_t handler, flags;
@@ -90,6 +92,46 @@ bool signal_is_of_pause(void)
 		return false;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - t->pause_end_ns < AFTERMATH_NS;
+}
+
+/* docker run --cpus: whoever runs waits here until the supervisor says otherwise. */
+static volatile sig_atomic_t was_parked;
+
+static void on_park(int signo)
+{
+	const struct timespec at_most = { .tv_nsec = 100000000 };
+	_Atomic uint32_t *is_parked = &self.container->table->is_parked;
+
+	(void)signo;
+	was_parked = 1;
+	while (*is_parked)
+		host_call(SYS_futex, (long)is_parked, FUTEX_WAIT, 1, (long)&at_most, 0, 0);
+}
+
+void signal_install_park(void)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} act;
+	struct sigaction any = { .sa_handler = on_park, .sa_flags = SA_RESTART | SA_ONSTACK };
+
+	/* The library's own function refuses the number, but knows how one returns from a handler. */
+	sigfillset(&any.sa_mask);
+	sigaction(SIGRTMAX, &any, NULL);
+	host_call(SYS_rt_sigaction, SIGRTMAX, 0, (long)&act, 8, 0, 0);
+	host_call(SYS_rt_sigaction, SIGNAL_PARK, (long)&act, 0, 8, 0, 0);
+	signal(SIGRTMAX, SIG_DFL);
+}
+
+bool signal_was_of_park(void)
+{
+	bool was = was_parked;
+
+	was_parked = 0;
+	return was;
 }
 
 static void note(int signo, siginfo_t *info, void *context)
@@ -236,7 +278,7 @@ static uint64_t set_mask(int how, uint64_t mask)
 {
 	uint64_t old = 0;
 
-	mask &= how == SIG_UNBLOCK ? UINT64_MAX : ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1));
+	mask &= how == SIG_UNBLOCK ? UINT64_MAX : ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGNAL_PARK - 1));
 	host_call(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, 8, 0, 0);
 	return old;
 }

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sandbox/kernel/limits.h"
 #include "sandbox/kernel/view.h"
 #include "util/alloc.h"
 #include "util/list.h"
@@ -39,8 +40,6 @@ static struct {
 	struct wire_setup setup;
 	bool is_set_up, is_paused;
 	bool has_oom; /* the limit of memory has killed somebody */
-	uint64_t peak_bytes; /* of what was measured */
-	struct limits_figures figures;
 	int sock, broker_sock, signal_fd;
 	struct list spawned;
 } sv;
@@ -83,6 +82,28 @@ static _Noreturn void end_container(struct spawned *main_process, int status)
 			tell_exited(p, SIGKILL);
 	}
 	tell_exited(main_process, status);
+	exit(0);
+}
+
+/* The limits' own words (limits.h). */
+void supervisor_on_oom(void)
+{
+	struct buf b;
+
+	sv.has_oom = true;
+	buf_init(&b, WIRE_MAX_BYTES);
+	tell(WIRE_OOM, 0, &b);
+}
+
+void supervisor_on_taken_over(void)
+{
+	list_for_each(it, &sv.spawned) {
+		struct spawned *p = container_of(it, struct spawned, link);
+
+		if (p->is_main && p->has_started)
+			end_container(p, SIGKILL);
+	}
+	descent_kill_all();
 	exit(0);
 }
 
@@ -130,6 +151,7 @@ static int set_up(struct wire_message *m)
 	c->boot_ns = (uint64_t)time(NULL) * 1000000000u;
 	if (c->null_fd < 0)
 		return -ENODEV;
+	limits_set(c, &sv.setup.limits);
 	err = make_broker();
 	return err < 0 ? err : container_open_view(c, &sv.setup, m->fds + 1, m->nfds - 1);
 }
@@ -215,6 +237,7 @@ static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_m
 	close(sv.signal_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	limits_enter(getpid(), &sv.setup.limits);
 	worker_main(&start);
 }
 
@@ -378,6 +401,8 @@ static void on_limits(struct wire_message *m)
 
 	wire_get_limits(&r, &limits);
 	if (!r.failed && sv.is_set_up)
+		limits_set(&sv.container, &limits);
+	if (!r.failed && sv.is_set_up)
 		sv.setup.limits = limits;
 	tell_done(m->tag, r.failed ? -EPROTO : sv.is_set_up ? 0 : -ENOTCONN);
 }
@@ -456,7 +481,9 @@ static void add_figures(void *arg, pid_t pid)
 static void on_stats(struct wire_message *m)
 {
 	struct descent_facts sum = { 0 };
-	struct pressure p = pressure_look();
+	struct pressure p = pressure_look(&sv.container, sv.setup.limits.memory_bytes, 0, 0);
+	uint64_t peak;
+	const struct limits_figures *figures = limits_figures(&peak);
 	struct rusage ended;
 	struct buf b;
 
@@ -464,19 +491,17 @@ static void on_stats(struct wire_message *m)
 	getrusage(RUSAGE_CHILDREN, &ended); /* those that we reaped, and what they had waited for */
 	sum.user_ns += (uint64_t)ended.ru_utime.tv_sec * 1000000000u + (uint64_t)ended.ru_utime.tv_usec * 1000u;
 	sum.system_ns += (uint64_t)ended.ru_stime.tv_sec * 1000000000u + (uint64_t)ended.ru_stime.tv_usec * 1000u;
-	if (p.bytes > sv.peak_bytes)
-		sv.peak_bytes = p.bytes;
 	buf_init(&b, WIRE_MAX_BYTES);
 	wire_put_u64(&b, sum.user_ns);
 	wire_put_u64(&b, sum.system_ns);
 	wire_put_u64(&b, p.bytes);
-	wire_put_u64(&b, sv.peak_bytes);
+	wire_put_u64(&b, peak > p.bytes ? peak : p.bytes);
 	wire_put_u32(&b, (uint32_t)sum.parent);
 	wire_put_u64(&b, sv.setup.limits.memory_bytes);
-	wire_put_u64(&b, sv.figures.periods);
-	wire_put_u64(&b, sv.figures.throttled_periods);
-	wire_put_u64(&b, sv.figures.throttled_ns);
-	wire_put_u32(&b, sv.figures.oom_kills);
+	wire_put_u64(&b, figures->periods);
+	wire_put_u64(&b, figures->throttled_periods);
+	wire_put_u64(&b, figures->throttled_ns);
+	wire_put_u32(&b, figures->oom_kills);
 	tell(WIRE_FIGURES, m->tag, &b);
 }
 
@@ -511,15 +536,6 @@ static void on_daemon(void)
 	}
 	if (!dispatch(&m))
 		wire_message_done(&m);
-}
-
-static void watch_memory(void)
-{
-	struct pressure p;
-
-	sv.has_oom = pressure_relieve(sv.setup.limits.memory_bytes, &p) || sv.has_oom;
-	if (p.bytes > sv.peak_bytes)
-		sv.peak_bytes = p.bytes;
 }
 
 static int make_signal_fd(void)
@@ -566,12 +582,11 @@ void supervisor_main(int sock, const char *id)
 	sv.sock = fd_to_floor(sock);
 	sv.broker_sock = -1;
 	sv.signal_fd = make_signal_fd();
+	signal_install_park();
 	for (;;) {
 		size_t n = collect(fds, who, 256);
-		int ready = poll(fds, n, sv.setup.limits.memory_bytes ? PRESSURE_LOOK_MS : -1);
+		int ready = poll(fds, n, sv.is_set_up ? limits_turn(&sv.container) : -1);
 
-		if (sv.setup.limits.memory_bytes)
-			watch_memory();
 		if (ready < 0)
 			continue;
 		/* Starts are told before ends, wishes come last. */

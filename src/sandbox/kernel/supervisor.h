@@ -29,15 +29,15 @@ void descent_each(pid_t pid, bool children_first, void (*each)(void *arg, pid_t 
 void freeze_container(struct container *c);
 void thaw_container(struct container *c);
 
-/* pressure.c: what the container's processes hold, and its limit. */
-enum { PRESSURE_LOOK_MS = 50 };
+/* pressure.c: what the container's processes hold. */
 struct pressure {
-	uint64_t bytes, largest_bytes;
-	pid_t largest; /* the process that holds most; 0: none */
+	uint64_t bytes, largest_bytes, asked_bytes;
+	pid_t largest, asker; /* largest: the process that holds most, with what it asks for; 0: none */
+	uint32_t processes;
+	bool is_exceeded;
 };
-struct pressure pressure_look(void);
-/* Kills the largest process when the limit is exceeded. True: it did. */
-bool pressure_relieve(uint64_t limit_bytes, struct pressure *ret);
+/* limit_bytes 0: none, and shared pages count for each who has them. `asker` (0: nobody) wants so much more. */
+struct pressure pressure_look(const struct container *c, uint64_t limit_bytes, pid_t asker, uint64_t asked_bytes);
 
 /* broker.c: answers one request on the broker's socket. */
 void broker_serve(struct container *c, int sock);

@@ -52,7 +52,9 @@ int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	if (signal_is_pending()) /* it came before the call: no reason to interrupt it */
 		signal_deliver();
 	do {
-		r = n < SYSCALLS_MAX && table[n] ? table[n](args) : -ENOSYS;
+		do
+			r = n < SYSCALLS_MAX && table[n] ? table[n](args) : -ENOSYS;
+		while (signal_was_of_park() && r == -EINTR && !signal_is_pending());
 		if (!signal_is_pending() && r != -EINTR) /* EINTR without one: a signal that was not the guest's */
 			return r;
 	} while (signal_deliver() && r == -EINTR && is_restarted_by_linux(n));

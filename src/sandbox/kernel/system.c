@@ -160,7 +160,7 @@ SYS(prlimit64)
 		return 0;
 	if (in[0] > in[1])
 		return -EINVAL;
-	if (in[1] > self.rlimit[which][1] && !process_is_root())
+	if (in[1] > self.rlimit[which][1]) /* a container has no CAP_SYS_RESOURCE */
 		return -EPERM;
 	if (which == RLIMIT_NOFILE && in[1] > FD_GUEST_MAX)
 		return -EPERM;

@@ -42,6 +42,18 @@ void worker_restart(struct exec_image *image)
 	_longjmp(restart_point, 1);
 }
 
+/* Those that the host's kernel keeps for us; the rest is looked at where it matters. */
+static void apply_rlimits(void)
+{
+	static const int kept[] = { RLIMIT_FSIZE, RLIMIT_CPU };
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		struct rlimit rl = { self.rlimit[kept[i]][0], self.rlimit[kept[i]][1] };
+
+		setrlimit(kept[i], &rl);
+	}
+}
+
 static void set_identity(const struct worker_start *start)
 {
 	const struct wire_spawn *s = start->spawn;
@@ -64,6 +76,7 @@ static void set_identity(const struct worker_start *start)
 		self.rlimit[s->rlimits[i].resource][0] = s->rlimits[i].soft;
 		self.rlimit[s->rlimits[i].resource][1] = s->rlimits[i].hard;
 	}
+	apply_rlimits();
 	self.slot->host_pid = getpid();
 	self.slot->uid = self.slot->euid = s->uid;
 	self.slot->gid = self.slot->egid = s->gid;

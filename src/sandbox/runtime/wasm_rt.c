@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "sandbox/kernel/module.h"
+#include "sandbox/runtime/charge.h"
 #include "sandbox/runtime/runtime.h"
 
 #define PAGE_BYTES 65536ull
@@ -121,6 +122,8 @@ uint32_t wasm_rt_grow_memory(wasm_rt_memory_t *mem, uint32_t pages)
 {
 	uint32_t old = mem->pages;
 
+	if (pages && guest_memory_charge(pages * PAGE_BYTES) < 0)
+		return UINT32_MAX;
 	return guest_memory_grow_to(mem, ((uint64_t)old + pages) * PAGE_BYTES) < 0 ? UINT32_MAX : old;
 }
 
