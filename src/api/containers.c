@@ -145,11 +145,15 @@ void ContainerInspect(struct request *req)
 void ContainerStart(struct request *req)
 {
 	struct container *c = api_container(req);
-	const char *checkpoint = request_query(req, "checkpoint");
+	const char *checkpoint = request_query(req, "checkpoint"), *length = request_header(req, "Content-Length");
 	struct error err = { 0 };
 
-	if (c && checkpoint && *checkpoint) {
+	if (request_header(req, "Transfer-Encoding") || (length && atoll(length) > 7)) /* as long as a member at least */
+		error_set_class(&err, ERROR_INVALID,
+				"starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24");
+	else if (c && checkpoint && *checkpoint)
 		error_set_class(&err, ERROR_INVALID, "checkpoint is only supported in experimental mode");
+	if (c && err.code) {
 		reply_error(req, &err);
 		return;
 	}

@@ -55,7 +55,7 @@ static void append_new(json_t *list, const char *text)
 	size_t i;
 
 	json_array_foreach(list, i, v)
-		if (strcmp(json_string_value(v), text) == 0)
+		if (json_is_string(v) && strcmp(json_string_value(v), text) == 0)
 			return;
 	json_array_append_new(list, json_string(text));
 }
@@ -235,7 +235,7 @@ static void bare_security_options(json_t *info)
 	size_t i;
 
 	json_array_foreach(options, i, v) {
-		const char *text = json_string_value(v);
+		const char *text = json_is_string(v) ? json_string_value(v) : "";
 
 		if (strncmp(text, "name=", 5) == 0)
 			text += 5;

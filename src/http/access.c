@@ -36,6 +36,21 @@ static void say_too_old(const struct route *route, char *text, size_t size)
 		 dots ? ":.*" : "", dots ? dots + 3 : "", route->min_version / 1000, route->min_version % 1000);
 }
 
+/* Clients of before 1.24 read errors as plain text. */
+static void refuse_version(struct request *req, const char *text)
+{
+	char line[256];
+
+	req->was_called = true;
+	if (req->version >= API_VERSION(1, 24)) {
+		reply_message(req, 400, text);
+		return;
+	}
+	snprintf(line, sizeof(line), "%s\n", text);
+	reply_header(req, "X-Content-Type-Options", "nosniff");
+	reply_text(req, 400, "text/plain; charset=utf-8", line);
+}
+
 static bool check_version(struct request *req)
 {
 	const struct route *route = req->match.route;
@@ -43,18 +58,17 @@ static bool check_version(struct request *req)
 
 	if (req->version < API_VERSION_MIN)
 		snprintf(text, sizeof(text),
-			 "client version %d.%d is too old. Minimum supported API version is %s, please "
+			 "client version %.20s is too old. Minimum supported API version is %s, please "
 			 "upgrade your client to a newer version",
-			 req->version / 1000, req->version % 1000, API_VERSION_MIN_TEXT);
+			 req->version_said, API_VERSION_MIN_TEXT);
 	else if (req->version > API_VERSION_MAX)
-		snprintf(text, sizeof(text), "client version %d.%d is too new. Maximum supported API version is %s",
-			 req->version / 1000, req->version % 1000, API_VERSION_MAX_TEXT);
+		snprintf(text, sizeof(text), "client version %.20s is too new. Maximum supported API version is %s",
+			 req->version_said, API_VERSION_MAX_TEXT);
 	else if (route && req->version < route->min_version)
 		say_too_old(route, text, sizeof(text));
 	if (!*text)
 		return true;
-	req->was_called = true;
-	reply_message(req, 400, text);
+	refuse_version(req, text);
 	return false;
 }
 

@@ -81,6 +81,7 @@ struct request {
 	char *target;             /* raw, as sent */
 	char *method, *path;
 	int version;
+	char *version_said;       /* "1.43"; NULL: none */
 	struct route_match match;
 	struct query *queries;
 	size_t nqueries;

@@ -34,18 +34,34 @@ static void add_query(struct request *req, const char *text, size_t n)
 	req->nqueries++;
 }
 
-/* "/v1.43" before another slash. Its length, 0 when there is none. */
+/* A number of a version, cut to what there can be. */
+static int number_of(const char **p)
+{
+	int n = 0;
+
+	for (; **p >= '0' && **p <= '9'; (*p)++)
+		n = n < 999 ? 10 * n + **p - '0' : n;
+	*p += **p == '.';
+	return n > 999 ? 999 : n;
+}
+
+/* "/v1.43" before another slash, any digits and dots as in moby: "1" is 1.0, "1.55.1" above 1.55. The
+ * length, 0 when there is none. */
 static size_t parse_version(const char *p, int *ret)
 {
-	size_t major = strncmp(p, "/v", 2) == 0 ? strspn(p + 2, "0123456789") : 0, minor;
+	size_t n = strncmp(p, "/v", 2) == 0 ? strspn(p + 2, "0123456789.") : 0;
+	const char *at = p + 2;
+	int major, minor;
 
-	if (major == 0 || major > 4 || p[2 + major] != '.')
+	if (n == 0 || p[2 + n] != '/')
 		return 0;
-	minor = strspn(p + 3 + major, "0123456789");
-	if (minor == 0 || minor > 3 || p[3 + major + minor] != '/')
-		return 0;
-	*ret = API_VERSION(atoi(p + 2), atoi(p + 3 + major));
-	return 3 + major + minor;
+	major = number_of(&at);
+	minor = number_of(&at);
+	*ret = API_VERSION(major, minor);
+	while (at < p + 2 + n)
+		if (number_of(&at) > 0 && *ret == API_VERSION_MAX)
+			*ret = API_VERSION_MAX + 1;
+	return 2 + n;
 }
 
 /* "/v1.43/containers/json?all=1": version, path and query; "http://host" before it says nothing. */
@@ -56,7 +72,10 @@ void request_parse_target(struct request *req)
 
 	if (strncasecmp(p, "http://", 7) == 0)
 		p += 7 + strcspn(p + 7, "/?");
-	p += parse_version(p, &req->version);
+	n = parse_version(p, &req->version);
+	if (n > 0)
+		req->version_said = xstrndup(p + 2, n - 2);
+	p += n;
 	query = strchr(p, '?');
 	n = query ? (size_t)(query - p) : strlen(p);
 	req->path = xstrndup(p, n);
@@ -95,6 +114,7 @@ void request_maybe_free(struct request *req)
 	buf_done(&req->body);
 	free(req->queries);
 	free(req->target);
+	free(req->version_said);
 	free(req->method);
 	free(req->path);
 	free(req);

@@ -54,6 +54,8 @@ class Lifecycle(ApiTest):
     def test_start(self):
         cid = self.d.create("sleep", "1000")
         self.assertError(self.post(cid, "start", checkpoint="x"), 400, "checkpoint is only supported in experimental mode")
+        self.assertError(self.d.call("POST", f"/containers/{cid}/start", {"HostConfig": {}}), 400,
+                         "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24")
         reply = self.d.call("POST", f"/containers/{cid}/start", b"{}", headers={"Content-Type": "application/json"})
         self.assertEqual((reply.status, reply.body), (204, b""))
         self.assertEqual(self.post(cid, "start").status, 304)

@@ -17,9 +17,15 @@ class System(ApiTest):
     def test_versions(self):
         for version in ("v1.24", "v1.41", "v1.55"):
             self.assertEqual(self.d.call("GET", "/version", version=version).status, 200)
-        self.assertError(self.d.call("GET", "/info", version="v1.23"), 400,
-                         "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your "
-                         "client to a newer version")
+        for version in ("1.23", "1", "0.9", "."): # such clients take errors as plain text
+            reply = self.d.call("GET", "/info", version="v" + version)
+            self.assertEqual((reply.status, reply.headers["Content-Type"]), (400, "text/plain; charset=utf-8"))
+            self.assertEqual(reply.body.decode(), f"client version {version} is too old. Minimum supported API version is 1.24, please "
+                             "upgrade your client to a newer version\n")
+        for version in ("2", "1.55.1", "99999999999.1"):
+            self.assertError(self.d.call("GET", "/info", version="v" + version), 400,
+                             f"client version {version} is too new. Maximum supported API version is 1.55")
+        self.assertEqual(self.d.call("GET", "/info", version="v1.43.0").status, 200)
         self.assertError(self.d.call("GET", "/info", version="v1.99"), 400,
                          "client version 1.99 is too new. Maximum supported API version is 1.55")
 

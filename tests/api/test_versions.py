@@ -70,9 +70,8 @@ class Versions(ApiTest):
         self.golden("exec", self.get(f"/exec/{self.eid}/json"))
 
     def test_stats(self):
-        if self.d.call("GET", f"/containers/{self.cid}/stats", query={"stream": 0, "one-shot": 1}).status == 404:
-            self.skipTest("there are no stats")
-        self.golden("stats", self.get(f"/containers/{self.cid}/stats", {"stream": 0}, without_numbers))
+        self.golden("stats", self.get(f"/containers/{self.cid}/stats", {"stream": 0, "one-shot": 1}, lambda s: without_numbers(
+            {k: v for k, v in s.items() if k not in ("read", "preread")})))
 
     def test_images(self):
         def pick(images):

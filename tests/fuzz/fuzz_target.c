@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(req.queries[i].value);
 	}
 	free(req.queries);
+	free(req.version_said);
 	free(req.path);
 	free(req.target);
 	return 0;
