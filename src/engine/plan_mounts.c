@@ -297,13 +297,24 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, n) == 0 && (!path[n] || path[n] == '/');
 }
 
-/* A directory goes over a directory, a file over a file. */
-static int check_covered(struct plan_job *j, struct rootfs *fs, const struct run_mount *m, const char *target)
+/* A directory goes over a directory, a file over a file; where nothing is, it is made in what is mounted there. */
+static int make_place(struct plan_job *j, struct rootfs *fs, const struct run_mount *m, const char *target)
 {
+	CLEANUP(freep) char *why = NULL;
 	struct rootfs_stat st;
+	int r;
 
-	if (j->kind != PLAN_START || rootfs_stat(fs, NULL, NULL, target, 0, &st) < 0 ||
-	    !S_ISDIR(st.mode) == (m->kind == ROOTFS_MOUNT_FILE))
+	if (j->kind != PLAN_START)
+		return 0;
+	if (rootfs_stat(fs, NULL, NULL, target, 0, &st) < 0) {
+		r = rootfs_make_mountpoint(fs, target, m->kind == ROOTFS_MOUNT_FILE);
+		if (r == 0)
+			return 0;
+		why = xasprintf("create mountpoint for %.100s mount: make mountpoint \"%.100s\": %s", m->target, target,
+				error_text(-r));
+		return mount_failed(j, m->source, m->target, why);
+	}
+	if (!S_ISDIR(st.mode) == (m->kind == ROOTFS_MOUNT_FILE))
 		return 0;
 	mount_failed(j, m->source, m->target,
 		     "not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the "
@@ -332,12 +343,12 @@ static int resolve_targets(struct plan_job *j)
 		if (r < 0)
 			return error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
 		real = follow(fs, m->target);
-		r = real ? check_covered(j, fs, m, real) : 0;
+		r = real && strcmp(real, "/") ? make_place(j, fs, m, real) : 0;
 		rootfs_free(fs);
 		if (r < 0)
 			return r;
 		if (!real || strcmp(real, "/") == 0)
-			return mount_failed(j, m->source, m->target, real ? "it leads to /" : strerror(ELOOP));
+			return mount_failed(j, m->source, m->target, real ? "it leads to /" : error_text(ELOOP));
 		if (strcmp(real, m->target) == 0)
 			continue;
 		free(m->target);
@@ -472,23 +483,12 @@ static int make_cwd(struct plan_job *j, struct rootfs *fs)
 	return 0;
 }
 
-/* What leads to the mounts is made also below a read-only root. */
+/* The places of the virtual mounts; the others have theirs. */
 int plan_prepare_mounts(struct plan_job *j, struct rootfs *fs)
 {
 	make_tmpfs_owners(j, fs);
-	if (make_cwd(j, fs) < 0)
-		return j->err.code;
-	for (size_t i = 1; i < j->plan->nmounts; i++) {
-		const struct run_mount *m = &j->plan->mounts[i];
-		int r = rootfs_make_mountpoint(fs, m->target, m->kind == ROOTFS_MOUNT_FILE);
-
-		if (r < 0 && m->kind != ROOTFS_MOUNT_VIRTUAL) {
-			CLEANUP(freep)
-			char *why = xasprintf("create mountpoint for %.100s mount: make mountpoint \"%.100s\": %s",
-					      m->target, m->target, strerror(-r));
-
-			return mount_failed(j, m->source ? m->source : "tmpfs", m->target, why);
-		}
-	}
-	return 0;
+	for (size_t i = 1; i < j->plan->nmounts; i++)
+		if (j->plan->mounts[i].kind == ROOTFS_MOUNT_VIRTUAL)
+			rootfs_make_mountpoint(fs, j->plan->mounts[i].target, false);
+	return make_cwd(j, fs);
 }

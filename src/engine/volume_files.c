@@ -25,14 +25,14 @@ int volume_make(const char *path, struct error *err)
 	*strrchr(parent, '/') = '\0';
 	if (mkdir(parent, 0700) < 0 && errno != EEXIST)
 		return error_set(err, -errno, "error while creating volume root path '%s': mkdir %s: %s", parent,
-				 parent, strerror(errno));
+				 parent, error_text(errno));
 	if (mkdir(path, 0755) < 0) {
 		if (errno == EEXIST)
 			return 0;
 		return error_set(err, -errno, "error while creating volume data path '%s': mkdir %s: %s", path, path,
-				 strerror(errno));
+				 error_text(errno));
 	}
-	return chmod(path, 0755) < 0 ? error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0; /* whatever our umask */
+	return chmod(path, 0755) < 0 ? error_set(err, -errno, "%s: %s", path, error_text(errno)) : 0; /* whatever our umask */
 }
 
 /* ---- a tmpfs: a directory that nobody looks at again once it is unmounted ---- */
@@ -133,15 +133,15 @@ static int open_subpath(const struct mount_backing *b, int base, const char *sub
 				       b->path, subpath);
 	if (fd == -ENOENT || fd == -ELOOP)
 		return error_set_class(err, ERROR_NOT_FOUND, "cannot access path %.350s/%.100s: lstat %.350s/%.100s: %s",
-				       b->path, subpath, b->path, subpath, strerror(-fd));
+				       b->path, subpath, b->path, subpath, error_text(-fd));
 	if (fd < 0)
-		return error_set(err, fd, "openat2 %.200s: %s", subpath, strerror(-fd));
+		return error_set(err, fd, "openat2 %.200s: %s", subpath, error_text(-fd));
 	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode)) {
 		int parent = open_parent(base, fd, m);
 
 		close(fd);
 		if (parent < 0)
-			return error_set(err, parent, "openat2 %.200s: %s", subpath, strerror(-parent));
+			return error_set(err, parent, "openat2 %.200s: %s", subpath, error_text(-parent));
 		fd = parent;
 	}
 	return fd;
@@ -151,9 +151,9 @@ static int open_subpath(const struct mount_backing *b, int base, const char *sub
 static int tell(const struct mount_backing *b, int code, struct error *err)
 {
 	if (!b->attempt)
-		return error_set(err, code, "%s: %s", b->path, strerror(-code));
+		return error_set(err, code, "%s: %s", b->path, error_text(-code));
 	return error_set(err, code, "error while mounting volume '%.300s': failed to mount local volume: %.600s: %s",
-			 b->mountpoint, b->attempt, strerror(-code));
+			 b->mountpoint, b->attempt, error_text(-code));
 }
 
 int volume_open(const struct mount_backing *b, const char *subpath, struct run_mount *m, struct error *err)
@@ -276,7 +276,7 @@ int volume_populate(int lower_fd, int upper_fd, const struct run_mount *m, const
 	if (rootfs_new(&image, 1, &from) == 0 && rootfs_new(&volume, 1, &to) == 0 && is_empty(to) &&
 	    rootfs_stat(from, NULL, NULL, destination, 0, &st) == 0 && S_ISDIR(st.mode)) {
 		tar = openat(upper_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-		r = tar < 0 ? error_set(err, -errno, "%s: %s", destination, strerror(errno)) :
+		r = tar < 0 ? error_set(err, -errno, "%s: %s", destination, error_text(errno)) :
 			      copy_tree(from, destination, to, &st, tar, err);
 		if (tar >= 0)
 			close(tar);

@@ -4,6 +4,7 @@
 #undef error_set
 #undef error_set_class
 
+#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -79,4 +80,13 @@ void error_clear(struct error *err)
 int error_http_status(enum error_class cls)
 {
 	return classes[cls].status;
+}
+
+const char *error_text(int errnum)
+{
+	static _Thread_local char text[128];
+
+	snprintf(text, sizeof(text), "%s", strerror(errnum));
+	text[0] = (char)tolower((unsigned char)text[0]);
+	return text;
 }

@@ -44,6 +44,9 @@ int error_set_class(struct error *err, enum error_class cls, const char *fmt, ..
 /* Puts "prefix: " before the message that is there; keeps class and code. */
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* strerror in Go's writing, which is Docker's: a small first letter. Static or the thread's own. */
+const char *error_text(int errnum);
+
 /* Empties *err. */
 void error_clear(struct error *err);
 
