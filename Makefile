@@ -9,7 +9,8 @@ B        ?= build$(if $(SAN),/san-$(firstword $(subst $(comma), ,$(SAN))))
 PREFIX   ?= /usr/local
 CFLAGS   ?= -O2 -g
 
-PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libarchive-dev libsqlite3-dev \
+PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libarchive-dev libsqlite3-dev libwebsockets-dev \
+	libwebsockets-evlib-uv \
 	libcmocka-dev pkg-config gcc binutils procps xz-utils \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
 	expect curl busybox-static python3 python3-yaml libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
@@ -24,9 +25,13 @@ ARCHIVE_L := $(if $(ARCHIVE_A),$(shell pkg-config --libs libzstd liblzma nettle 
 PKG_L    := $(if $(ARCHIVE_L),$(shell pkg-config --libs $(filter-out libarchive,$(LIBS))) $(ARCHIVE_A) $(ARCHIVE_L) -Wl$(comma)--gc-sections,\
 	$(shell pkg-config --libs $(LIBS)))
 
+# Loaded by name at the first WebSocket (src/http/websocket.c): it and OpenSSL are not for every start.
+WEBSOCKETS_SO := $(shell readelf -d "$$($(CC) -print-file-name=libwebsockets.so)" 2>/dev/null | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-STD      := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -Ibuild/guest
+STD      := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -Ibuild/guest \
+	-DWEBSOCKETS_SO=$(or $(WEBSOCKETS_SO),libwebsockets.so)
 # Objects of the library go into the shared one as well; only its public functions are seen outside.
 PIC      := -fPIC -fvisibility=hidden
 COMPILE   = $(CC) $(STD) $(WARN) $(PKG_C) $(PIC) $(CFLAGS) $(SANFLAGS) -MMD -MP

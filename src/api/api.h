@@ -82,6 +82,7 @@ HANDLER(ContainerWait);
 HANDLER(ContainerDelete);
 HANDLER(ContainerPrune);
 HANDLER(ContainerAttach);
+HANDLER(ContainerAttachWebsocket);
 HANDLER(ContainerLogs);
 HANDLER(ContainerTop);
 HANDLER(ContainerStats);

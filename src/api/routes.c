@@ -42,6 +42,8 @@ const struct route api_routes[] = {
 	{ "ContainerResize", "POST", "/containers/{name}/resize", ContainerResize, 0, ALL, SLOT_STREAM, "full" },
 	{ "ContainerWait", "POST", "/containers/{name}/wait", ContainerWait, ROUTE_STREAM, ALL, SLOT_LIFECYCLE, "full" },
 	{ "ContainerAttach", "POST", "/containers/{name}/attach", ContainerAttach, ROUTE_HIJACK, ALL, SLOT_STREAM, "full" },
+	{ "ContainerAttachWebsocket", "GET", "/containers/{name}/attach/ws", ContainerAttachWebsocket, ROUTE_HIJACK,
+	  ALL, SLOT_STREAM, "full" },
 	{ "ContainerArchive", "GET", "/containers/{name}/archive", ContainerArchive, ROUTE_STREAM, ALL, SLOT_FILESYSTEM, "full" },
 	{ "ContainerArchiveInfo", "HEAD", "/containers/{name}/archive", ContainerArchiveInfo, 0, ALL, SLOT_FILESYSTEM, "full" },
 	{ "PutContainerArchive", "PUT", "/containers/{name}/archive", PutContainerArchive, ROUTE_BODY_STREAM, ALL,

@@ -120,31 +120,50 @@ const char *api_stream_type(const struct request *req, bool is_mux)
 		       "application/vnd.docker.raw-stream";
 }
 
-void ContainerAttach(struct request *req)
+/* NULL: it has been answered. */
+static struct attaching *begin_attach(struct request *req)
 {
 	struct container *c = api_container(req);
 	struct attaching *a;
 	struct error err = { 0 };
 
 	if (!c)
-		return;
+		return NULL;
 	a = xnew(struct attaching);
 	a->engine = api_engine(req);
 	a->opt.logs = request_query_bool(req, "logs");
 	a->opt.stream = request_query_bool(req, "stream");
-	a->opt.stdin_ = request_query_bool(req, "stdin");
-	a->opt.stdout_ = request_query_bool(req, "stdout");
-	a->opt.stderr_ = request_query_bool(req, "stderr");
+	a->opt.stdin_ = !versions_knows(req, "stdin") || request_query_bool(req, "stdin");
+	a->opt.stdout_ = !versions_knows(req, "stdout") || request_query_bool(req, "stdout");
+	a->opt.stderr_ = !versions_knows(req, "stderr") || request_query_bool(req, "stderr");
 	a->opt.detach_keys = request_query(req, "detachKeys");
-	a->is_mux = !json_is_true(json_object_get(c->config, "Tty"));
 	if (engine_container_attach_check(a->engine, c, &a->opt, &err) < 0) {
 		free(a);
 		reply_error(req, &err);
-		return;
+		return NULL;
 	}
 	a->container = container_ref(c);
 	a->keys = xstrdup(request_query(req, "detachKeys"));
+	return a;
+}
+
+void ContainerAttach(struct request *req)
+{
+	struct attaching *a = begin_attach(req);
+
+	if (!a)
+		return;
+	a->is_mux = !json_is_true(json_object_get(a->container->config, "Tty"));
 	reply_hijack(req, api_stream_type(req, a->is_mux), on_attach_ready, a);
+}
+
+/* An older version gets all streams, whatever was asked for. */
+void ContainerAttachWebsocket(struct request *req)
+{
+	struct attaching *a = begin_attach(req);
+
+	if (a)
+		reply_websocket(req, versions_has(FEATURE_WS_BINARY, request_api_version(req)), on_attach_ready, a);
 }
 
 /* ---- logs ---- */

@@ -31,6 +31,7 @@ struct http_server {
 	int watch_fd;             /* epoll over every connection, and over microhttpd's own epoll */
 	struct list listeners, wraps, connections, lingers, requests, hijacks, timed;
 	struct list readable;     /* connections with bytes that microhttpd may read in the next turn */
+	struct websockets *websockets; /* NULL: none was ever asked for */
 	struct connection *adopted; /* while microhttpd is being given it */
 	uint64_t turn;            /* counts runs of microhttpd */
 	unsigned nlingers;
@@ -109,6 +110,7 @@ struct request {
 	struct reply_stream *stream;
 	void (*hijack_ready)(void *arg, struct stream *s);
 	void *hijack_arg;
+	bool is_websocket, is_binary;
 };
 
 /* router.c */
@@ -139,6 +141,8 @@ enum MHD_Result reply_queue(struct request *req);
 /* Any answer goes through here or reply.c's answer(): {"message": …}. */
 void reply_message(struct request *req, int status, const char *message);
 void replies_free_constant(struct http_server *s);
+/* The connection leaves microhttpd without an answer of its: `ready` as of reply_hijack. */
+void reply_raw(struct request *req, void (*ready)(void *arg, struct stream *s), void *arg);
 
 /* stream.c */
 struct reply_stream;
@@ -153,6 +157,12 @@ struct MHD_Response *hijack_response(struct request *req);
 /* For a client that asked for no upgrade: 200 and the raw connection. */
 void hijack_by_hand(struct request *req);
 void hijack_close_all(struct http_server *s);
+
+/* websocket.c */
+/* The answer may go: libwebsockets makes it. */
+void websocket_begin(struct request *req);
+/* How many handles of the server's are still to be closed: server_handle_closed tells. */
+unsigned websockets_close_all(struct http_server *s);
 
 /* access.c: microhttpd's callbacks */
 void *access_target(void *cls, const char *uri, struct MHD_Connection *mhd);
@@ -193,6 +203,7 @@ void refuse_close_all(struct http_server *s);
 
 /* server.c */
 void server_kick(struct http_server *s);
+void server_handle_closed(struct http_server *s);
 void timed_start(struct http_server *s, struct timed *t, unsigned ms);
 void timed_stop(struct timed *t);
 /* One or the other for ever: `fd` is watched, edge-triggered or by level. */

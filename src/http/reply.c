@@ -34,7 +34,10 @@ enum MHD_Result reply_queue(struct request *req)
 {
 	if (req->response)
 		return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
-	hijack_by_hand(req);
+	if (req->is_websocket)
+		websocket_begin(req);
+	else
+		hijack_by_hand(req);
 	return MHD_NO;
 }
 
@@ -224,18 +227,31 @@ struct stream *reply_stream(struct request *req, int status, const char *content
 	return s;
 }
 
-void reply_hijack(struct request *req, const char *content_type, void (*ready)(void *arg, struct stream *s), void *arg)
+/* False: the client has gone, and has been told of. */
+static bool begin_hijack(struct request *req, void (*ready)(void *arg, struct stream *s), void *arg)
 {
 	req->hijack_ready = ready;
 	req->hijack_arg = arg;
-	if (req->is_gone || req->is_complete) {
-		req->is_answered = req->is_cut = true;
-		req->hijack_ready = NULL;
-		ready(arg, NULL);
-		request_resume(req);
-		request_maybe_free(req);
+	if (!req->is_gone && !req->is_complete)
+		return true;
+	req->is_answered = req->is_cut = true;
+	req->hijack_ready = NULL;
+	ready(arg, NULL);
+	request_resume(req);
+	request_maybe_free(req);
+	return false;
+}
+
+void reply_raw(struct request *req, void (*ready)(void *arg, struct stream *s), void *arg)
+{
+	if (begin_hijack(req, ready, arg))
+		answer(req, 200, NULL);
+}
+
+void reply_hijack(struct request *req, const char *content_type, void (*ready)(void *arg, struct stream *s), void *arg)
+{
+	if (!begin_hijack(req, ready, arg))
 		return;
-	}
 	reply_header(req, "Content-Type", content_type);
 	if (!request_header(req, "Upgrade") || req->is_1_0) { /* docker before 1.10, and curl */
 		answer(req, 200, NULL);

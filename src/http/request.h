@@ -88,5 +88,9 @@ struct stream *reply_stream(struct request *req, int status, const char *content
  * Upgrade header). `ready` gets the stream when the head has left, or NULL when
  * the client has gone. Called from the loop, never from within. */
 void reply_hijack(struct request *req, const char *content_type, void (*ready)(void *arg, struct stream *s), void *arg);
+/* The same for a WebSocket: what is written becomes text or binary messages, on_data gets what is in the client's, of
+ * either kind; a close of the client's is on_eof and then on_close; stream_end closes with status 1000. A request that
+ * is no handshake is answered 400; `ready` then gets NULL, at once. */
+void reply_websocket(struct request *req, bool is_binary, void (*ready)(void *arg, struct stream *s), void *arg);
 
 #endif

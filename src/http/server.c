@@ -200,12 +200,15 @@ int http_server_new(const struct http_config *config, struct http_server **ret, 
 	return 0;
 }
 
-static void on_server_closed(uv_handle_t *h)
+void server_handle_closed(struct http_server *s)
 {
-	struct http_server *s = h->data;
-
 	if (--s->handles == 0)
 		s->done(s->done_arg);
+}
+
+static void on_server_closed(uv_handle_t *h)
+{
+	server_handle_closed(h->data);
 }
 
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
@@ -218,6 +221,7 @@ void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 	accept_forget_wraps(s);
 	connection_close_all(s);
 	hijack_close_all(s);
+	s->handles += websockets_close_all(s);
 	refuse_close_all(s);
 	list_for_each(it, &s->requests) {
 		struct request *req = container_of(it, struct request, link);

@@ -13,7 +13,6 @@ struct known_operation {
 static const struct known_operation known_operations[] = {
 	{ "ContainerStats", "GET", "/containers/{id}/stats" },
 	{ "ContainerUpdate", "POST", "/containers/{id}/update" },
-	{ "ContainerAttachWebsocket", "GET", "/containers/{id}/attach/ws" },
 	{ "ImageAttestations", "GET", "/images/{name}/attestations" },
 	{ "VolumeUpdate", "PUT", "/volumes/{name}" },
 	{ "NetworkCreate", "POST", "/networks/create" },
