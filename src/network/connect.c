@@ -176,6 +176,25 @@ static bool connect_unix(struct netns *ns, const struct net_request *req, int re
 	return hand_over(listener, &a, reply_fd, ret, ret_fd);
 }
 
+static bool connect_resolver(struct netns *ns, const struct net_request *req, const struct route *route,
+			     struct net_reply *ret, int *ret_fd)
+{
+	struct arrival a = { .fd = -1, .answer_fd = -1 };
+
+	ret->result = make_pair(SOCK_STREAM, &a);
+	if (ret->result < 0)
+		return true;
+	ret->result = dns_stream_new(ns, a.fd);
+	if (ret->result < 0) {
+		close(a.answer_fd);
+		return true;
+	}
+	ret->local = net_address_of((uint16_t)req->domain, route->source, netns_source_port(ns));
+	ret->peer = net_address_of((uint16_t)req->domain, route->target, req->peer.port);
+	*ret_fd = a.answer_fd;
+	return true;
+}
+
 static bool connect_guest(struct netns *ns, const struct net_request *req, const struct route *route, int reply_fd,
 			  struct net_reply *ret, int *ret_fd)
 {
@@ -184,6 +203,8 @@ static bool connect_guest(struct netns *ns, const struct net_request *req, const
 	const uint8_t *source = route->source;
 	uint16_t port = req->local.port;
 
+	if (!listener && route->kind == ROUTE_OWN && resolver_is_at(ns, route->target, req->peer.port))
+		return connect_resolver(ns, req, route, ret, ret_fd);
 	if (!listener) {
 		ret->result = -ECONNREFUSED;
 		return true;

@@ -112,6 +112,10 @@ static int send_ip(struct net_socket *s, const struct net_address *to, const voi
 		return r;
 	if (s->protocol != IPPROTO_UDP)
 		return icmp_send(s, &route, to, data, len);
+	if (route.kind == ROUTE_OWN && resolver_is_at(s->ns, route.target, to->port)) {
+		resolver_take_datagram(s, data, len);
+		return 0;
+	}
 	if (route.kind == ROUTE_OWN || route.kind == ROUTE_PEER)
 		return send_to_guest(s, to, &route, data, len);
 	if (publish_send_back(s, to, data, len))

@@ -286,6 +286,34 @@ int datagram_connect(struct net_socket *s, const struct net_address *peer);
 int datagram_give(struct net_socket *s, const struct net_address *from, const void *data, size_t len);
 void datagram_give_error(struct net_socket *s, int error, const struct net_address *about);
 
+/* ---- the DNS server of a namespace: resolver.c, dns_stream.c, forward.c ---- */
+
+struct dns_asker {
+	struct netns *ns;
+	uint64_t id; /* of the socket or stream */
+	bool is_stream;
+};
+
+#define RESOLVER_ELSEWHERE SIZE_MAX
+
+bool resolver_is_at(const struct netns *ns, const uint8_t ip[16], uint16_t port);
+/* The length of the answer; 0: none is due; RESOLVER_ELSEWHERE: the name is not ours. */
+size_t resolver_answer(struct netns *ns, const uint8_t *msg, size_t len, bool is_stream, uint8_t *ret, size_t max);
+size_t resolver_failure(const uint8_t *msg, size_t len, uint8_t *ret);
+void resolver_take_datagram(struct net_socket *s, const void *data, size_t len);
+/* An answer from elsewhere, if the asker is still there. */
+void resolver_give(const struct dns_asker *asker, const uint8_t *msg, size_t len);
+
+struct dns_stream;
+int dns_stream_new(struct netns *ns, int take_fd);
+void dns_stream_free(struct dns_stream *t);
+void dns_stream_give(struct netns *ns, uint64_t id, const uint8_t *msg, size_t len);
+void dns_streams_close(struct netns *ns);
+
+/* Copies the query. 0: the asker gets an answer, never before this returns. -EAGAIN: too many are under way. */
+int forward_query(const struct dns_asker *asker, const uint8_t *msg, size_t len);
+void forward_cancel_all(struct netns *ns);
+
 /* ---- tables.c: memory files of what there is ---- */
 
 int table_sockets(struct netns *ns, uint32_t *ret_count);

@@ -137,6 +137,8 @@ void netns_unref(struct netns *ns)
 		socket_free(container_of(ns->sockets.next, struct net_socket, of_ns));
 	while (!list_is_empty(&ns->endpoints))
 		endpoint_free(container_of(ns->endpoints.next, struct endpoint, of_ns));
+	forward_cancel_all(ns);
+	dns_streams_close(ns);
 	netns_set_dns(ns, NULL);
 	list_for_each_safe(it, &ns->wakers)
 		free(container_of(it, struct waker, link));
