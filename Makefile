@@ -77,7 +77,7 @@ $(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a
 
 # The test build with a hole in the first wall: tests/sandbox/walls.sh.
 DRILLED_OBJ := $(patsubst %,build/drilled/%.o,src/sandbox/kernel/worker src/sandbox/kernel/wall tests/sandbox/attacks \
-	tests/sandbox/fuzz_syscalls)
+	tests/sandbox/attack_network tests/sandbox/fuzz_syscalls tests/sandbox/socket_calls)
 build/drilled/sockerless-sandbox: $(filter-out %/worker.o %/wall.o,$(SBX_OBJ)) $(DRILLED_OBJ) $(GUEST)/libguest.a
 	$(CC) -static -O2 -g $^ -o $@ -lm
 

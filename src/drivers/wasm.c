@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "drivers/local_files.h"
+#include "network/switch.h"
 #include "sandbox/client.h"
 #include "util/alloc.h"
 #include "util/list.h"
@@ -33,6 +34,7 @@ struct wasm_process {
 	struct list link;
 	struct wasm_driver *driver;
 	struct sandbox_container *sandbox; /* the main process owns it */
+	struct netns *netns;               /* a reference; NULL: none, or not the main process */
 	char id[ID_LEN + 1];
 	uint64_t tag;
 	bool is_main, tty, has_exited, is_told, is_released, is_stdin_open, was_full, failed;
@@ -50,6 +52,14 @@ static struct wasm_process *of(struct driver_process *p)
 
 /* ---- the end of a process ---- */
 
+static void leave_network(struct wasm_process *p)
+{
+	if (p->netns)
+		netns_remove_waker(p->netns, p);
+	netns_unref(p->netns);
+	p->netns = NULL;
+}
+
 static void maybe_free(struct wasm_process *p)
 {
 	if (p->handles > 0 || !p->is_released || !p->is_told)
@@ -57,6 +67,7 @@ static void maybe_free(struct wasm_process *p)
 	if (p->is_main) {
 		if (map_get(&p->driver->running, p->id) == p)
 			map_remove(&p->driver->running, p->id);
+		leave_network(p);
 		sandbox_container_free(p->sandbox);
 	}
 	list_remove(&p->link);
@@ -376,6 +387,23 @@ static void on_ready(void *ctx, const struct sandbox_ready *ready)
 	(void)ctx, (void)ready; /* a failed setup fails the spawn behind it */
 }
 
+static void wake(void *arg)
+{
+	sandbox_container_wake(((struct wasm_process *)arg)->sandbox);
+}
+
+/* The net socket's fd for the message, to be closed after it. */
+static int enter_network(struct wasm_process *p, struct netns *ns, int fds[2], struct error *err)
+{
+	fds[0] = netns_open_socket(ns, err);
+	if (fds[0] < 0)
+		return fds[0];
+	fds[1] = netns_page_fd(ns);
+	p->netns = netns_ref(ns);
+	netns_add_waker(ns, wake, p);
+	return 0;
+}
+
 static int set_up(struct wasm_process *p, const struct run_plan *plan, struct error *err)
 {
 	struct wire_mount mounts[WIRE_MAX_FDS];
@@ -386,12 +414,20 @@ static int set_up(struct wasm_process *p, const struct run_plan *plan, struct er
 				    .nmounts = plan->nmounts,
 				    .init = plan->init,
 				    .is_readonly_root = plan->is_readonly_root,
+				    .has_network = plan->netns != NULL,
 				    .limits = plan->limits };
-	int fds[WIRE_MAX_FDS];
+	int fds[WIRE_MAX_FDS] = { -1 }, net_fd = -1, r;
 	size_t n = 0;
 
 	if (plan->nmounts > WIRE_MAX_FDS / 2)
 		return error_set_class(err, ERROR_INVALID, "too many mounts for the sandbox");
+	if (plan->netns) {
+		r = enter_network(p, plan->netns, fds, err);
+		if (r < 0)
+			return r;
+		net_fd = fds[0];
+		n = 2;
+	}
 	for (size_t i = 0; i < plan->nmounts; i++) {
 		const struct run_mount *m = &plan->mounts[i];
 
@@ -415,7 +451,10 @@ static int set_up(struct wasm_process *p, const struct run_plan *plan, struct er
 		if (m->fd >= 0)
 			fds[n++] = m->fd;
 	}
-	return sandbox_container_setup(p->sandbox, &setup, fds, n, on_ready, p, err);
+	r = sandbox_container_setup(p->sandbox, &setup, fds, n, on_ready, p, err);
+	if (net_fd >= 0)
+		close(net_fd);
+	return r;
 }
 
 /* What the sandbox cannot run is for the next driver. */
@@ -646,8 +685,10 @@ static void wasm_free(struct driver *base)
 	list_for_each_safe(it, &d->all) {
 		struct wasm_process *p = container_of(it, struct wasm_process, link);
 
-		if (p->is_main)
+		if (p->is_main) {
+			leave_network(p);
 			sandbox_container_free(p->sandbox);
+		}
 		p->is_main = false;
 		p->is_released = p->is_told = true;
 		list_remove(&p->link);

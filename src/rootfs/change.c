@@ -55,7 +55,7 @@ int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 	if (type == 0)
 		type = S_IFREG;
 	/* A guest gets no devices but those of /dev; an archive may bring some, and they stay what they are. */
-	if (type != S_IFREG && type != S_IFIFO && (cred || (type != S_IFCHR && type != S_IFBLK)))
+	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && (cred || (type != S_IFCHR && type != S_IFBLK)))
 		return -EPERM;
 	r = walk_new(fs, cred, at, path, &p, &was_whited);
 	if (r < 0)

@@ -221,7 +221,8 @@ int make_whiteout(struct rootfs_dir *dir, const char *name)
 
 static int record_new(struct rootfs_dir *dir, const char *name, const struct rootfs_stat *owner)
 {
-	bool is_device = S_ISCHR(owner->mode) || S_ISBLK(owner->mode); /* a placeholder file in the layer */
+	/* a placeholder file in the layer */
+	bool is_device = S_ISCHR(owner->mode) || S_ISBLK(owner->mode) || S_ISSOCK(owner->mode);
 	struct rootfs_stat st = *owner;
 	int r;
 
@@ -250,7 +251,7 @@ int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cre
 	/* Only what differs from the default needs a record. */
 	r = 0;
 	if (owner.uid || owner.gid || (mode & 07000) || (mode & 0600) != 0600 || (type == S_IFDIR && !(mode & 0100)) ||
-	    type == S_IFCHR || type == S_IFBLK)
+	    type == S_IFCHR || type == S_IFBLK || type == S_IFSOCK)
 		r = record_new(dir, name, &owner);
 	else if (sidecar_may_have(dir, type))
 		sidecar_remove(dir->upper, name); /* of an earlier one that ended without its record */

@@ -157,3 +157,24 @@ void rootfs_file_done(struct rootfs_file *f)
 	rootfs_dir_unref(f->dir);
 	f->dir = NULL;
 }
+
+int rootfs_open_socket(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path)
+{
+	struct rootfs_file f = { .fd = -1 };
+	struct place p;
+	int r = walk_existing(fs, cred, at, path, 0, &p);
+
+	if (r < 0)
+		return r;
+	r = place_stat(&p, &f.st);
+	if (r == 0 && !S_ISSOCK(f.st.mode))
+		r = -ECONNREFUSED;
+	if (r == 0)
+		r = check_access(cred, &f.st, W_OK);
+	if (r == 0 && (p.entry.type != S_IFREG || (p.entry.place != ENTRY_UPPER && p.entry.place != ENTRY_LOWER)))
+		r = -ECONNREFUSED;
+	if (r == 0)
+		r = open_layer(&p, O_RDONLY | O_CLOEXEC, &f);
+	place_done(&p);
+	return r < 0 ? r : f.fd;
+}

@@ -39,6 +39,8 @@ int owner_print(char *text, size_t size, const struct rootfs_stat *st)
 	if (S_ISCHR(st->mode) || S_ISBLK(st->mode))
 		n += snprintf(text + n, size - (size_t)n, ":%s-%u-%u", S_ISCHR(st->mode) ? "char" : "block",
 			      major(st->rdev), minor(st->rdev));
+	else if (S_ISSOCK(st->mode))
+		n += snprintf(text + n, size - (size_t)n, ":socket");
 	return n;
 }
 

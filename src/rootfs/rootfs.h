@@ -120,6 +120,9 @@ struct rootfs_file {
 int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
 		uint32_t mode, struct rootfs_file *ret);
 void rootfs_file_done(struct rootfs_file *f); /* closes fd, drops dir */
+/* The file that stands for an AF_UNIX socket (mknod of S_IFSOCK makes it): opened to read, O_CLOEXEC, so that it can
+ * be shown to whoever knows sockets by their file. -ECONNREFUSED: not a socket, or one of the host's; -EACCES. */
+int rootfs_open_socket(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path);
 
 int rootfs_stat(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
 		struct rootfs_stat *ret);

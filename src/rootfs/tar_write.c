@@ -154,6 +154,8 @@ static int put_tree(struct writer *w, const char *path, const char *name, int de
 		r = -ELOOP;
 	if (r < 0)
 		return r;
+	if (S_ISSOCK(st.mode) && depth > 0)
+		return 0; /* there is nothing in it, and tar has no word for it */
 	if (depth == 0)
 		w->root_dev = st.dev;
 	snprintf(slashed, sizeof(slashed), "%s%s", name, S_ISDIR(st.mode) ? "/" : "");

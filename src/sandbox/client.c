@@ -637,6 +637,16 @@ int sandbox_container_limit(struct sandbox_container *c, const struct limits *li
 	return ask_done(c, WIRE_LIMITS, &b, done, ctx);
 }
 
+void sandbox_container_wake(struct sandbox_container *c)
+{
+	struct buf b;
+
+	if (c->has_gone)
+		return;
+	buf_init(&b, WIRE_MAX_BYTES);
+	post(c, WIRE_WAKE, 0, &b, NULL, 0);
+}
+
 int sandbox_container_top(struct sandbox_container *c,
 			  void (*done)(void *ctx, int error, const struct wire_process *processes, size_t n), void *ctx)
 {

@@ -74,8 +74,8 @@ struct sandbox_ready {
 	int32_t supervisor_pid;
 };
 
-/* Hands over the description. `setup` and what it points to, and `fds` (each
- * mount's fds in wire.h's order, without the table's) are borrowed for the
+/* Hands over the description. `setup` and what it points to, and `fds` (the
+ * network's and each mount's in wire.h's order, without the table's) are borrowed for the
  * call; the fds are duplicated where they must wait. setup->hostname,
  * domainname and limits also go into the table. */
 int sandbox_container_setup(struct sandbox_container *c, const struct wire_setup *setup, const int *fds, size_t nfds,
@@ -118,6 +118,9 @@ int sandbox_container_pause(struct sandbox_container *c, sandbox_done_fn done, v
 int sandbox_container_unpause(struct sandbox_container *c, sandbox_done_fn done, void *ctx);
 /* Of a running container, from now on. `done` may be NULL. */
 int sandbox_container_limit(struct sandbox_container *c, const struct limits *limits, sandbox_done_fn done, void *ctx);
+
+/* Interrupts what sleeps in a socket call of the container: the network's epoch has risen. */
+void sandbox_container_wake(struct sandbox_container *c);
 
 /* `processes` is borrowed for the call; sorted by vpid. */
 int sandbox_container_top(struct sandbox_container *c,

@@ -232,6 +232,7 @@ void wire_put_setup(struct buf *b, const struct wire_setup *s)
 	wire_put_str(b, s->domainname);
 	wire_put_u32(b, s->init);
 	wire_put_u32(b, s->is_readonly_root);
+	wire_put_u32(b, s->has_network);
 	wire_put_u32(b, s->drop_walls);
 	wire_put_u32(b, s->landlock_abi_max);
 	wire_put_limits(b, &s->limits);
@@ -250,6 +251,7 @@ int wire_get_setup(struct wire_reader *r, struct wire_setup *ret)
 	s.domainname = wire_get_str(r);
 	s.init = get_bool(r);
 	s.is_readonly_root = get_bool(r);
+	s.has_network = get_bool(r);
 	s.drop_walls = get_bool(r);
 	s.landlock_abi_max = wire_get_u32(r);
 	wire_get_limits(r, &s.limits);

@@ -37,6 +37,7 @@ enum wire_type {
 	WIRE_TOP, /* answered by WIRE_PROCESSES */
 	WIRE_STATS, /* answered by WIRE_FIGURES */
 	WIRE_LIMITS, /* struct limits, instead of setup's; answered by WIRE_DONE */
+	WIRE_WAKE, /* sleeping socket calls look at the network's epoch (network/netwire.h); not answered */
 
 	/* supervisor → daemon */
 	WIRE_READY = 64, /* u32 errno (0: well), str message, u32 host pid of the supervisor */
@@ -54,7 +55,8 @@ enum { WIRE_SIGNAL_ALL = 1 }; /* to every process of the container */
 enum { WIRE_EXIT_MAIN = 1, WIRE_EXIT_OOM = 2 };
 
 /* What a supervisor needs to know before it can start anything. fds come in
- * the message's order: [proctable memfd], then each mount's fds in order. */
+ * the message's order: [proctable memfd], with a network [net socket, page] (network/netwire.h), then
+ * each mount's fds in order. */
 struct wire_mount {
 	uint32_t kind; /* enum rootfs_mount_kind; VIRTUAL: which = "proc" | "dev" */
 	const char *target;
@@ -72,6 +74,7 @@ struct wire_setup {
 	size_t nmounts;
 	bool init; /* docker run --init: ours is pid 1, the command pid 2 */
 	bool is_readonly_root;
+	bool has_network; /* false: AF_INET and AF_UNIX are no families that a guest can have */
 	bool drop_walls; /* never set by the daemon: see docs/sandbox.md on the drilled test build */
 	uint32_t landlock_abi_max; /* 0: what the kernel has; 1: as if ABI 1 (tests) */
 	struct limits limits;

@@ -1,8 +1,9 @@
 /* Runs one command in a sandbox without a daemon: what the sandbox's own tests use.
  *
- *   sandbox-run [-tn] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
+ *   sandbox-run [-tnN] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
  *
  * -f binds the file DIR/file onto /bound. -n drops the second wall in the drilled build.
+ * -N gives it a network of its own: loopback, and one network with nobody else on it.
  * Standard streams are the command's own; exits with its exit code. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,11 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "network/switch.h"
 #include "sandbox/client.h"
 
 static int result = 125;
 static struct sandbox *sandbox;
 static struct sandbox_container *container;
+static struct net_switch *net_switch;
+static struct netns *netns;
 
 static void on_ready(void *ctx, const struct sandbox_ready *ready)
 {
@@ -24,8 +28,40 @@ static void on_ready(void *ctx, const struct sandbox_ready *ready)
 		fprintf(stderr, "sandbox-run: setup: %s\n", ready->message);
 }
 
+static void wake(void *arg)
+{
+	(void)arg;
+	sandbox_container_wake(container);
+}
+
+/* fds: the net socket and the page. */
+static int make_network(int fds[2], struct error *err)
+{
+	const struct netns_endpoint ep = { .network_id = "test",
+					   .network_name = "test",
+					   .mac = { 2, 0x42, 172, 17, 0, 2 },
+					   .ip4 = { 172, 17, 0, 2 },
+					   .ip4_prefix = 16,
+					   .gateway4 = { 172, 17, 0, 1 },
+					   .is_internal = true };
+	int r = net_switch_new(uv_default_loop(), NULL, &net_switch, err);
+
+	if (r < 0)
+		return r;
+	netns = netns_new(net_switch, NETNS_PRIVATE, "0000000000000000000000000000000000000000000000000000000000000000");
+	r = netns_attach(netns, &ep, err);
+	if (r < 0)
+		return r;
+	netns_add_waker(netns, wake, NULL);
+	fds[0] = netns_open_socket(netns, err);
+	fds[1] = netns_page_fd(netns);
+	return fds[0] < 0 ? fds[0] : 0;
+}
+
 static void finish(void)
 {
+	netns_unref(netns);
+	net_switch_free(net_switch);
 	sandbox_container_free(container);
 	sandbox_stop(sandbox, NULL, NULL);
 }
@@ -62,18 +98,22 @@ int main(int argc, char **argv)
 	struct wire_spawn spawn = { .is_main = true, .env = env, .cwd = "/" };
 	struct sandbox_options options = { 0 };
 	struct error err = { 0 };
+	const char *bound = NULL;
 	uint64_t tag;
-	int fds[3] = { 0, 1, 2 }, dirs[3], c;
+	int fds[3] = { 0, 1, 2 }, all[5], *dirs = all, c;
+	size_t ndirs = 2;
 
-	while ((c = getopt(argc, argv, "+tna:f:m:p:u:w:")) != -1) {
+	while ((c = getopt(argc, argv, "+tnNa:f:m:p:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
 		else if (c == 'n')
 			setup.drop_walls = true; /* obeyed by the drilled build only */
+		else if (c == 'N')
+			setup.has_network = true;
 		else if (c == 'a')
 			setup.landlock_abi_max = (uint32_t)atoi(optarg);
-		else if (c == 'f' && (dirs[2] = open(optarg, O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0)
-			setup.nmounts = 4;
+		else if (c == 'f')
+			bound = optarg;
 		else if (c == 'm')
 			setup.limits.memory_bytes = strtoull(optarg, NULL, 10);
 		else if (c == 'p')
@@ -88,12 +128,25 @@ int main(int argc, char **argv)
 	if (argc - optind < 4)
 		return 2;
 	options.program = argv[optind];
+	if (setup.has_network) {
+		if (make_network(all, &err) < 0) {
+			fprintf(stderr, "sandbox-run: %s\n", err.message);
+			return 125;
+		}
+		dirs = all + 2;
+		ndirs += 2;
+	}
 	dirs[0] = open(argv[optind + 1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	dirs[1] = open(argv[optind + 2], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (bound) {
+		dirs[2] = open(bound, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		setup.nmounts = 4;
+		ndirs++;
+	}
 	spawn.argv = (const char *const *)argv + optind + 3;
 	if (sandbox_start(uv_default_loop(), &options, &sandbox, &err) < 0 ||
 	    sandbox_container_new(sandbox, "test", NULL, NULL, &container, &err) < 0 ||
-	    sandbox_container_setup(container, &setup, dirs, setup.nmounts == 4 ? 3 : 2, on_ready, NULL, &err) < 0 ||
+	    sandbox_container_setup(container, &setup, all, ndirs, on_ready, NULL, &err) < 0 ||
 	    sandbox_container_spawn(container, &spawn, fds, spawn.tty ? 1 : 3, &events, NULL, &tag, &err) < 0) {
 		fprintf(stderr, "sandbox-run: %s\n", err.message);
 		return 125;

@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/socket.h"
 
 static struct kfile files[FD_GUEST_MAX];
 
@@ -36,6 +36,7 @@ static void drop(struct kfile *f)
 {
 	rootfs_dir_unref(f->dir);
 	rootfs_listing_free(f->listing);
+	socket_unref(f->socket);
 	free(f->name);
 	memset(f, 0, sizeof(*f));
 }
@@ -81,9 +82,23 @@ int fdtable_close(int fd)
 
 	if (!f)
 		return -EBADF;
+	epoll_forget(fd);
 	drop(f);
 	close(fd);
 	return 0;
+}
+
+int fdtable_replace(const struct ksocket *s, int take_fd)
+{
+	int r = 0;
+
+	for (int fd = 0; r == 0 && fd < FD_GUEST_MAX; fd++)
+		if (files[fd].kind == KFILE_SOCKET && files[fd].socket == s) {
+			r = dup3(take_fd, fd, files[fd].is_cloexec ? O_CLOEXEC : 0) < 0 ? -errno : 0;
+			epoll_renew(fd);
+		}
+	close(take_fd);
+	return r;
 }
 
 /* The same open file under another number. */
@@ -95,6 +110,8 @@ static struct kfile share(const struct kfile *f, bool is_cloexec)
 	g.listing = NULL; /* taken anew at the same cookie */
 	if (g.dir)
 		rootfs_dir_ref(g.dir);
+	if (g.socket)
+		socket_ref(g.socket);
 	if (g.name)
 		g.name = strdup(g.name);
 	return g;
@@ -125,6 +142,7 @@ static int duplicate_to(int fd, int to, bool is_cloexec)
 	if (dup3(fd, to, is_cloexec ? O_CLOEXEC : 0) < 0)
 		return -errno;
 	g = share(f, is_cloexec);
+	epoll_forget(to);
 	drop(&files[to]);
 	files[to] = g;
 	return to;

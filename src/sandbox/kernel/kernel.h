@@ -18,6 +18,9 @@
 
 /* ---- start: supervisor → worker (worker.c) ---- */
 
+struct net_page;
+struct ksocket;
+
 struct container {            /* one per container, made by the supervisor before any fork */
 	char id[65];
 	struct proctable *table;  /* shared mapping */
@@ -25,6 +28,8 @@ struct container {            /* one per container, made by the supervisor befor
 	struct wire_setup *setup; /* mounts' sources, limits; lives as long as the supervisor */
 	int broker_fd;            /* workers' end of the broker socket */
 	int null_fd, zero_fd, full_fd, urandom_fd; /* host devices opened before the wall */
+	int net_fd;               /* the workers' net socket (network/netwire.h); -1: no network */
+	const struct net_page *net_page; /* mapped; NULL without a network */
 	uint64_t boot_ns;
 };
 
@@ -116,6 +121,11 @@ bool signal_is_pending(void);
 bool signal_was_of_park(void); /* since it was last asked: what EINTR may have come of */
 void signal_install_park(void); /* in the supervisor: before the first fork */
 bool signal_is_of_pause(void); /* stops and continuations of children now are docker pause's */
+/* The wake-up from outside (WIRE_WAKE) makes blocking calls answer -EINTR, and is nothing that the guest sees: true,
+ * and the call is to be made again, when it was that and no signal of the guest's. */
+enum { SIGNAL_WAKE = 32 };    /* the other one that the C libraries keep for threads */
+bool signal_take_wake(void);
+void signal_wake_ignore(void);
 void signal_init(void);       /* once in a worker: which native handlers stand */
 void signal_exec(void);       /* handlers back to default, ignored ones stay */
 void signal_fork_child(void);
@@ -131,7 +141,17 @@ long broker_call(const struct broker_request *req, struct broker_reply *ret, int
 #define FD_GUEST_MAX 1024
 int fd_to_floor(int fd);      /* moves a host fd above the floor, CLOEXEC; takes fd */
 
-enum kfile_kind { KFILE_NONE, KFILE_HOST, KFILE_FILE, KFILE_DIR, KFILE_PATH, KFILE_VIRTUAL, KFILE_PTY };
+enum kfile_kind {
+	KFILE_NONE,
+	KFILE_HOST,
+	KFILE_FILE,
+	KFILE_DIR,
+	KFILE_PATH,
+	KFILE_VIRTUAL,
+	KFILE_PTY,
+	KFILE_SOCKET,
+	KFILE_EPOLL
+};
 
 struct kfile {  /* per guest fd; plain data, copied by fork */
 	uint8_t kind;
@@ -143,10 +163,13 @@ struct kfile {  /* per guest fd; plain data, copied by fork */
 	uint64_t cookie;
 	uint64_t rdev;            /* devices; of a PTY its /dev/pts/N */
 	bool is_lower;
+	struct ksocket *socket;   /* SOCKET: shared by its numbers in this process */
 };
 struct kfile *fdtable_get(int fd);                   /* NULL: -EBADF */
 int fdtable_install(int host_fd, const struct kfile *f); /* lowest free guest number ≥ 0; takes both */
 int fdtable_close(int fd);
+/* Puts take_fd in the place of every number of a socket, each with its own close-on-exec; closes it. */
+int fdtable_replace(const struct ksocket *s, int take_fd);
 void fdtable_exec(void);      /* closes what is close-on-exec */
 void fdtable_init(const int stdio[3]);
 

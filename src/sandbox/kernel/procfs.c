@@ -4,6 +4,7 @@
  * A node is vpid << 32 | index << 8 | entry: entries of the root and of what is
  * below it (sys, net) have vpid 0. */
 #include "sandbox/kernel/procfs.h"
+#include "sandbox/kernel/socket.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -62,12 +63,14 @@ static const struct proc_entry root_entries[] = {
 	{ "overcommit_memory", S_IFREG | 0444, write_zero, ROOT_SYS_VM },
 	{ "dev", S_IFREG | 0444, write_net_dev, ROOT_NET },
 	{ "route", S_IFREG | 0444, write_net_route, ROOT_NET },
-	{ "tcp", S_IFREG | 0444, write_net_sockets, ROOT_NET },
-	{ "tcp6", S_IFREG | 0444, write_net_sockets, ROOT_NET },
-	{ "udp", S_IFREG | 0444, write_net_sockets, ROOT_NET },
-	{ "udp6", S_IFREG | 0444, write_net_sockets, ROOT_NET },
-	{ "raw", S_IFREG | 0444, write_net_sockets, ROOT_NET },
-	{ "raw6", S_IFREG | 0444, write_net_sockets, ROOT_NET },
+	{ "tcp", S_IFREG | 0444, write_net_tcp, ROOT_NET },
+	{ "tcp6", S_IFREG | 0444, write_net_tcp6, ROOT_NET },
+	{ "udp", S_IFREG | 0444, write_net_udp, ROOT_NET },
+	{ "udp6", S_IFREG | 0444, write_net_udp6, ROOT_NET },
+	{ "raw", S_IFREG | 0444, write_net_raw, ROOT_NET },
+	{ "raw6", S_IFREG | 0444, write_net_raw6, ROOT_NET },
+	{ "if_inet6", S_IFREG | 0444, write_net_if_inet6, ROOT_NET },
+	{ "arp", S_IFREG | 0444, write_net_arp, ROOT_NET },
 	{ "unix", S_IFREG | 0444, write_net_unix, ROOT_NET },
 };
 
@@ -252,6 +255,10 @@ static int describe_fd(int fd, char *buf, size_t size)
 		return snprintf(buf, size, "%s%s%s", path, f->name && strcmp(path, "/") ? "/" : "", f->name ? f->name : "");
 	if (f->kind == KFILE_PTY)
 		return snprintf(buf, size, "/dev/pts/%u", minor(f->rdev));
+	if (f->kind == KFILE_SOCKET && f->socket->id)
+		return snprintf(buf, size, "socket:[%lu]", f->socket->id);
+	if (f->kind == KFILE_EPOLL)
+		return snprintf(buf, size, "anon_inode:[eventpoll]");
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (f->kind == KFILE_VIRTUAL)
@@ -326,6 +333,8 @@ static int procfs_open(void *ctx, uint64_t node, int flags)
 
 	(void)ctx;
 	if (n.entry == ENTRY_FD_LINK) {
+		if (!fdtable_get((int)n.index) || fdtable_get((int)n.index)->kind == KFILE_SOCKET)
+			return -ENXIO;
 		fd = fcntl((int)n.index, (flags & O_CLOEXEC) ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
 		return fd < 0 ? -errno : fd;
 	}

@@ -19,7 +19,10 @@ proc_write_fn write_meminfo, write_cpuinfo, write_uptime, write_loadavg, write_s
 	write_nothing;
 proc_write_fn write_hostname, write_domainname, write_ostype, write_osrelease, write_osversion, write_pid_max,
 	write_uuid, write_boot_id, write_zero;
-proc_write_fn write_net_dev, write_net_sockets, write_net_unix, write_net_route, write_mounts, write_mountinfo;
+proc_write_fn write_mounts, write_mountinfo;
+/* procfs_net.c */
+proc_write_fn write_net_dev, write_net_tcp, write_net_tcp6, write_net_udp, write_net_udp6, write_net_raw,
+	write_net_raw6, write_net_unix, write_net_route, write_net_if_inet6, write_net_arp;
 /* procfs_process.c */
 proc_write_fn write_pid_stat, write_pid_status, write_statm, write_cmdline, write_comm, write_environ, write_limits;
 

@@ -179,31 +179,6 @@ void write_zero(const struct proc_slot *slot, struct buf *out)
 }
 
 /* No interface, no socket: only the heads that netstat, ifconfig and route skip. */
-void write_net_dev(const struct proc_slot *slot, struct buf *out)
-{
-	(void)slot;
-	buf_puts(out, "Inter-|   Receive                                                |  Transmit\n"
-		      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n");
-}
-
-void write_net_sockets(const struct proc_slot *slot, struct buf *out)
-{
-	(void)slot;
-	buf_puts(out, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
-}
-
-void write_net_unix(const struct proc_slot *slot, struct buf *out)
-{
-	(void)slot;
-	buf_puts(out, "Num       RefCount Protocol Flags    Type St Inode Path\n");
-}
-
-void write_net_route(const struct proc_slot *slot, struct buf *out)
-{
-	(void)slot;
-	buf_puts(out, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
-}
-
 static const char *mount_type(const struct rootfs_mount *m)
 {
 	switch (m->kind) {

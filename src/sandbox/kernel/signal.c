@@ -149,6 +149,48 @@ static void note(int signo, siginfo_t *info, void *context)
 		*ip = (greg_t)(uintptr_t)blocking_abort;
 }
 
+/* ---- the wake-up from outside ---- */
+
+static volatile sig_atomic_t wake;
+
+/* No wake-up is lost between a look at the epoch and the call that would sleep, as with any signal. */
+static void note_wake(int signo, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
+
+	(void)signo, (void)info;
+	wake = 1;
+	guest_poll_flag = 1;
+	if (*ip >= (greg_t)(uintptr_t)blocking_begin && *ip < (greg_t)(uintptr_t)blocking_end)
+		*ip = (greg_t)(uintptr_t)blocking_abort;
+}
+
+void signal_return(void);
+__asm__(".text\n"
+	".globl signal_return\n"
+	"signal_return:\n"
+	"	mov $15, %eax\n" /* rt_sigreturn */
+	"	syscall\n");
+
+/* The C library keeps this number for itself and refuses it. */
+static void set_wake_action(uintptr_t handler)
+{
+	struct {
+		uintptr_t handler;
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} act = { handler, SA_SIGINFO | 0x04000000 /* SA_RESTORER */, signal_return, UINT64_MAX };
+
+	host_call(SYS_rt_sigaction, SIGNAL_WAKE, (long)&act, 0, 8, 0, 0);
+}
+
+void signal_wake_ignore(void)
+{
+	set_wake_action((uintptr_t)SIG_IGN);
+}
+
 /* Linux's init feels no signal that it has no handler for. */
 static bool is_deaf(int signo)
 {
@@ -215,6 +257,7 @@ void signal_init(void)
 	sigemptyset(&none);
 	for (int i = 1; i <= SIGNALS; i++)
 		set_native(i);
+	set_wake_action((uintptr_t)note_wake);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	publish();
 }
@@ -276,9 +319,11 @@ SYS(rt_sigaction)
 /* Faults on guest memory must always reach the runtime. */
 static uint64_t set_mask(int how, uint64_t mask)
 {
+	const uint64_t kept =
+		1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGNAL_PARK - 1) | 1ull << (SIGNAL_WAKE - 1);
 	uint64_t old = 0;
 
-	mask &= how == SIG_UNBLOCK ? UINT64_MAX : ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGNAL_PARK - 1));
+	mask &= how == SIG_UNBLOCK ? UINT64_MAX : ~kept;
 	host_call(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, 8, 0, 0);
 	return old;
 }
@@ -318,6 +363,18 @@ static bool signal_is_deliverable(void)
 	return false;
 }
 
+bool signal_take_wake(void)
+{
+	if (!wake)
+		return false;
+	wake = 0;
+	guest_poll_flag = 0;
+	if (!signal_is_deliverable())
+		return true;
+	guest_poll_flag = 1;
+	return false;
+}
+
 /* After a mask has changed: the flag stands for what may be delivered now. */
 static void rearm(void)
 {
@@ -350,6 +407,7 @@ bool signal_deliver(void)
 {
 	bool may_restart = true;
 
+	wake = 0;
 	while (guest_poll_flag) {
 		guest_poll_flag = 0;
 		for (int i = 1; i <= SIGNALS; i++)

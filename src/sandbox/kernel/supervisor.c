@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "network/netwire.h"
 #include "sandbox/kernel/limits.h"
 #include "sandbox/kernel/view.h"
 #include "util/alloc.h"
@@ -126,10 +127,26 @@ static int make_broker(void)
 	return 0;
 }
 
+/* The net socket stays open for the workers; the page is mapped, and that is enough. */
+static int set_up_network(struct container *c, struct wire_message *m, size_t *first)
+{
+	if (m->nfds < 3)
+		return -EPROTO;
+	c->net_fd = m->fds[1];
+	c->net_page = mmap(NULL, sizeof(*c->net_page), PROT_READ, MAP_SHARED, m->fds[2], 0);
+	if (c->net_page == MAP_FAILED)
+		return -errno;
+	close(m->fds[2]);
+	m->fds[1] = m->fds[2] = -1;
+	*first = 3;
+	return 0;
+}
+
 static int set_up(struct wire_message *m)
 {
 	struct wire_reader r = { .data = m->data, .len = m->len };
 	struct container *c = &sv.container;
+	size_t first = 1; /* of the mounts' descriptors */
 	int err = wire_get_setup(&r, &sv.setup);
 
 	if (err < 0)
@@ -144,6 +161,12 @@ static int set_up(struct wire_message *m)
 	close(m->fds[0]); /* mapped is enough, for us and for every worker */
 	m->fds[0] = -1;
 	c->setup = &sv.setup;
+	c->net_fd = -1;
+	if (sv.setup.has_network) {
+		err = set_up_network(c, m, &first);
+		if (err < 0)
+			return err;
+	}
 	c->null_fd = open_device("/dev/null", O_RDWR);
 	c->zero_fd = open_device("/dev/zero", O_RDWR);
 	c->full_fd = open_device("/dev/full", O_RDWR);
@@ -153,7 +176,7 @@ static int set_up(struct wire_message *m)
 		return -ENODEV;
 	limits_set(c, &sv.setup.limits);
 	err = make_broker();
-	return err < 0 ? err : container_open_view(c, &sv.setup, m->fds + 1, m->nfds - 1);
+	return err < 0 ? err : container_open_view(c, &sv.setup, m->fds + first, m->nfds - first);
 }
 
 static void on_setup(struct wire_message *m)
@@ -380,6 +403,14 @@ static void on_signal(struct wire_message *m)
 	tell_done(m->tag, 0);
 }
 
+static void on_wake(void)
+{
+	struct sender s = { SIGNAL_WAKE };
+
+	if (sv.is_set_up)
+		descent_each(getpid(), false, signal_below, &s);
+}
+
 static void on_pause(struct wire_message *m, bool is_pause)
 {
 	if (!sv.is_set_up) {
@@ -519,6 +550,7 @@ static bool dispatch(struct wire_message *m)
 	case WIRE_TOP: on_top(m); return false;
 	case WIRE_STATS: on_stats(m); return false;
 	case WIRE_LIMITS: on_limits(m); return false;
+	case WIRE_WAKE: on_wake(); return false;
 	default: return false;
 	}
 }
@@ -583,6 +615,7 @@ void supervisor_main(int sock, const char *id)
 	sv.broker_sock = -1;
 	sv.signal_fd = make_signal_fd();
 	signal_install_park();
+	signal_wake_ignore(); /* until a worker has its own handler */
 	for (;;) {
 		size_t n = collect(fds, who, 256);
 		int ready = poll(fds, n, sv.is_set_up ? limits_turn(&sv.container) : -1);

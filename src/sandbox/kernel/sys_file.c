@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/socket.h"
 
 enum { IOV_MAX_GUEST = 1024 };
 
@@ -23,6 +23,16 @@ static int check_data(int fd)
 	return f->kind == KFILE_DIR ? -EISDIR : 0;
 }
 
+static bool is_socket(int fd)
+{
+	return fdtable_get(fd)->kind == KFILE_SOCKET;
+}
+
+static bool is_positioned(long n)
+{
+	return n == SYS_pread64 || n == SYS_pwrite64 || n == SYS_preadv || n == SYS_pwritev;
+}
+
 static int64_t transfer(long n, const uint64_t a[6])
 {
 	uint64_t len = a[2] & UINT32_MAX;
@@ -33,6 +43,11 @@ static int64_t transfer(long n, const uint64_t a[6])
 		return r;
 	if (!p && len)
 		return -EFAULT;
+	if (is_socket((int)a[0])) {
+		struct iovec v = { p, len };
+
+		return is_positioned(n) ? -ESPIPE : socket_transfer((int)a[0], n == SYS_write, &v, 1);
+	}
 	return host_block(n, (int)a[0], (long)p, (long)len, (long)a[3], 0, 0);
 }
 
@@ -78,6 +93,8 @@ static int64_t transfer_vector(long n, const uint64_t a[6], int64_t offset)
 
 	if (r == 0)
 		r = copy_in_iov(v, a[1], count);
+	if (r == 0 && is_socket((int)a[0]))
+		return is_positioned(n) ? -ESPIPE : socket_transfer((int)a[0], n == SYS_writev, v, count);
 	return r < 0 ? r : host_block(n, (int)a[0], (long)v, (long)count, (long)offset, 0, 0);
 }
 
@@ -105,6 +122,8 @@ SYS(lseek)
 
 	if (!f)
 		return -EBADF;
+	if (f->kind == KFILE_SOCKET)
+		return -ESPIPE;
 	if (f->kind == KFILE_DIR) {
 		if (a[2] != SEEK_SET)
 			return a[2] == SEEK_CUR ? (int64_t)f->cookie : -EINVAL;
@@ -186,6 +205,19 @@ SYS(readahead)
 	return sys_fsync(a);
 }
 
+static long send_file(int to, int from, int64_t *offset, uint64_t len)
+{
+	struct ksocket *s;
+
+	if (socket_get(to, &s) < 0)
+		return host_block(SYS_sendfile, to, from, (long)offset, (long)len, 0, 0);
+	if (!socket_is_stream(s) || socket_is_channel(s)) /* a packet has a head of ours */
+		return -EINVAL;
+	if (socket_settle(to, s, !socket_is_nonblocking(to)) < 0)
+		return -EAGAIN;
+	return socket_block(to, s, SYS_sendfile, to, from, (long)offset, (long)len, 0, 0);
+}
+
 SYS(sendfile)
 {
 	int r = check_data((int)a[0]);
@@ -198,7 +230,9 @@ SYS(sendfile)
 		return r;
 	if (a[2] && copy_in(&offset, a[2], 8) < 0)
 		return -EFAULT;
-	n = host_block(SYS_sendfile, (int)a[0], (int)a[1], a[2] ? (long)&offset : 0, (long)(a[3] & UINT32_MAX), 0, 0);
+	if (is_socket((int)a[1]))
+		return -EINVAL;
+	n = send_file((int)a[0], (int)a[1], a[2] ? &offset : NULL, a[3] & UINT32_MAX);
 	if (n >= 0 && a[2] && copy_out(a[2], &offset, 8) < 0)
 		return -EFAULT;
 	return n;
@@ -299,8 +333,10 @@ int file_stat(int fd, struct rootfs_stat *ret)
 		ret->rdev = f->rdev;
 		ret->mode = S_IFCHR | 0666;
 	}
+	if (r == 0 && f->kind == KFILE_SOCKET && f->socket->id)
+		ret->ino = f->socket->id;
 	/* A pipe from outside belongs to whoever runs here. */
-	if (r == 0 && f->kind == KFILE_HOST) {
+	if (r == 0 && (f->kind == KFILE_HOST || f->kind == KFILE_SOCKET)) {
 		ret->uid = self.euid;
 		ret->gid = self.egid;
 	}

@@ -5,7 +5,18 @@
 #include <sys/select.h>
 #include <sys/syscall.h>
 
-#include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/socket.h"
+
+/* A socket's network may have been left; and a listener is never ready for writing, whatever its channel is. */
+static void prepare(int fd, short *events)
+{
+	const struct kfile *f = fdtable_get(fd);
+
+	if (!f || f->kind != KFILE_SOCKET)
+		return;
+	socket_look(fd, f->socket);
+	socket_poll_events(f->socket, events);
+}
 
 static int64_t do_poll(uint64_t addr, size_t n, struct timespec *timeout, uint64_t *mask)
 {
@@ -30,7 +41,11 @@ static int64_t do_poll(uint64_t addr, size_t n, struct timespec *timeout, uint64
 
 		r = host_call(SYS_ppoll, (long)fds, (long)n, (long)&now, 0, 8, 0);
 	} else {
-		r = host_block(SYS_ppoll, (long)fds, (long)n, (long)timeout, (long)mask, 8, 0);
+		do { /* the host leaves in *timeout what is left of it */
+			for (size_t i = 0; i < n; i++)
+				prepare(fds[i].fd, &fds[i].events);
+			r = host_block(SYS_ppoll, (long)fds, (long)n, (long)timeout, (long)mask, 8, 0);
+		} while (r == -EINTR && signal_take_wake());
 	}
 	if (r < 0)
 		return r;
@@ -64,6 +79,19 @@ SYS(ppoll)
 	return do_poll(a[0], a[1] & UINT32_MAX, a[2] ? &ts : NULL, a[3] ? &mask : NULL);
 }
 
+static void check_sets(size_t n, fd_set sets[3])
+{
+	for (size_t fd = 0; fd < n; fd++) {
+		short events = POLLOUT;
+
+		if (!FD_ISSET(fd, &sets[0]) && !FD_ISSET(fd, &sets[1]))
+			continue;
+		prepare((int)fd, &events);
+		if (!events)
+			FD_CLR(fd, &sets[1]);
+	}
+}
+
 static int64_t do_select(const uint64_t a[6], struct timespec *timeout, const uint64_t *mask)
 {
 	struct {
@@ -84,8 +112,11 @@ static int64_t do_select(const uint64_t a[6], struct timespec *timeout, const ui
 		for (int i = 0; i < 3; i++)
 			if (FD_ISSET(fd, &sets[i]) && !fdtable_get((int)fd))
 				return -EBADF;
-	r = host_block(SYS_pselect6, (long)n, a[1] ? (long)&sets[0] : 0, a[2] ? (long)&sets[1] : 0,
-		       a[3] ? (long)&sets[2] : 0, (long)timeout, mask ? (long)&with_mask : 0);
+	do {
+		check_sets(n, sets);
+		r = host_block(SYS_pselect6, (long)n, a[1] ? (long)&sets[0] : 0, a[2] ? (long)&sets[1] : 0,
+			       a[3] ? (long)&sets[2] : 0, (long)timeout, mask ? (long)&with_mask : 0);
+	} while (r == -EINTR && signal_take_wake());
 	if (r < 0)
 		return r;
 	for (int i = 0; i < 3; i++)

@@ -43,6 +43,14 @@ static bool is_restarted_by_linux(uint32_t n)
 	}
 }
 
+/* What interrupted it is nothing of the guest's: a wake-up, a park. */
+static bool is_made_again(int64_t r)
+{
+	bool was_parked = signal_was_of_park();
+
+	return r == -EINTR && (signal_take_wake() || (was_parked && !signal_is_pending()));
+}
+
 int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
 	const uint64_t args[6] = { a, b, c, d, e, f };
@@ -54,7 +62,7 @@ int64_t guest_syscall(uint32_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 	do {
 		do
 			r = n < SYSCALLS_MAX && table[n] ? table[n](args) : -ENOSYS;
-		while (signal_was_of_park() && r == -EINTR && !signal_is_pending());
+		while (is_made_again(r));
 		if (!signal_is_pending() && r != -EINTR) /* EINTR without one: a signal that was not the guest's */
 			return r;
 	} while (signal_deliver() && r == -EINTR && is_restarted_by_linux(n));

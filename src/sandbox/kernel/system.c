@@ -24,12 +24,16 @@ static int copy_in_timespec(struct timespec *ts, uint64_t addr)
 
 SYS(nanosleep)
 {
-	struct timespec ts, left = { 0 };
+	struct timespec ts, left;
 	long r;
 
 	if (copy_in_timespec(&ts, a[0]) < 0)
 		return -EFAULT;
-	r = host_block(SYS_nanosleep, (long)&ts, (long)&left, 0, 0, 0, 0);
+	left = ts;
+	do {
+		ts = left;
+		r = host_block(SYS_nanosleep, (long)&ts, (long)&left, 0, 0, 0, 0);
+	} while (r == -EINTR && signal_take_wake());
 	if (r == -EINTR && a[1] && copy_out(a[1], &left, sizeof(left)) < 0)
 		return -EFAULT;
 	return r;
@@ -37,12 +41,16 @@ SYS(nanosleep)
 
 SYS(clock_nanosleep)
 {
-	struct timespec ts, left = { 0 };
+	struct timespec ts, left;
 	long r;
 
 	if (copy_in_timespec(&ts, a[2]) < 0)
 		return -EFAULT;
-	r = host_block(SYS_clock_nanosleep, (int)a[0], (int)a[1], (long)&ts, (long)&left, 0, 0);
+	left = ts;
+	do {
+		ts = left;
+		r = host_block(SYS_clock_nanosleep, (int)a[0], (int)a[1], (long)&ts, (long)&left, 0, 0);
+	} while (r == -EINTR && signal_take_wake());
 	if (r == -EINTR && a[3] && !(a[1] & TIMER_ABSTIME) && copy_out(a[3], &left, sizeof(left)) < 0)
 		return -EFAULT;
 	return r;

@@ -8,7 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/socket.h"
 
 static const struct tty_call {
 	uint32_t request;
@@ -98,6 +98,17 @@ static int64_t set_controlling(int fd, const struct kfile *f)
 	return r;
 }
 
+static int64_t call_socket(int fd, const struct kfile *f, uint32_t request, uint64_t arg)
+{
+	int n;
+
+	if (request == FIONREAD && socket_is_channel(f->socket)) {
+		n = socket_is_stream(f->socket) ? 0 : socket_readable_bytes(fd, f->socket);
+		return copy_out(arg, &n, sizeof(n));
+	}
+	return netinfo_ioctl(request, arg);
+}
+
 SYS(ioctl)
 {
 	int fd = (int)a[0];
@@ -106,6 +117,12 @@ SYS(ioctl)
 
 	if (!f)
 		return -EBADF;
+	if (f->kind == KFILE_SOCKET) {
+		int64_t r = call_socket(fd, f, request, a[2]);
+
+		if (r != -ENOTTY)
+			return r;
+	}
 	switch (request) {
 	case FIOCLEX:
 	case FIONCLEX: {

@@ -12,6 +12,8 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -122,8 +124,17 @@ static const uint16_t allowed[] = {
 	SYS_sched_yield,
 	SYS_sched_getaffinity,
 	SYS_getcpu,
-	SYS_sendmsg,
-	SYS_recvfrom, /* the broker's sockets: the only ones there are */
+	SYS_recvfrom,
+	SYS_recvmsg,
+	SYS_shutdown,
+	SYS_epoll_create1,
+	SYS_epoll_ctl,
+	SYS_epoll_wait,
+	SYS_epoll_pwait,
+	SYS_eventfd2,
+	SYS_timerfd_create,
+	SYS_timerfd_settime,
+	SYS_timerfd_gettime,
 };
 
 /* Calls that are allowed only with certain arguments. An index counts words
@@ -158,8 +169,17 @@ static const struct rule rules[] = {
 	{ SYS_mmap, NO_BITS(4, PROT_EXEC) },
 	{ SYS_mprotect, NO_BITS(4, PROT_EXEC) },
 	{ SYS_clone, VALUES(0, FORK_FLAGS) },
-	/* Not SOCK_DGRAM, which sends to any address: only the broker's answers. */
-	{ SYS_socketpair, VALUES(2, SOCK_SEQPACKET | SOCK_CLOEXEC), NO_BITS(0, ~(uint32_t)AF_UNIX) },
+	/* Not SOCK_DGRAM, which sends to any address. */
+	{ SYS_socketpair, VALUES(2, SOCK_SEQPACKET | SOCK_CLOEXEC, SOCK_STREAM | SOCK_CLOEXEC), NO_BITS(0, ~(uint32_t)AF_UNIX) },
+	/* A TCP socket that was closed could connect anywhere with MSG_FASTOPEN. sendto, sendmmsg have no use here. */
+	{ SYS_sendmsg, NO_BITS(4, MSG_FASTOPEN) },
+	/* No TCP_FASTOPEN_CONNECT, TCP_ULP, TCP_REPAIR, SO_ATTACH_*, SO_BINDTODEVICE, no credentials of other processes.
+	 * Levels by bits: SOL_SOCKET is 1; IPPROTO_TCP 6, whose lower bits pass IPPROTO_IP's options of these numbers too,
+	 * which are harmless. */
+	{ SYS_getsockopt, VALUES(4, SO_ERROR, SO_DOMAIN), NO_BITS(2, ~(uint32_t)SOL_SOCKET) },
+	{ SYS_setsockopt, VALUES(4, SO_RCVTIMEO, SO_SNDTIMEO, SO_LINGER, SO_KEEPALIVE), NO_BITS(2, ~(uint32_t)SOL_SOCKET) },
+	{ SYS_setsockopt, VALUES(4, TCP_NODELAY, TCP_CORK, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT),
+	  NO_BITS(2, ~(uint32_t)IPPROTO_TCP) },
 	{ SYS_prlimit64, VALUES(0, 0) },
 	/* No host file becomes set-id, no device is made. */
 	{ SYS_openat, NO_BITS(6, SET_ID_BITS) },
@@ -231,11 +251,11 @@ static void build(struct filter *f)
 /* ---- Landlock ---- */
 
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define ACCESS_ABI_1 0x1fffull          /* execute … make_sym */
+#define ACCESS_ABI_1 0x1fffull /* execute … make_sym */
 #define ACCESS_NEVER \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SOCK)
-#define ACCESS_REFER (1ull << 13)       /* ABI 2: renames and links between directories */
-#define ACCESS_TRUNCATE (1ull << 14)    /* ABI 3 */
+#define ACCESS_REFER (1ull << 13) /* ABI 2: renames and links between directories */
+#define ACCESS_TRUNCATE (1ull << 14) /* ABI 3 */
 
 static int allow_below(int ruleset, int fd, uint64_t access)
 {
