@@ -14,6 +14,7 @@ enum { USAGE_CONTAINERS = 1, USAGE_IMAGES = 2, USAGE_VOLUMES = 4, USAGE_BUILD_CA
 struct usage {
 	uv_work_t work;
 	unsigned kinds;
+	bool is_verbose;
 	struct request *req;
 	struct engine *engine;
 	json_t *containers, *volumes;
@@ -24,35 +25,113 @@ struct usage {
 	size_t nvolumes;
 };
 
+/* The sums of one kind, and what was summed up; none of them says that it is zero (moby: omitempty). */
+static void put_usage(json_t *o, const char *kind, json_int_t active, json_int_t bytes, json_int_t reclaimable, json_t *take_items)
+{
+	json_int_t total = (json_int_t)json_array_size(take_items);
+	const struct {
+		const char *name;
+		json_int_t value;
+	} sums[] = { { "ActiveCount", active }, { "TotalCount", total }, { "TotalSize", bytes }, { "Reclaimable", reclaimable } };
+	json_t *usage = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(sums); i++)
+		if (sums[i].value)
+			json_object_set_new(usage, sums[i].name, json_integer(sums[i].value));
+	json_object_set_new(usage, "Items", take_items);
+	json_object_set_new(o, kind, usage);
+}
+
+static json_int_t number_of(json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
 static void put_images(struct usage *u, json_t *o)
 {
 	struct images *im = u->engine->images;
+	json_int_t active = 0, layers = 0, reclaimable = 0;
 	json_t *list = json_array();
-	int64_t layers = 0;
 
 	for (struct image *i = images_next(im, NULL); i; i = images_next(im, i)) {
+		json_t *view = view_image_summary(u->engine, i, true);
 		bool is_first = true;
 
-		json_array_append_new(list, view_image_summary(u->engine, i, true));
 		for (struct image *other = images_next(im, NULL); other != i; other = images_next(im, other))
 			is_first = is_first && strcmp(other->chain_id, i->chain_id) != 0;
 		layers += is_first ? i->size_bytes : 0; /* a shared root takes its room once */
+		active += number_of(view, "Containers") > 0;
+		reclaimable += number_of(view, "Containers") > 0 ? 0 : number_of(view, "Size") - number_of(view, "SharedSize");
+		json_array_append_new(list, view);
 	}
-	json_object_set_new(o, "LayersSize", json_integer((json_int_t)layers));
-	json_object_set_new(o, "Images", list);
+	put_usage(o, "ImageUsage", active, layers, reclaimable, list);
 }
 
-/* What was not asked for is null. */
+static void put_containers(struct usage *u, json_t *o)
+{
+	json_int_t active = 0, bytes = 0, reclaimable = 0;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(u->containers, i, v) {
+		const char *state = json_string_value(json_object_get(v, "State"));
+		bool is_active = strcmp(state, "running") == 0 || strcmp(state, "paused") == 0 ||
+				 strcmp(state, "restarting") == 0;
+
+		active += is_active;
+		bytes += number_of(v, "SizeRw");
+		reclaimable += is_active ? 0 : number_of(v, "SizeRw");
+	}
+	put_usage(o, "ContainerUsage", active, bytes, reclaimable, json_incref(u->containers));
+}
+
+static void put_volumes(struct usage *u, json_t *o)
+{
+	json_int_t active = 0, bytes = 0, reclaimable = 0;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(u->volumes, i, v) {
+		json_t *data = json_object_get(v, "UsageData");
+		bool is_active = number_of(data, "RefCount") > 0;
+
+		active += is_active;
+		bytes += number_of(data, "Size");
+		reclaimable += is_active ? 0 : number_of(data, "Size");
+	}
+	put_usage(o, "VolumeUsage", active, bytes, reclaimable, json_incref(u->volumes));
+}
+
+/* The items leave when they were asked for; old versions have lists of them in any case. */
+static void drop_items(json_t *o, bool is_verbose)
+{
+	const char *kind;
+	json_t *usage;
+
+	json_object_foreach(o, kind, usage) {
+		if (!json_is_object(usage))
+			continue;
+		if (!is_verbose || json_array_size(json_object_get(usage, "Items")) == 0)
+			json_object_del(usage, "Items");
+	}
+}
+
 static void reply(struct usage *u)
 {
-	json_t *o = json_pack("{s:i, s:n}", "LayersSize", 0, "Images");
+	json_t *o = json_object();
 
 	if (u->kinds & USAGE_IMAGES)
 		put_images(u, o);
-	json_object_set(o, "Containers", u->kinds & USAGE_CONTAINERS ? u->containers : json_null());
-	json_object_set(o, "Volumes", u->kinds & USAGE_VOLUMES ? u->volumes : json_null());
-	json_object_set_new(o, "BuildCache", u->kinds & USAGE_BUILD_CACHE ? json_array() : json_null());
-	reply_shaped(u->req, 200, SHAPE_USAGE, o);
+	if (u->kinds & USAGE_CONTAINERS)
+		put_containers(u, o);
+	if (u->kinds & USAGE_VOLUMES)
+		put_volumes(u, o);
+	if (u->kinds & USAGE_BUILD_CACHE)
+		put_usage(o, "BuildCacheUsage", 0, 0, 0, json_array());
+	if (!u->is_verbose)
+		versions_shape(SHAPE_USAGE, o, request_api_version(u->req));
+	drop_items(o, u->is_verbose);
+	reply_json(u->req, 200, o);
 	json_decref(u->containers);
 	json_decref(u->volumes);
 	for (size_t i = 0; i < u->nvolumes; i++)
@@ -152,6 +231,7 @@ void SystemDataUsage(struct request *req)
 	u->req = req;
 	u->engine = e;
 	u->kinds = kinds;
+	u->is_verbose = versions_query_bool(req, "verbose");
 	u->containers = json_array();
 	u->volumes = json_array();
 	u->measured = xcalloc(e->containers.count + 1, sizeof(struct container *));

@@ -218,7 +218,32 @@ static const struct difference volume[] = {
 
 /* ---- the daemon ---- */
 
+/* There were lists, and no sums. */
+static void list_what_is_used(json_t *usage)
+{
+	static const char *const kinds[][2] = { { "ImageUsage", "Images" },
+						{ "ContainerUsage", "Containers" },
+						{ "VolumeUsage", "Volumes" },
+						{ "BuildCacheUsage", "BuildCache" } };
+	json_t *layers = json_object_get(json_object_get(usage, "ImageUsage"), "TotalSize");
+
+	if (layers)
+		json_object_set(usage, "LayersSize", layers);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		json_t *items = json_object_get(json_object_get(usage, kinds[i][0]), "Items");
+
+		if (items)
+			json_object_set(usage, kinds[i][1], items);
+	}
+}
+
 static const struct difference usage[] = {
+	{ BEFORE(53), "", CALL, .call = list_what_is_used },
+	{ BEFORE(52), "ImageUsage", ABSENT },
+	{ BEFORE(52), "ContainerUsage", ABSENT },
+	{ BEFORE(52), "VolumeUsage", ABSENT },
+	{ BEFORE(52), "BuildCacheUsage", ABSENT },
+	{ BEFORE(52), "", FILL, "{\"LayersSize\":0,\"Images\":null,\"Containers\":null,\"Volumes\":null,\"BuildCache\":null}" },
 	{ BEFORE(52), "Containers.*", NEST, .nested = SHAPE_CONTAINER_SUMMARY },
 	{ BEFORE(48), "Images.*.Descriptor", ABSENT }, /* not nested: here containers were always counted */
 	{ BEFORE(44), "Images.*.VirtualSize", COPY, "Size" },
@@ -539,7 +564,7 @@ bool versions_has(enum feature feature, int api_version)
 		[FEATURE_WAIT_HEAD] = V(30),       [FEATURE_WAIT_ERROR] = V(34),
 		[FEATURE_TEMPLATING] = V(37),      [FEATURE_MULTIPLEXED_TYPE] = V(42),
 		[FEATURE_ANONYMOUS_PRUNE] = V(42), [FEATURE_EVENT_IMAGE_CREATE] = V(46),
-		[FEATURE_EVENT_JSONL] = V(52),     [FEATURE_USAGE_VERBOSE] = V(52),
+		[FEATURE_EVENT_JSONL] = V(52),
 	};
 
 	return api_version >= since[feature];

@@ -93,7 +93,6 @@ enum feature {
 	FEATURE_ANONYMOUS_PRUNE,   /* pruning takes only anonymous volumes */
 	FEATURE_EVENT_IMAGE_CREATE,
 	FEATURE_EVENT_JSONL,       /* events are application/jsonl by default, not application/json */
-	FEATURE_USAGE_VERBOSE,     /* GET /system/df?verbose: items beside the sums */
 	FEATURE_COUNT,
 };
 

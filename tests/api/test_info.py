@@ -58,6 +58,22 @@ class Info(ApiTest):
         only = self.get("/system/df", query=[("type", "volume"), ("type", "build-cache")])
         self.assertEqual((only["Images"], only["Containers"], len(only["Volumes"]), only["BuildCache"]), (None, None, 2, []))
         self.assertError(self.d.call("GET", "/system/df", query={"type": "x"}), 400, "unknown object type: x")
+        new = self.get("/system/df", "v1.55")
+        size = df["LayersSize"]
+        self.assertEqual(new, {"ImageUsage": {"ActiveCount": 1, "TotalCount": 1, "TotalSize": size},
+                               "ContainerUsage": {"TotalCount": 1, "TotalSize": 5000, "Reclaimable": 5000},
+                               "VolumeUsage": {"ActiveCount": 1, "TotalCount": 2, "TotalSize": 3000}, "BuildCacheUsage": {}})
+        both = self.get("/system/df", "v1.52")
+        for c in both["Containers"]:
+            self.assertEqual(c.pop("Health")["Status"], "none") # came with 1.52
+        self.assertEqual(both, {**new, **df})
+        for version in ("v1.52", "v1.55"):
+            verbose = self.get("/system/df", version, {"verbose": 1})
+            self.assertEqual({k: {n: v for n, v in usage.items() if n != "Items"} for k, usage in verbose.items()}, new)
+            self.assertEqual([verbose[k + "Usage"]["Items"] for k in ("Image", "Volume")], [df["Images"], df["Volumes"]])
+            self.assertEqual([c["Id"] for c in verbose["ContainerUsage"]["Items"]], [cid])
+        self.assertEqual(self.get("/system/df", "v1.51", {"verbose": 1}), df)
+        self.assertEqual(self.get("/system/df", "v1.55", {"type": "volume"}), {"VolumeUsage": new["VolumeUsage"]})
         self.d.remove(cid)
 
 

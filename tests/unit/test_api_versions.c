@@ -128,8 +128,10 @@ static void test_deep_and_nested(void **state)
 	check_shape(SHAPE_CONTAINER_SUMMARY, 47, newest,
 		    "{\"NetworkSettings\":{\"Networks\":{\"a\":{\"DNSNames\":null},\"b\":{\"DNSNames\":[]}}}}");
 	check_shape(SHAPE_CONTAINER_SUMMARY, 43, newest, "{\"NetworkSettings\":{\"Networks\":{\"a\":{},\"b\":{}}}}");
-	check_shape(SHAPE_USAGE, 43, "{\"Images\":[{\"Size\":1,\"RepoTags\":[\"a\"]}],\"Volumes\":null}",
-		    "{\"Images\":[{\"Size\":1,\"RepoTags\":[\"a\"],\"VirtualSize\":1}],\"Volumes\":null}");
+	check_shape(SHAPE_USAGE, 43, "{\"ImageUsage\":{\"TotalSize\":1,\"Items\":[{\"Size\":1,\"RepoTags\":[\"a\"]}]}}",
+		    "{\"Images\":[{\"Size\":1,\"RepoTags\":[\"a\"],\"VirtualSize\":1}],\"LayersSize\":1,\"Containers\":null,"
+		    "\"Volumes\":null,\"BuildCache\":null}");
+	check_shape(SHAPE_USAGE, 52, "{\"VolumeUsage\":{\"Items\":[]}}", "{\"VolumeUsage\":{\"Items\":[]},\"Volumes\":[]}");
 }
 
 static void test_what_is_missing(void **state)
