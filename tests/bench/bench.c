@@ -150,8 +150,9 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct bench *b);
 	} sections[] = {
-		{ "ping", bench_ping },   { "calls", bench_calls }, { "cli", bench_cli },     { "loops", bench_loops },
-		{ "bytes", bench_bytes }, { "many", bench_many },   { "store", bench_store },
+		{ "ping", bench_ping },   { "calls", bench_calls },   { "cli", bench_cli },
+		{ "loops", bench_loops }, { "bytes", bench_bytes },   { "many", bench_many },
+		{ "store", bench_store }, { "checks", bench_checks },
 	};
 	static struct bench b;
 	const char *only = getenv("ONLY");

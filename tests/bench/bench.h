@@ -61,5 +61,6 @@ void bench_loops(struct bench *b);
 void bench_bytes(struct bench *b);
 void bench_many(struct bench *b);
 void bench_store(struct bench *b);
+void bench_checks(struct bench *b);
 
 #endif

@@ -108,12 +108,12 @@ struct row {
 	int is_ours;
 };
 
-long tree_pss_kib(pid_t pid, int *ret_processes)
+/* Calls `each` for `pid` and every process that descends from it; answers how many. */
+static int each_of_tree(pid_t pid, void (*each)(void *arg, pid_t pid), void *arg)
 {
 	struct row *rows = NULL;
 	size_t n = 0, room = 0;
 	int found = 1, processes = 0;
-	long sum = 0;
 	DIR *d = opendir("/proc");
 	struct dirent *e;
 
@@ -140,17 +140,52 @@ long tree_pss_kib(pid_t pid, int *ret_processes)
 					found = rows[i].is_ours = 1;
 	}
 	for (size_t i = 0; i < n; i++) {
-		char path[64];
-
 		if (!rows[i].is_ours)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)rows[i].pid);
-		sum += field_kib(path, "\nPss:");
+		each(arg, rows[i].pid);
 		processes++;
 	}
 	free(rows);
+	return processes;
+}
+
+static void add_pss(void *arg, pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+	*(long *)arg += field_kib(path, "\nPss:");
+}
+
+long tree_pss_kib(pid_t pid, int *ret_processes)
+{
+	long sum = 0;
+	int n = each_of_tree(pid, add_pss, &sum);
+
 	if (ret_processes)
-		*ret_processes = processes;
+		*ret_processes = n;
+	return sum;
+}
+
+static void add_cpu(void *arg, pid_t pid)
+{
+	unsigned long long ticks[4] = { 0 };
+	char path[64], text[1024], *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	slurp(path, text, sizeof(text));
+	p = strrchr(text, ')');
+	if (p) /* utime, stime, and those of the children it has waited for */
+		(void)!sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu", &ticks[0],
+			      &ticks[1], &ticks[2], &ticks[3]);
+	*(uint64_t *)arg += (ticks[0] + ticks[1] + ticks[2] + ticks[3]) * 1000000000u / (unsigned long)sysconf(_SC_CLK_TCK);
+}
+
+uint64_t tree_cpu_ns(pid_t pid)
+{
+	uint64_t sum = 0;
+
+	each_of_tree(pid, add_cpu, &sum);
 	return sum;
 }
 
