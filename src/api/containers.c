@@ -175,13 +175,42 @@ static bool get_timeout(struct request *req, int *ret)
 	return true;
 }
 
+/* These say which container they were asked for, by the name that was used. */
+static void reply_failed(struct request *req, const char *what, const struct error *err)
+{
+	struct error told;
+
+	if (!err || err->cls == ERROR_NOT_MODIFIED) {
+		api_reply_done(req, err);
+		return;
+	}
+	told = *err;
+	error_prefix(&told, "%s container%s %s", what, strcmp(what, "Cannot restart") ? ":" : "", request_param(req, "name"));
+	reply_error(req, &told);
+}
+
+static void on_stopped(void *arg, const struct error *err)
+{
+	reply_failed(arg, "cannot stop", err);
+}
+
 void ContainerStop(struct request *req)
 {
 	struct container *c = api_container(req);
 	int t;
 
 	if (c && get_timeout(req, &t))
-		engine_container_stop(api_engine(req), c, versions_query(req, "signal"), t, api_reply_done, req);
+		engine_container_stop(api_engine(req), c, versions_query(req, "signal"), t, on_stopped, req);
+}
+
+/* Docker forgets what kind of error it was. */
+static void on_restarted(void *arg, const struct error *err)
+{
+	struct error told = { 0 };
+
+	if (err)
+		error_set(&told, err->code, "%s", err->message);
+	reply_failed(arg, "Cannot restart", err ? &told : NULL);
 }
 
 void ContainerRestart(struct request *req)
@@ -190,23 +219,28 @@ void ContainerRestart(struct request *req)
 	int t;
 
 	if (c && get_timeout(req, &t))
-		engine_container_restart(api_engine(req), c, versions_query(req, "signal"), t, api_reply_done, req);
+		engine_container_restart(api_engine(req), c, versions_query(req, "signal"), t, on_restarted, req);
+}
+
+static void on_killed(void *arg, const struct error *err)
+{
+	reply_failed(arg, "cannot kill", err);
 }
 
 void ContainerKill(struct request *req)
 {
-	const char *name = request_param(req, "name"), *signal = request_query(req, "signal");
-	struct container *c;
+	const char *signal = request_query(req, "signal");
+	struct container *c = NULL;
 	struct error err = { 0 };
 
-	if (signal && *signal && signal_number(signal) < 0)
+	if (signal && *signal && signal_number(signal) < 0) /* asked before whether there is such a container */
 		error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
-	else if (containers_find(&api_engine(req)->containers, name, &c, &err) < 0)
-		error_prefix(&err, "cannot kill container: %s", name);
-	if (err.code)
-		reply_error(req, &err);
 	else
-		engine_container_kill(api_engine(req), c, request_query(req, "signal"), api_reply_done, req);
+		containers_find(&api_engine(req)->containers, request_param(req, "name"), &c, &err);
+	if (c)
+		engine_container_kill(api_engine(req), c, signal, on_killed, req);
+	else
+		on_killed(req, &err);
 }
 
 void ContainerPause(struct request *req)
@@ -274,6 +308,19 @@ void ContainerResize(struct request *req)
 		reply_empty(req, 200);
 }
 
+static void on_removed(void *arg, const struct error *err)
+{
+	struct error told;
+
+	if (!err) {
+		api_reply_done(arg, NULL);
+		return;
+	}
+	told = *err;
+	error_prefix(&told, "cannot remove container \"%s\"", request_param(arg, "name"));
+	reply_error(arg, &told);
+}
+
 void ContainerDelete(struct request *req)
 {
 	struct container *c = api_container(req);
@@ -284,9 +331,15 @@ void ContainerDelete(struct request *req)
 		reply_error(req, &err);
 		return;
 	}
+	if (c && c->is_removing) {
+		error_set_class(&err, ERROR_CONFLICT, "removal of container %.200s is already in progress",
+				request_param(req, "name"));
+		reply_error(req, &err);
+		return;
+	}
 	if (c)
 		engine_container_remove(api_engine(req), c, request_query_bool(req, "force"),
-					request_query_bool(req, "v"), api_reply_done, req);
+					request_query_bool(req, "v"), on_removed, req);
 }
 
 /* ---- prune: measured and removed one after the other ---- */

@@ -129,12 +129,10 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "removal of container %s is already in progress", c->name);
 	else if (c->state.status == CONTAINER_PAUSED && !force)
-		error_set_class(&err, ERROR_CONFLICT,
-				"cannot remove container \"/%s\": container is paused and must be unpaused first", c->name);
+		error_set_class(&err, ERROR_CONFLICT, "container is paused and must be unpaused first");
 	else if (container_is_live(c) && !force)
-		error_set_class(&err, ERROR_CONFLICT,
-				"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",
-				c->name, container_status_name(c->state.status));
+		error_set_class(&err, ERROR_CONFLICT, "container is %s: stop the container before removing or force remove",
+				container_status_name(c->state.status));
 	if (err.code) {
 		engine_later(e, done, arg, &err);
 		return;

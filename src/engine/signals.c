@@ -1,4 +1,5 @@
 /* Signals by name and number, and docker kill. */
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,13 +13,38 @@ static const struct {
 	const char *name;
 	int number;
 } signals[] = {
-	{ "HUP", SIGHUP },   { "INT", SIGINT },     { "QUIT", SIGQUIT }, { "ILL", SIGILL },   { "TRAP", SIGTRAP },
-	{ "ABRT", SIGABRT }, { "BUS", SIGBUS },     { "FPE", SIGFPE },   { "KILL", SIGKILL }, { "USR1", SIGUSR1 },
-	{ "SEGV", SIGSEGV }, { "USR2", SIGUSR2 },   { "PIPE", SIGPIPE }, { "ALRM", SIGALRM }, { "TERM", SIGTERM },
-	{ "CHLD", SIGCHLD }, { "CONT", SIGCONT },   { "STOP", SIGSTOP }, { "TSTP", SIGTSTP }, { "TTIN", SIGTTIN },
-	{ "TTOU", SIGTTOU }, { "URG", SIGURG },     { "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM },
-	{ "PROF", SIGPROF }, { "WINCH", SIGWINCH }, { "IO", SIGIO },     { "PWR", SIGPWR },   { "SYS", SIGSYS },
+	{ "HUP", SIGHUP },       { "INT", SIGINT },       { "QUIT", SIGQUIT },   { "ILL", SIGILL },
+	{ "TRAP", SIGTRAP },     { "ABRT", SIGABRT },     { "BUS", SIGBUS },     { "FPE", SIGFPE },
+	{ "KILL", SIGKILL },     { "USR1", SIGUSR1 },     { "SEGV", SIGSEGV },   { "USR2", SIGUSR2 },
+	{ "PIPE", SIGPIPE },     { "ALRM", SIGALRM },     { "TERM", SIGTERM },   { "CHLD", SIGCHLD },
+	{ "CONT", SIGCONT },     { "STOP", SIGSTOP },     { "TSTP", SIGTSTP },   { "TTIN", SIGTTIN },
+	{ "TTOU", SIGTTOU },     { "URG", SIGURG },       { "XCPU", SIGXCPU },   { "XFSZ", SIGXFSZ },
+	{ "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },     { "WINCH", SIGWINCH }, { "IO", SIGIO },
+	{ "PWR", SIGPWR },       { "SYS", SIGSYS },       { "CLD", SIGCHLD },    { "IOT", SIGABRT },
+	{ "POLL", SIGIO },       { "STKFLT", SIGSTKFLT },
 };
+
+enum { RTMIN = 34, RTMAX = 64 }; /* the kernel's range without what the C library keeps, as Docker counts */
+
+/* "RTMIN", "RTMIN+3", "RTMAX-1"; each half is named from its own end. */
+static int realtime_number(const char *name)
+{
+	bool is_min = strncasecmp(name, "RTMIN", 5) == 0;
+	char *end;
+	long n;
+
+	if (!is_min && strncasecmp(name, "RTMAX", 5) != 0)
+		return -EINVAL;
+	name += 5;
+	if (!*name)
+		return is_min ? RTMIN : RTMAX;
+	if (*name != (is_min ? '+' : '-') || !isdigit((unsigned char)name[1]))
+		return -EINVAL;
+	n = strtol(name + 1, &end, 10);
+	if (*end || n < 1 || n > (is_min ? 15 : 14))
+		return -EINVAL;
+	return (int)(is_min ? RTMIN + n : RTMAX - n);
+}
 
 int signal_number(const char *name)
 {
@@ -32,7 +58,7 @@ int signal_number(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (strcasecmp(signals[i].name, name) == 0)
 			return signals[i].number;
-	return -EINVAL;
+	return realtime_number(name);
 }
 
 int crun_signal(struct crun *run, int signo, struct error *err)
@@ -98,8 +124,7 @@ static void kill_now(void *arg, const struct error *start_error)
 	(void)start_error;
 	free(arg);
 	if (!container_is_live(k.container))
-		error_set_class(&err, ERROR_CONFLICT, "cannot kill container: %s: container %s is not running",
-				k.container->name, k.container->id);
+		error_set_class(&err, ERROR_CONFLICT, "container %s is not running", k.container->id);
 	else if (k.signo == SIGKILL)
 		crun_wait_for_stop(run, k.done, k.arg); /* the reply tells its end */
 	if (err.code || crun_kill(run, k.signo, &err) < 0 || k.signo != SIGKILL)

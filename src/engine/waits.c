@@ -34,11 +34,11 @@ static void on_durable(void *arg)
 	wait_free(w);
 }
 
-static void answer_wait(struct engine *e, struct container_wait *w, const struct container_state *state)
+static void answer_wait(struct engine *e, struct container_wait *w, int code, const char *error)
 {
 	list_remove(&w->link);
-	w->result.exit_code = state->exit_code;
-	w->result.error = w->state_error = state->error ? xstrdup(state->error) : NULL;
+	w->result.exit_code = code;
+	w->result.error = w->state_error = error ? xstrdup(error) : NULL;
 	w->store = e->store;
 	w->is_answered = true;
 	store_on_durable(e->store, store_ticket(e->store), on_durable, w);
@@ -46,11 +46,14 @@ static void answer_wait(struct engine *e, struct container_wait *w, const struct
 
 void crun_answer_waits(struct crun *run, bool is_removed)
 {
+	const struct container_state *state = &run->container->state;
+
+	/* A removal that went well leaves no error, also not that of a start (moby: SetRemovalError). */
 	list_for_each_safe(it, &run->waits) {
 		struct container_wait *w = container_of(it, struct container_wait, link);
 
 		if (w->cond != WAIT_REMOVED || is_removed)
-			answer_wait(run->engine, w, &run->container->state);
+			answer_wait(run->engine, w, state->exit_code, is_removed ? NULL : state->error);
 	}
 }
 
@@ -64,7 +67,7 @@ struct container_wait *engine_container_wait(struct engine *e, struct container 
 	w->arg = arg;
 	list_init(&w->link);
 	if (cond == WAIT_NOT_RUNNING && !container_is_live(c))
-		answer_wait(e, w, &c->state);
+		answer_wait(e, w, c->state.exit_code, c->state.error);
 	else
 		list_append(&crun_of(e, c)->waits, &w->link);
 	return w;

@@ -84,7 +84,7 @@ class Lifecycle(ApiTest):
                 self.assertEqual(self.state(cid)["ExitCode"], code)
         cid = self.d.up(StopTimeout=0)
         before = time.time()
-        self.assertError(self.post(cid, "stop", signal="NOPE"), 400, "invalid signal: NOPE")
+        self.assertError(self.post(cid, "stop", signal="NOPE"), 400, f"cannot stop container: {cid}: invalid signal: NOPE")
         self.assertEqual(self.post(cid, "stop", t="x").status, 400)
         self.assertEqual(self.post(cid, "stop").status, 204)
         self.assertLess(time.time() - before, 5)
@@ -92,7 +92,7 @@ class Lifecycle(ApiTest):
 
     def test_kill(self):
         cid = self.trapped()
-        self.assertError(self.post(cid, "kill", signal="NOPE"), 400, "invalid signal: NOPE")
+        self.assertError(self.post(cid, "kill", signal="NOPE"), 400, f"cannot kill container: {cid}: invalid signal: NOPE")
         for signal in ("2", "INT", "SIGINT", "sigint"):
             with self.subTest(signal):
                 self.assertEqual(self.post(cid, "kill", signal=signal).status, 204)
@@ -101,9 +101,10 @@ class Lifecycle(ApiTest):
                 self.d.wait_for(lambda: self.d.logs(cid, since=self.state(cid)["StartedAt"]).endswith(b"ready\n"), "the traps")
         self.assertEqual(self.post(cid, "kill").status, 204)
         self.post(cid, "wait")
-        reply = self.post(cid, "kill")
-        self.assertEqual(reply.status, 409)
-        self.assertRegex(reply.message, f"^cannot kill container: .*: container {cid} is not running$")
+        self.assertError(self.post(cid, "kill"), 409, f"cannot kill container: {cid}: container {cid} is not running")
+        self.assertError(self.post(cid[:12], "kill"), 409, f"cannot kill container: {cid[:12]}: container {cid} is not running")
+        self.assertError(self.post("nope", "kill"), 404, "cannot kill container: nope: No such container: nope")
+        self.assertError(self.post("nope", "kill", signal="NOPE"), 400, "cannot kill container: nope: invalid signal: NOPE")
 
     def test_restart(self):
         cid = self.trapped()
@@ -117,6 +118,20 @@ class Lifecycle(ApiTest):
         self.assertEqual(self.post(cid, "restart").status, 204)
         self.assertTrue(self.state(cid)["Running"])
         self.d.remove(cid)
+
+    def test_restart_that_fails(self):
+        cid = self.d.create("/nope")
+        failed = self.post(cid, "start").message
+        self.assertError(self.post(cid[:20], "restart"), 500, f"Cannot restart container {cid[:20]}: {failed}")
+        self.assertError(self.post(cid, "restart", signal="NOPE"), 500, f"Cannot restart container {cid}: invalid signal: NOPE")
+
+    def test_realtime_signals(self):
+        cid = self.d.up("sh", "-c", "trap 'exit 7' 37; echo ready; while :; do sleep 0.02; done", StopSignal="SIGRTMIN+3")
+        self.d.wait_for(lambda: b"ready" in self.d.logs(cid), "the trap")
+        since = time.time()
+        self.assertEqual(self.post(cid, "stop").status, 204)
+        self.assertEqual(self.state(cid)["ExitCode"], 7)
+        self.assertEqual(self.d.events(since, container=[cid])[0]["Actor"]["Attributes"]["signal"], "37")
 
     def test_pause(self):
         cid = self.d.create("sleep", "1000")
@@ -162,10 +177,11 @@ class Lifecycle(ApiTest):
     def test_remove(self):
         cid = self.d.up(name="removed")
         reply = self.d.call("DELETE", "/containers/removed")
-        self.assertEqual(reply.status, 409)
-        self.assertRegex(reply.message, r'^cannot remove container ".*removed": container is running: stop the container before removing or force remove$')
+        self.assertError(reply, 409, 'cannot remove container "removed": container is running: stop the container before removing or force remove')
+        self.assertError(self.d.call("DELETE", f"/containers/{cid[:12]}"), 409,
+                         f'cannot remove container "{cid[:12]}": container is running: stop the container before removing or force remove')
         self.post(cid, "pause")
-        self.assertRegex(self.d.call("DELETE", "/containers/removed").message, r'^cannot remove container ".*removed": container is paused and must be unpaused first$')
+        self.assertError(self.d.call("DELETE", "/containers/removed"), 409, 'cannot remove container "removed": container is paused and must be unpaused first')
         self.assertEqual(self.d.call("DELETE", "/containers/removed", query={"link": 1}).status, 500)
         self.assertEqual(self.d.call("DELETE", "/containers/removed", query={"force": 1}).status, 204)
         self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 404)

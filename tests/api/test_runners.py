@@ -216,6 +216,10 @@ class KnownWrong(ApiTest):
         result = self.waiting(cid, condition="removed")
         reply = self.post(cid, "start")
         self.assertEqual(reply.status, 400)
+        self.assertEqual(result(), {"StatusCode": 127})
+        cid = self.d.create("/nope")
+        result = self.waiting(cid, condition="next-exit")
+        reply = self.post(cid, "start")
         self.assertEqual(result(), {"StatusCode": 127, "Error": {"Message": reply.message}})
 
 

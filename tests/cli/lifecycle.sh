@@ -18,7 +18,7 @@ check "stop: KILL after its time" 0 "life2" d stop -t 0 life2
 check "stop's exit code" 0 "exited 137" d inspect -f '{{.State.Status}} {{.State.ExitCode}}' life2
 check "stop again" 0 "life2" d stop life2
 check "restart of a stopped one" 0 "life2" d restart life2
-check_like "remove of a running one" 1 "Error response from daemon: (cannot remove container \"/life2\": container is running: stop the container before removing or force remove|You cannot remove a running container [0-9a-f]{64}. Stop the container before attempting removal or force remove)" d rm life2
+check_like "remove of a running one" 1 "Error response from daemon: (cannot remove container \"life2\": container is running: stop the container before removing or force remove|You cannot remove a running container [0-9a-f]{64}. Stop the container before attempting removal or force remove)" d rm life2
 check "remove by force" 0 "life2" d rm -f life2
 check_like "it is gone" 1 "Error response from daemon: No such container: life2" d logs life2
 check "rm -f of nothing" 0 "Error response from daemon: No such container: nosuch" d rm -f nosuch

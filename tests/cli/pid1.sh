@@ -66,7 +66,7 @@ check "kill -s by number" 0 "hearer" d kill -s 2 hearer
 check "130" 0 "130" d wait hearer
 check_like "kill of a stopped one" 1 "Error response from daemon: [Cc]annot kill container: hearer: [Cc]ontainer [0-9a-f]{64} is not running" d kill hearer
 check_like "kill of nothing" 1 "Error response from daemon: [Cc]annot kill container: nosuch: No such container: nosuch" d kill nosuch
-check_like "kill with no signal of that name" 1 "Error response from daemon: [Ii]nvalid signal: NOSIG" d kill -s NOSIG hearer
+check_like "kill with no signal of that name" 1 "Error response from daemon: (cannot kill container: hearer: invalid|Invalid) signal: NOSIG" d kill -s NOSIG hearer
 d rm hearer >/dev/null
 
 # ---- --init ----

@@ -21,6 +21,15 @@ static void test_signals(void **state)
 	assert_int_equal(signal_number("SIGUSR1"), SIGUSR1);
 	assert_int_equal(signal_number("9"), 9);
 	assert_int_equal(signal_number("64"), 64);
+	assert_int_equal(signal_number("SIGRTMIN"), 34);
+	assert_int_equal(signal_number("rtmin+15"), 49);
+	assert_int_equal(signal_number("RTMAX-14"), 50);
+	assert_int_equal(signal_number("SIGRTMAX"), 64);
+	assert_true(signal_number("RTMIN+16") < 0);
+	assert_true(signal_number("RTMIN-1") < 0);
+	assert_true(signal_number("RTMAX-15") < 0);
+	assert_true(signal_number("RTMIN+") < 0);
+	assert_true(signal_number("RTMIN+1x") < 0);
 	assert_true(signal_number("0") < 0);
 	assert_true(signal_number("65") < 0);
 	assert_true(signal_number("-9") < 0);
