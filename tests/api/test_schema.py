@@ -14,6 +14,45 @@ ABSENT = {
 }
 
 
+class Checker(unittest.TestCase):
+    """What the comparison finds; and that it finds nothing where nothing is wrong."""
+
+    def wrong(self, value, where="/x", **properties):
+        required = properties.pop("required", [])
+        spec, errors = schema.Spec({"definitions": {}}), []
+        spec.check(value, {"type": "object", "properties": properties, "required": required}, where, errors, set())
+        return errors
+
+    def test_types(self):
+        for value, kind, bad in ((1, {"type": "integer"}, "1"), (1, {"type": "integer"}, True), ("x", {"type": "string"}, 1), (1.5, {"type": "number"}, None),
+                                 ([1], {"type": "array", "items": {"type": "integer"}}, ["x"]), ({"a": 1}, {"type": "object"}, []),
+                                 (65535, {"type": "integer", "format": "uint16"}, 65536), ("a", {"type": "string", "enum": ["a"]}, ""),
+                                 ([], {"type": "array"}, None), (None, {"type": "string", "x-nullable": True}, 0)):
+            self.assertEqual(self.wrong({"Field": value}, Field=kind), [], (value, kind))
+            self.assertEqual(len(self.wrong({"Field": bad}, Field=kind)), 1, (bad, kind))
+        self.assertEqual(len(self.wrong({"Field": 1, "Other": 1}, Field={"type": "integer"})), 1)
+        self.assertEqual(len(self.wrong({}, Field={"type": "integer"}, required=["Field"])), 1)
+
+    def test_what_strict_decoders_parse(self):
+        text = {"type": "string"}
+        for name, good, bad in (("IPAddress", ["", "10.0.0.1", "fd00::1"], ["10.0.0.1/8", "x", "10.0.0"]), ("MacAddress", ["", "02:42:ac:11:00:02"], ["02:42", "x"]),
+                                ("HostPort", ["", "80"], ["80/tcp", "70000", "-1"]), ("Gateway", ["172.17.0.1"], ["fd00::1/112"])):
+            for value in good:
+                self.assertEqual(self.wrong({name: value}, **{name: text}), [], value)
+            for value in bad:
+                self.assertEqual(len(self.wrong({name: value}, **{name: text})), 1, value)
+        when = {"type": "string", "format": "dateTime"}
+        for value, is_good in (("2024-01-01T00:00:00Z", True), ("2024-01-01T00:00:00.123456789+01:00", True), ("2024-01-01", False), ("", False),
+                               ("2024-01-01T00:00:00.1234567890Z", False)):
+            self.assertEqual(self.wrong({"Created": value}, Created=when) == [], is_good, value)
+        inside = {"type": "object", "additionalProperties": {"type": "object", "properties": {"IPv4Address": text}}}
+        for value, n in (("172.18.0.2/16", 0), ("172.18.0.2", 1)): # of a network's containers it is a prefix
+            self.assertEqual(len(self.wrong({"Containers": {"x": {"IPv4Address": value}}}, "/networks/{id}", Containers=inside)), n, value)
+        ports = {"type": "object", "additionalProperties": {"type": "string"}}
+        for key, n in (("80/tcp", 0), ("80", 1), ("x/udp", 1)):
+            self.assertEqual(len(self.wrong({"Ports": {key: "x"}}, Ports=ports)), n, key)
+
+
 class Schema(ApiTest):
     @classmethod
     def setUpClass(cls):
