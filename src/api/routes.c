@@ -83,7 +83,7 @@ const struct route api_routes[] = {
 	{ "NetworkInspect", "GET", "/networks/{name}", NetworkInspect, 0, ALL, SLOT_NONE, "partial: the predefined ones" },
 	{ "VolumeList", "GET", "/volumes", VolumeList, 0, ALL, SLOT_NONE, "full" },
 	{ "VolumeCreate", "POST", "/volumes/create", VolumeCreate, ROUTE_BODY_JSON, ALL, SLOT_NONE,
-	  "partial: driver local without options" },
+	  "full, of what the local driver can: no file system is mounted" },
 	{ "VolumeUpdate", "PUT", "/volumes/{name}", VolumeUpdate, ROUTE_BODY_JSON, V(42), SLOT_NONE,
 	  "there are no cluster volumes: 503, as outside a swarm" },
 	{ "VolumePrune", "POST", "/volumes/prune", VolumePrune, 0, V(25), SLOT_NONE, "full" },
