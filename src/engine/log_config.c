@@ -1,26 +1,37 @@
 /* LogConfig: what the drivers take, and what --details shows of it. */
 #include <ctype.h>
+#include <errno.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/log.h"
+#include "engine/mount_spec.h"
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
 
+/* Decimal, as Docker's units.FromHumanSize: 1k is 1000. */
 static bool parse_bytes(const char *text, uint64_t *ret)
 {
+	static const char units[] = "bkmgtp";
+	uint64_t factor = 1;
+	const char *unit;
 	char *end;
 	unsigned long long v = strtoull(text, &end, 10);
-	int c = tolower((unsigned char)*end), shift = c == 'k' ? 10 : c == 'm' ? 20 : c == 'g' ? 30 : 0;
+	int c = tolower((unsigned char)*end);
 
-	if (!isdigit((unsigned char)*text) || v == 0 || v > (1ull << 50) >> shift)
+	unit = c ? strchr(units, c) : units;
+	if (!isdigit((unsigned char)*text) || !unit)
 		return false;
-	end += shift != 0;
-	end += tolower((unsigned char)*end) == 'b';
-	*ret = (uint64_t)v << shift;
-	return !*end;
+	for (; unit > units; unit--)
+		factor *= 1000;
+	end += c != 0;
+	end += c && c != 'b' && tolower((unsigned char)*end) == 'b';
+	if (*end || v > (1ull << 50) / factor)
+		return false;
+	*ret = (uint64_t)v * factor;
+	return true;
 }
 
 static int parse_bool(const char *key, const char *value, bool *ret, struct error *err)
@@ -39,36 +50,56 @@ static int parse_bool(const char *key, const char *value, bool *ret, struct erro
 			       key, value);
 }
 
-static int parse_count(const char *value, unsigned *ret, struct error *err)
+static int parse_count(const char *value, bool is_local, unsigned *ret, struct error *err)
 {
 	char *end;
-	unsigned long n = strtoul(value, &end, 10);
+	long n = strtol(value, &end, 10);
 
-	if (!isdigit((unsigned char)*value) || *end || n < 1)
-		return error_set_class(err, ERROR_INVALID, "max-file cannot be less than 1");
-	*ret = n < LOG_FILES_MAX ? (unsigned)n : LOG_FILES_MAX;
+	if (!*value || *end) {
+		error_set_class(err, ERROR_INVALID, "strconv.Atoi: parsing \"%.60s\": invalid syntax", value);
+		if (is_local)
+			error_prefix(err, "invalid value for max-file: %.60s", value);
+		return -EINVAL;
+	}
+	if (n < !is_local)
+		return error_set_class(err, ERROR_INVALID,
+				       is_local ? "max-file must not be negative" : "max-file cannot be less than 1");
+	*ret = n < 1 ? 1 : n < LOG_FILES_MAX ? (unsigned)n : LOG_FILES_MAX;
 	return 0;
 }
 
-static int parse_option(const char *driver, const char *key, const char *value, struct log_limits *l, bool *compress,
+static int parse_size(const char *value, bool is_local, uint64_t *ret, struct error *err)
+{
+	if (!parse_bytes(value, ret)) {
+		error_set_class(err, ERROR_INVALID, "invalid size: '%.60s'", value);
+		if (is_local)
+			error_prefix(err, "invalid value for max-size: %.60s", value);
+		return -EINVAL;
+	}
+	if (!*ret && !is_local)
+		return error_set_class(err, ERROR_INVALID, "max-size must be a positive number");
+	return 0;
+}
+
+static int parse_option(const char *key, const char *value, bool is_local, struct log_limits *l, bool *compress,
 			struct error *err)
 {
 	static const char *const other[] = { "labels", "labels-regex",   "env", "env-regex", "tag",
 					     "mode",   "max-buffer-size" };
 
-	if (strcmp(key, "max-size") == 0) {
-		if (parse_bytes(value, &l->max_bytes))
-			return 0;
-		return error_set_class(err, ERROR_INVALID, "invalid value for max-size: invalid size: '%.60s'", value);
-	}
+	if (strcmp(key, "max-size") == 0)
+		return parse_size(value, is_local, &l->max_bytes, err);
 	if (strcmp(key, "max-file") == 0)
-		return parse_count(value, &l->max_files, err);
+		return parse_count(value, is_local, &l->max_files, err);
 	if (strcmp(key, "compress") == 0)
 		return parse_bool(key, value, compress, err);
 	for (size_t i = 0; i < ARRAY_SIZE(other); i++)
 		if (strcmp(other[i], key) == 0)
 			return 0;
-	return error_set_class(err, ERROR_INVALID, "unknown log opt '%.60s' for %s log driver", key, driver);
+	return error_set_class(err, ERROR_INVALID,
+			       is_local ? "unknown log opt '%.60s' for log driver local" :
+					  "unknown log opt '%.60s' for json-file log driver",
+			       key);
 }
 
 static const char *text_of(json_t *o, const char *key)
@@ -81,12 +112,29 @@ static const char *text_of(json_t *o, const char *key)
 static int check_mode(json_t *options, struct error *err)
 {
 	const char *mode = text_of(options, "mode");
+	uint64_t bytes;
 
 	if (*mode && strcmp(mode, "blocking") && strcmp(mode, "non-blocking"))
 		return error_set_class(err, ERROR_INVALID, "logger: logging mode not supported: %.60s", mode);
 	if (json_object_get(options, "max-buffer-size") && strcmp(mode, "non-blocking"))
 		return error_set_class(err, ERROR_INVALID,
 				       "logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+	if (json_object_get(options, "max-buffer-size") && !size_parse(text_of(options, "max-buffer-size"), &bytes))
+		return error_set_class(err, ERROR_INVALID, "error parsing option max-buffer-size: invalid size: '%.60s'",
+				       text_of(options, "max-buffer-size"));
+	return 0;
+}
+
+/* What is rotated away is compressed, or would be: there must be something. */
+static int check_compress(bool compress, bool is_local, const struct log_limits *l, struct error *err)
+{
+	if (!compress)
+		return 0;
+	if (is_local && l->max_files < 2)
+		return error_set_class(err, ERROR_INVALID, "compression cannot be enabled when max file count is 1");
+	if (!is_local && (l->max_files < 2 || !l->max_bytes))
+		return error_set_class(err, ERROR_INVALID,
+				       "compress cannot be true when max-file is less than 2 or max-size is not set");
 	return 0;
 }
 
@@ -95,24 +143,23 @@ int log_parse_config(json_t *config, struct log_limits *ret, struct error *err)
 	const char *driver = text_of(config, "Type"), *key;
 	json_t *options = json_object_get(config, "Config"), *v;
 	struct log_limits l = { .max_files = 1, .is_kept = true };
-	bool compress = false;
+	bool is_local = strcmp(driver, "local") == 0, compress = is_local;
 	int r;
 
 	if (!*driver)
 		driver = "json-file";
 	if (strcmp(driver, "none") == 0)
 		l.is_kept = false;
-	else if (strcmp(driver, "local") == 0) /* moby: daemon/logger/local, its defaults */
+	else if (is_local) /* moby: daemon/logger/local, its defaults */
 		l = (struct log_limits){ .max_bytes = 20 << 20, .max_files = 5, .is_kept = true };
 	else if (strcmp(driver, "json-file") != 0)
 		return error_set_class(err, ERROR_INVALID, "logger: no log driver named '%.100s' is registered", driver);
 	r = check_mode(options, err);
 	json_object_foreach(options, key, v)
 		if (r == 0 && l.is_kept)
-			r = parse_option(driver, key, json_string_value(v) ? json_string_value(v) : "", &l, &compress, err);
-	if (r == 0 && compress && (l.max_files < 2 || !l.max_bytes))
-		r = error_set_class(err, ERROR_INVALID,
-				    "compress cannot be true when max-file is less than 2 or max-size is not set");
+			r = parse_option(key, json_string_value(v) ? json_string_value(v) : "", is_local, &l, &compress, err);
+	if (r == 0 && l.is_kept)
+		r = check_compress(compress, is_local, &l, err);
 	if (r == 0)
 		*ret = l;
 	return r;

@@ -236,7 +236,7 @@ class Logs(ApiTest):
         self.assertEqual(self.d.inspect(cid)["LogPath"], "")
 
     def test_options_refused(self):
-        for options, text in (({"max-size": "x"}, "invalid value for max-size: invalid size: 'x'"), ({"max-file": "0"}, "max-file cannot be less than 1"),
+        for options, text in (({"max-size": "x"}, "invalid size: 'x'"), ({"max-file": "0"}, "max-file cannot be less than 1"),
                               ({"compress": "perhaps"}, 'invalid boolean value for compress: strconv.ParseBool: parsing "perhaps": invalid syntax'),
                               ({"compress": "true"}, "compress cannot be true when max-file is less than 2 or max-size is not set"),
                               ({"foo": "1"}, "unknown log opt 'foo' for json-file log driver"), ({"mode": "x"}, "logger: logging mode not supported: x"),

@@ -54,7 +54,7 @@ static int parse_log(const char *type, const char *key, const char *value, struc
 static void test_log_config(void **state)
 {
 	static const char *const bad_sizes[] = {
-		"", "0", "-1", "x", "10t", "10kk", "1k2", "9999999999999999999999", "99999999999g"
+		"", "0", "-1", "x", "10x", "10kk", "1k2", "9999999999999999999999", "99999999999g"
 	};
 	struct log_limits l;
 	struct error err = { 0 };
@@ -63,9 +63,9 @@ static void test_log_config(void **state)
 	assert_int_equal(log_parse_config(NULL, &l, NULL), 0);
 	assert_true(l.is_kept && l.max_files == 1 && l.max_bytes == 0);
 	assert_int_equal(parse_log("json-file", "max-size", "10m", &l, NULL), 0);
-	assert_int_equal(l.max_bytes, 10 << 20);
+	assert_int_equal(l.max_bytes, 10000000);
 	assert_int_equal(parse_log("json-file", "max-size", "3KB", &l, NULL), 0);
-	assert_int_equal(l.max_bytes, 3 << 10);
+	assert_int_equal(l.max_bytes, 3000);
 	assert_int_equal(parse_log("local", "max-file", "7", &l, NULL), 0);
 	assert_int_equal(l.max_files, 7);
 	assert_int_equal(parse_log("local", NULL, NULL, &l, NULL), 0);
@@ -77,6 +77,20 @@ static void test_log_config(void **state)
 	assert_true(parse_log("json-file", "max-file", "0", &l, NULL) < 0);
 	assert_true(parse_log("json-file", "colour", "red", &l, &err) < 0);
 	assert_string_equal(err.message, "unknown log opt 'colour' for json-file log driver");
+	assert_true(parse_log("json-file", "max-size", "0", &l, &err) < 0);
+	assert_string_equal(err.message, "max-size must be a positive number");
+	assert_true(parse_log("json-file", "max-file", "x", &l, &err) < 0);
+	assert_string_equal(err.message, "strconv.Atoi: parsing \"x\": invalid syntax");
+	assert_true(parse_log("local", "colour", "red", &l, &err) < 0);
+	assert_string_equal(err.message, "unknown log opt 'colour' for log driver local");
+	assert_true(parse_log("local", "max-size", "x", &l, &err) < 0);
+	assert_string_equal(err.message, "invalid value for max-size: x: invalid size: 'x'");
+	assert_true(parse_log("local", "max-file", "x", &l, &err) < 0);
+	assert_string_equal(err.message, "invalid value for max-file: x: strconv.Atoi: parsing \"x\": invalid syntax");
+	assert_true(parse_log("local", "max-file", "-1", &l, &err) < 0);
+	assert_string_equal(err.message, "max-file must not be negative");
+	assert_true(parse_log("local", "max-file", "1", &l, &err) < 0);
+	assert_string_equal(err.message, "compression cannot be enabled when max file count is 1");
 	assert_true(parse_log("syslog", NULL, NULL, &l, &err) < 0);
 	assert_int_equal(err.cls, ERROR_INVALID);
 }
