@@ -186,7 +186,9 @@ struct file_job {
 	json_t *changes; /* CHANGES: [{"Path", "Kind"}], new reference */
 	uint64_t upper_bytes, total_bytes; /* SIZE */
 	struct error err; /* err.code 0: well */
-	uv_work_t work; /* the driver's */
+	uv_work_t work; /* the driver's, as the next two */
+	struct driver *driver;
+	void (*then)(struct file_job *job);
 };
 
 struct filesystem_ops {

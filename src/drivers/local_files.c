@@ -31,6 +31,7 @@ int local_files_open(const struct run_plan *plan, struct rootfs **ret)
 						     .fd = m->fd,
 						     .is_readonly = m->is_readonly,
 						     .is_bind = m->is_bind,
+						     .size_limit_bytes = m->size_limit_bytes,
 						     .ctx = m->fd_name };
 	}
 	r = rootfs_new(mounts, n, ret);
@@ -191,6 +192,7 @@ static void put(struct file_job *j, struct rootfs *fs)
 	struct source *s;
 	struct rootfs_stat st;
 
+	rootfs_count_used(fs);
 	if (rootfs_stat(fs, NULL, NULL, j->path, 0, &st) < 0) {
 		not_found(j);
 		return;

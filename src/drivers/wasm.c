@@ -619,9 +619,25 @@ static int lifecycle_top(struct driver *d, struct container *c, struct driver_pr
 	return error_set(err, -ESRCH, "the container has ended");
 }
 
+/* The running container counts what was put into its mounts. */
+static void on_put(struct file_job *job)
+{
+	struct wasm_process *p = map_get(&((struct wasm_driver *)job->driver)->running, job->container->id);
+
+	if (p)
+		sandbox_container_recount(p->sandbox);
+	job->done = job->then;
+	job->done(job);
+}
+
 static int files_run(struct driver *d, struct file_job *job, struct error *err)
 {
 	(void)err;
+	if (job->op == FILE_PUT) {
+		job->driver = d;
+		job->then = job->done;
+		job->done = on_put;
+	}
 	return local_files_run(((struct wasm_driver *)d)->loop, job);
 }
 

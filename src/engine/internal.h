@@ -112,6 +112,8 @@ void validate_warn(json_t *body, json_t *warnings);
 /* `host`: a HostConfig, or the body of an update. */
 int resources_check(json_t *host, bool is_update, struct error *err);
 void resources_adapt(json_t *host, json_t *warnings); /* as validate_warn */
+/* --storage-opt size, 0: none. */
+int resources_storage(json_t *host, uint64_t *ret_bytes, struct error *err);
 /* `host` has been checked. */
 void resources_limits(json_t *host, struct limits *ret);
 

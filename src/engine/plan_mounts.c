@@ -77,6 +77,7 @@ static int add_root(struct plan_job *j)
 	r = make_dir(upper, 0755);
 	if (r < 0 && r != -EEXIST)
 		return error_set(&j->err, r, "%s: %s", upper, strerror(-r));
+	resources_storage(j->host_config, &m->size_limit_bytes, NULL); /* checked at create */
 	m->lower_fd = image_open_root(j->image_root);
 	m->upper_fd = open_dir(upper);
 	if (m->lower_fd < 0 || m->upper_fd < 0)
@@ -149,6 +150,7 @@ static int add_volume(struct plan_job *j, const struct container_mount *in, cons
 
 	m->source = xstrdup(in->source);
 	m->is_readonly = !in->is_rw;
+	m->size_limit_bytes = b->is_tmpfs ? b->tmpfs.size_bytes : 0;
 	return volume_open(b, in->subpath, m, &j->err);
 }
 

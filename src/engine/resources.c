@@ -1,13 +1,16 @@
 /* HostConfig's resources, as create and update take them: what cannot be, in
  * Docker's words, what has no effect, and the limits that the rest comes to. Pure. */
 #include <ctype.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/sysinfo.h>
 
 #include "engine/internal.h"
+#include "engine/mount_spec.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -145,9 +148,27 @@ static int check_cpu(json_t *host, struct error *err)
 	return check_cpuset(host, err);
 }
 
+/* ---- storage ---- */
+
+int resources_storage(json_t *host, uint64_t *ret_bytes, struct error *err)
+{
+	const char *key;
+	json_t *v;
+
+	*ret_bytes = 0;
+	json_object_foreach(json_object_get(host, "StorageOpt"), key, v) {
+		if (strcasecmp(key, "size") != 0)
+			return error_set(err, -EINVAL, "Unknown option %.100s", key);
+		if (!size_parse(json_string_value(v), ret_bytes))
+			return error_set(err, -EINVAL, "invalid size: '%.100s'", json_string_value(v));
+	}
+	return 0;
+}
+
 int resources_check(json_t *host, bool is_update, struct error *err)
 {
 	json_int_t weight = number_of(host, "BlkioWeight");
+	uint64_t storage_bytes;
 
 	if (number_of(host, "IOMaximumBandwidth"))
 		return refuse(err, "invalid option: QoS maximum bandwidth configuration is not supported on linux");
@@ -155,7 +176,9 @@ int resources_check(json_t *host, bool is_update, struct error *err)
 		return refuse(err, "invalid option: QoS maximum IOPs configuration is not supported on linux");
 	if (weight != 0 && (weight < 10 || weight > 1000))
 		return refuse(err, "Range of blkio weight is from 10 to 1000");
-	return check_memory(host, is_update, err) < 0 ? err->code : check_cpu(host, err);
+	if (check_memory(host, is_update, err) < 0 || check_cpu(host, err) < 0)
+		return err->code;
+	return resources_storage(host, &storage_bytes, err);
 }
 
 /* ---- what has no effect ---- */

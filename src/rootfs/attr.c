@@ -355,6 +355,18 @@ int rootfs_futimens(struct rootfs_dir *dir, const struct rootfs_cred *cred, int 
 	return r < 0 ? r : futimens(fd, ts) < 0 ? -errno : 0;
 }
 
+static int resize(struct rootfs_file *f, int64_t size)
+{
+	struct rootfs_growth growth;
+	uint64_t none = 0;
+	int r;
+
+	rootfs_grow_begin(f->dir, f->name, f->fd, 0, &none, &growth);
+	r = ftruncate(f->fd, size) < 0 ? -errno : 0;
+	rootfs_grow_end(&growth);
+	return r;
+}
+
 int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int64_t size)
 {
 	struct rootfs_file f;
@@ -367,8 +379,8 @@ int rootfs_truncate(struct rootfs *fs, const struct rootfs_cred *cred, struct ro
 		return r;
 	if (f.fd < 0)
 		r = f.name[0] ? -EINVAL : -EISDIR;
-	else if (ftruncate(f.fd, size) < 0)
-		r = -errno;
+	else
+		r = resize(&f, size);
 	rootfs_file_done(&f);
 	return r;
 }
@@ -393,6 +405,12 @@ int rootfs_statfs(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 		return -errno;
 	ret->total_bytes = (uint64_t)sv.f_blocks * sv.f_frsize;
 	ret->free_bytes = (uint64_t)sv.f_bavail * sv.f_frsize;
+	if (m->size_limit_bytes && m->used_bytes) {
+		uint64_t used = *m->used_bytes, room = used < m->size_limit_bytes ? m->size_limit_bytes - used : 0;
+
+		ret->total_bytes = m->size_limit_bytes;
+		ret->free_bytes = room < ret->free_bytes ? room : ret->free_bytes;
+	}
 	ret->files = sv.f_files;
 	ret->free_files = sv.f_ffree;
 	return 0;

@@ -36,9 +36,12 @@ int rootfs_mkdir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 
 	if (r < 0)
 		return r;
-	if (mkdirat(p.dir->upper, p.name, (bits & 0777) | S_IRWXU) < 0)
+	r = quota_take(p.dir, DIR_BYTES);
+	if (r == 0 && mkdirat(p.dir->upper, p.name, (bits & 0777) | S_IRWXU) < 0) {
 		r = -errno;
-	else
+		quota_give(p.dir, DIR_BYTES);
+	}
+	if (r == 0)
 		r = finish_new(p.dir, p.name, cred, bits | S_IFDIR, 0);
 	place_done(&p);
 	return r;
@@ -191,6 +194,7 @@ static int remove_entry(struct place *p)
 		clear_marks(p->dir->upper, p->name);
 	if (unlinkat(p->dir->upper, p->name, is_dir ? AT_REMOVEDIR : 0) < 0)
 		return -errno;
+	quota_give_entry(p->dir, &p->entry);
 	if (sidecar_may_have(p->dir, p->entry.type))
 		sidecar_remove(p->dir->upper, p->name);
 	return 0;
@@ -299,6 +303,7 @@ static int move(struct place *from, struct place *to)
 	}
 	if (renameat(from->dir->upper, from->name, to->dir->upper, to->name) < 0)
 		return -errno;
+	quota_give_entry(to->dir, &to->entry);
 	if (sidecar_may_have(from->dir, from->entry.type) ||
 	    (to->entry.place == ENTRY_UPPER && sidecar_may_have(to->dir, to->entry.type)))
 		sidecar_move(from->dir->upper, from->name, to->dir->upper, to->name);

@@ -90,6 +90,9 @@ static int carry_record(struct rootfs_dir *dir, const char *name, const struct r
 
 static int copy_regular(struct rootfs_dir *dir, const char *name, const struct entry *e, bool with_content)
 {
+	uint64_t wanted = with_content ? (uint64_t)e->host.st_size : 0, room = wanted;
+	struct rootfs_growth growth = { .fd = -1 };
+	bool is_mine = false;
 	char temporary[300];
 	int r = 0, from, to;
 
@@ -100,15 +103,23 @@ static int copy_regular(struct rootfs_dir *dir, const char *name, const struct e
 	to = openat(dir->upper, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		r = -errno;
+	if (r == 0)
+		r = rootfs_grow_begin(dir, NULL, to, 0, &room, &growth);
+	if (r == 0 && room < wanted)
+		r = -ENOSPC;
 	if (r == 0 && with_content)
 		r = copy_bytes(from, to);
 	if (r == 0) {
 		copy_attributes(from, to, &e->host);
 		/* Where somebody else was faster their copy stays: it may have been written to. */
-		if (linkat(dir->upper, temporary, dir->upper, name, 0) < 0 && errno != EEXIST)
+		is_mine = linkat(dir->upper, temporary, dir->upper, name, 0) == 0;
+		if (!is_mine && errno != EEXIST)
 			r = -errno;
 	}
 	if (to >= 0) {
+		if (!is_mine)
+			(void)!ftruncate(to, 0);
+		rootfs_grow_end(&growth);
 		unlinkat(dir->upper, temporary, 0);
 		close(to);
 	}

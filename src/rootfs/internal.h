@@ -19,6 +19,7 @@ struct rootfs {
 	struct rootfs_mount *mounts;
 	size_t nmounts;
 	bool *keeps_xattrs;        /* by mount: looked at once */
+	_Atomic uint64_t *own_used_bytes; /* by mount, where the owner has no counter */
 	struct rootfs_dir *root;
 };
 
@@ -115,6 +116,12 @@ int check_access(const struct rootfs_cred *cred, const struct rootfs_stat *st, i
 int check_dir_access(const struct rootfs_cred *cred, struct rootfs_dir *dir, int bits);
 bool cred_is_root(const struct rootfs_cred *cred);
 bool cred_has_group(const struct rootfs_cred *cred, uint32_t gid);
+
+/* ---- quota.c: all do nothing where the mount has no size ---- */
+enum { DIR_BYTES = 4096 }; /* what a directory counts */
+int quota_take(struct rootfs_dir *dir, uint64_t bytes); /* -ENOSPC */
+void quota_give(struct rootfs_dir *dir, uint64_t bytes);
+void quota_give_entry(struct rootfs_dir *dir, const struct entry *e); /* its last name is gone; e as it was before */
 
 /* ---- copyup.c ---- */
 /* Makes sure that the entry is in the upper layer; refreshes *e. -EROFS. */

@@ -17,6 +17,7 @@
 #ifndef SOCKERLESS_ROOTFS_ROOTFS_H
 #define SOCKERLESS_ROOTFS_ROOTFS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,6 +81,9 @@ struct rootfs_mount {
 	 * made beside it. See docs/rootfs.md. */
 	bool is_bind;
 	uint64_t size_limit_bytes; /* 0: none */
+	/* With a limit: what its files take, shared by all views of the mount; borrowed. NULL: this view counts alone,
+	 * from rootfs_count_used on. */
+	_Atomic uint64_t *used_bytes;
 	const struct rootfs_virtual_ops *ops;
 	void *ctx;
 };
@@ -106,12 +110,12 @@ ssize_t rootfs_dir_path(const struct rootfs_dir *dir, char *buf, size_t size);
  * the system call has them. */
 
 struct rootfs_file {
-	struct rootfs_stat st;  /* as opened */
-	int fd;   /* regular file, FIFO or virtual file; else -1 */
+	struct rootfs_stat st; /* as opened */
+	int fd; /* regular file, FIFO or virtual file; else -1 */
 	struct rootfs_dir *dir; /* the directory itself when it is one, else the parent; new reference */
-	char name[256];         /* last component for a non-directory, else "" */
-	bool is_device;         /* a device node: st.rdev tells, fd is -1; open it through devfs */
-	bool is_lower;          /* fd is of the lower layer: fchmod & co. go by dir/name */
+	char name[256]; /* last component for a non-directory, else "" */
+	bool is_device; /* a device node: st.rdev tells, fd is -1; open it through devfs */
+	bool is_lower; /* fd is of the lower layer: fchmod & co. go by dir/name */
 };
 
 /* open(2): O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_APPEND,
@@ -189,6 +193,21 @@ void rootfs_listing_free(struct rootfs_listing *l);
 /* Creates what is missing of a mount target in the upper layer (directories
  * 0755, and an empty file 0644 for ROOTFS_MOUNT_FILE), through symlinks. */
 int rootfs_make_mountpoint(struct rootfs *fs, const char *target, bool is_file);
+
+/* Mounts with a size. A write through the descriptor of an open file stands between the two calls:
+ * begin answers 0, with *len cut to what there is room for (a short write), or -ENOSPC and no end is due.
+ * `dir` and `name` as rootfs_open told them, dir may be NULL; offset -1: the descriptor's position.
+ * With *len 0 it may only shrink. What a file that has no name any more holds is not counted. */
+struct rootfs_growth {
+	const struct rootfs_mount *mount; /* NULL: nothing is counted */
+	uint64_t before_bytes, reserved_bytes;
+	int fd;
+};
+int rootfs_grow_begin(struct rootfs_dir *dir, const char *name, int fd, int64_t offset, uint64_t *len,
+		      struct rootfs_growth *ret);
+void rootfs_grow_end(struct rootfs_growth *g);
+/* Adds up the files of every such mount. */
+void rootfs_count_used(struct rootfs *fs);
 
 /* The mount table, for /proc/mounts. */
 size_t rootfs_mount_count(const struct rootfs *fs);

@@ -53,6 +53,23 @@ static int make_parents(struct rootfs *fs, char *path)
 	return 0;
 }
 
+static int put_bytes(struct rootfs_file *f, const void *data, size_t n, int64_t at)
+{
+	struct rootfs_growth growth;
+	uint64_t room = n;
+	int r = rootfs_grow_begin(f->dir, f->name, f->fd, at, &room, &growth);
+
+	if (r < 0)
+		return r;
+	errno = 0;
+	if (room < n)
+		r = -ENOSPC;
+	else if (pwrite(f->fd, data, n, at) != (ssize_t)n)
+		r = errno ? -errno : -EIO;
+	rootfs_grow_end(&growth);
+	return r;
+}
+
 static int put_file(struct rootfs *fs, struct archive *a, const char *path, uint32_t mode, unsigned long long *left)
 {
 	struct rootfs_file f;
@@ -66,10 +83,7 @@ static int put_file(struct rootfs *fs, struct archive *a, const char *path, uint
 	if (r < 0)
 		return r;
 	while (r == 0 && (got = archive_read_data_block(a, &data, &n, &at)) == ARCHIVE_OK) {
-		if (n > *left)
-			r = -EFBIG;
-		else if (pwrite(f.fd, data, n, at) != (ssize_t)n)
-			r = errno ? -errno : -EIO;
+		r = n > *left ? -EFBIG : put_bytes(&f, data, n, at);
 		*left -= n <= *left ? n : 0;
 	}
 	rootfs_file_done(&f);

@@ -129,7 +129,8 @@ int rootfs_new(const struct rootfs_mount *mounts, size_t n, struct rootfs **ret)
 		goto fail;
 	fs->mounts = calloc(n, sizeof(*mounts));
 	fs->keeps_xattrs = calloc(n, sizeof(*fs->keeps_xattrs));
-	if (!fs->mounts || !fs->keeps_xattrs)
+	fs->own_used_bytes = calloc(n, sizeof(*fs->own_used_bytes));
+	if (!fs->mounts || !fs->keeps_xattrs || !fs->own_used_bytes)
 		goto fail;
 	memcpy(fs->mounts, mounts, n * sizeof(*mounts));
 	fs->nmounts = n;
@@ -138,6 +139,8 @@ int rootfs_new(const struct rootfs_mount *mounts, size_t n, struct rootfs **ret)
 		if (!fs->mounts[i].target)
 			goto fail;
 		fs->keeps_xattrs[i] = keeps_xattrs(&mounts[i]);
+		if (!mounts[i].used_bytes)
+			fs->mounts[i].used_bytes = &fs->own_used_bytes[i];
 	}
 	fs->root = dir_new(NULL, "", 0, dup_or_none(mounts[0].kind == ROOTFS_MOUNT_DIR ? mounts[0].fd : mounts[0].upper_fd),
 			   dup_or_none(mounts[0].lower_fd));
@@ -160,6 +163,7 @@ void rootfs_free(struct rootfs *fs)
 		free((char *)fs->mounts[i].target);
 	free(fs->mounts);
 	free(fs->keeps_xattrs);
+	free(fs->own_used_bytes);
 	free(fs);
 }
 

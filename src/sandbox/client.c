@@ -647,6 +647,15 @@ void sandbox_container_wake(struct sandbox_container *c)
 	post(c, WIRE_WAKE, 0, &b, NULL, 0);
 }
 
+void sandbox_container_recount(struct sandbox_container *c)
+{
+	struct buf b;
+
+	buf_init(&b, WIRE_MAX_BYTES);
+	if (!c->has_gone)
+		post(c, WIRE_RECOUNT, 0, &b, NULL, 0);
+}
+
 int sandbox_container_top(struct sandbox_container *c,
 			  void (*done)(void *ctx, int error, const struct wire_process *processes, size_t n), void *ctx)
 {

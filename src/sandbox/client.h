@@ -116,6 +116,8 @@ int sandbox_container_signal(struct sandbox_container *c, uint64_t tag, int sign
 			     void *ctx);
 int sandbox_container_pause(struct sandbox_container *c, sandbox_done_fn done, void *ctx);
 int sandbox_container_unpause(struct sandbox_container *c, sandbox_done_fn done, void *ctx);
+/* Somebody else has written into its mounts: those with a size add up their files anew. */
+void sandbox_container_recount(struct sandbox_container *c);
 /* Of a running container, from now on. `done` may be NULL. */
 int sandbox_container_limit(struct sandbox_container *c, const struct limits *limits, sandbox_done_fn done, void *ctx);
 

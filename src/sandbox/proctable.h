@@ -14,6 +14,7 @@
 
 #define PROCTABLE_SLOTS 4096
 #define PROCTABLE_PID_MAX 32768
+#define PROCTABLE_MOUNTS 256
 #define PROCTABLE_MAGIC 0x534b5054u
 
 enum proc_state { PROC_FREE = 0, PROC_STARTING, PROC_RUNNING, PROC_ZOMBIE };
@@ -49,6 +50,7 @@ struct proctable {
 	_Atomic uint64_t pause_end_ns; /* CLOCK_MONOTONIC, of the last one */
 	_Atomic uint64_t started_ns; /* of the container, wall clock (uptime) */
 	_Atomic uint32_t used; /* slots above were never claimed: nobody needs to look (or touch the memory) */
+	_Atomic uint64_t mount_used[PROCTABLE_MOUNTS]; /* bytes, of mounts with a size: rootfs_mount */
 	char hostname[65], domainname[65];
 	struct proc_slot slots[PROCTABLE_SLOTS];
 };

@@ -36,6 +36,7 @@ enum wire_type {
 	WIRE_UNPAUSE, /* answered by WIRE_DONE */
 	WIRE_TOP, /* answered by WIRE_PROCESSES */
 	WIRE_STATS, /* answered by WIRE_FIGURES */
+	WIRE_RECOUNT, /* files were put into mounts with a size; no answer */
 	WIRE_LIMITS, /* struct limits, instead of setup's; answered by WIRE_DONE */
 	WIRE_WAKE, /* sleeping socket calls look at the network's epoch (network/netwire.h); not answered */
 

@@ -18,7 +18,7 @@ wait_until() {
 }
 
 start_daemon || exit 1
-for part in ${*:-escapes processes signals terminals pause limits}; do
+for part in ${*:-escapes processes signals terminals pause limits storage}; do
 	# shellcheck disable=SC1090 # one of the files beside this one
 	. "tests/sandbox/parts/$part.sh"
 done

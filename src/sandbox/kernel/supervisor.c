@@ -551,6 +551,10 @@ static bool dispatch(struct wire_message *m)
 	case WIRE_STATS: on_stats(m); return false;
 	case WIRE_LIMITS: on_limits(m); return false;
 	case WIRE_WAKE: on_wake(); return false;
+	case WIRE_RECOUNT:
+		if (sv.is_set_up)
+			rootfs_count_used(sv.container.fs);
+		return false;
 	default: return false;
 	}
 }

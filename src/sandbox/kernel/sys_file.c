@@ -33,9 +33,27 @@ static bool is_positioned(long n)
 	return n == SYS_pread64 || n == SYS_pwrite64 || n == SYS_preadv || n == SYS_pwritev;
 }
 
+/* Where the file's mount has a size a write is counted: between these two. */
+static int begin_growth(int fd, int64_t offset, uint64_t *len, struct rootfs_growth *g)
+{
+	const struct kfile *f = fdtable_get(fd);
+
+	g->mount = NULL;
+	if (!f || f->kind != KFILE_FILE)
+		return 0;
+	return rootfs_grow_begin(f->dir, f->name, fd, offset, len, g);
+}
+
+static int64_t end_growth(struct rootfs_growth *g, int64_t result)
+{
+	rootfs_grow_end(g);
+	return result;
+}
+
 static int64_t transfer(long n, const uint64_t a[6])
 {
 	uint64_t len = a[2] & UINT32_MAX;
+	struct rootfs_growth growth = { .mount = NULL };
 	int r = check_data((int)a[0]);
 	void *p = guest_ptr(a[1], len);
 
@@ -48,7 +66,12 @@ static int64_t transfer(long n, const uint64_t a[6])
 
 		return is_positioned(n) ? -ESPIPE : socket_transfer((int)a[0], n == SYS_write, &v, 1);
 	}
-	return host_block(n, (int)a[0], (long)p, (long)len, (long)a[3], 0, 0);
+	if (n != SYS_write && n != SYS_pwrite64)
+		return host_block(n, (int)a[0], (long)p, (long)len, (long)a[3], 0, 0);
+	r = len ? begin_growth((int)a[0], n == SYS_pwrite64 ? (int64_t)a[3] : -1, &len, &growth) : 0;
+	if (r < 0)
+		return r;
+	return end_growth(&growth, host_block(n, (int)a[0], (long)p, (long)len, (long)a[3], 0, 0));
 }
 
 SYS(read)
@@ -85,17 +108,49 @@ static int copy_in_iov(struct iovec *v, uint64_t addr, size_t n)
 	return 0;
 }
 
+static uint64_t length_of(const struct iovec *v, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += v[i].iov_len;
+	return sum;
+}
+
+/* To `len` bytes; answers how many parts are left. */
+static size_t cut(struct iovec *v, size_t n, uint64_t len)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].iov_len >= len) {
+			v[i].iov_len = len;
+			return i + 1;
+		}
+		len -= v[i].iov_len;
+	}
+	return n;
+}
+
 static int64_t transfer_vector(long n, const uint64_t a[6], int64_t offset)
 {
+	struct rootfs_growth growth = { .mount = NULL };
 	struct iovec v[IOV_MAX_GUEST];
 	size_t count = a[2] & UINT32_MAX;
+	uint64_t len, room;
 	int r = check_data((int)a[0]);
 
 	if (r == 0)
 		r = copy_in_iov(v, a[1], count);
-	if (r == 0 && is_socket((int)a[0]))
+	if (r < 0)
+		return r;
+	if (is_socket((int)a[0]))
 		return is_positioned(n) ? -ESPIPE : socket_transfer((int)a[0], n == SYS_writev, v, count);
-	return r < 0 ? r : host_block(n, (int)a[0], (long)v, (long)count, (long)offset, 0, 0);
+	len = room = n == SYS_writev || n == SYS_pwritev ? length_of(v, count) : 0;
+	r = len ? begin_growth((int)a[0], n == SYS_pwritev ? offset : -1, &room, &growth) : 0;
+	if (r < 0)
+		return r;
+	if (room < len)
+		count = cut(v, count, room);
+	return end_growth(&growth, host_block(n, (int)a[0], (long)v, (long)count, (long)offset, 0, 0));
 }
 
 SYS(readv)
@@ -175,10 +230,34 @@ SYS(pipe)
 		int r = check_data((int)a[0]);                          \
 		return r < 0 ? r : host_block(SYS_##name, __VA_ARGS__); \
 	}
-ON_FILE(ftruncate, (int)a[0], (long)a[1], 0, 0, 0, 0)
-ON_FILE(fallocate, (int)a[0], (long)a[1], (long)a[2], (long)a[3], 0, 0)
 ON_FILE(flock, (int)a[0], (long)a[1], 0, 0, 0, 0)
 ON_FILE(sync_file_range, (int)a[0], (long)a[1], (long)a[2], (long)a[3], 0, 0)
+
+SYS(ftruncate)
+{
+	struct rootfs_growth growth;
+	uint64_t none = 0;
+	int r = check_data((int)a[0]);
+
+	if (r == 0)
+		r = begin_growth((int)a[0], 0, &none, &growth);
+	return r < 0 ? r : end_growth(&growth, host_block(SYS_ftruncate, (int)a[0], (long)a[1], 0, 0, 0, 0));
+}
+
+SYS(fallocate)
+{
+	struct rootfs_growth growth;
+	uint64_t len = (int64_t)a[3] > 0 ? a[3] : 0, room = len;
+	int r = check_data((int)a[0]);
+
+	if (r == 0)
+		r = begin_growth((int)a[0], (int64_t)a[2], &room, &growth);
+	if (r < 0)
+		return r;
+	if (room < len)
+		return end_growth(&growth, -ENOSPC);
+	return end_growth(&growth, host_block(SYS_fallocate, (int)a[0], (long)a[1], (long)a[2], (long)a[3], 0, 0));
+}
 
 SYS(fsync)
 {
@@ -220,6 +299,8 @@ static long send_file(int to, int from, int64_t *offset, uint64_t len)
 
 SYS(sendfile)
 {
+	struct rootfs_growth growth = { .mount = NULL };
+	uint64_t len = a[3] & UINT32_MAX;
 	int r = check_data((int)a[0]);
 	int64_t offset = 0;
 	long n;
@@ -232,7 +313,10 @@ SYS(sendfile)
 		return -EFAULT;
 	if (is_socket((int)a[1]))
 		return -EINVAL;
-	n = send_file((int)a[0], (int)a[1], a[2] ? &offset : NULL, a[3] & UINT32_MAX);
+	r = len ? begin_growth((int)a[0], -1, &len, &growth) : 0;
+	if (r < 0)
+		return r;
+	n = end_growth(&growth, send_file((int)a[0], (int)a[1], a[2] ? &offset : NULL, len));
 	if (n >= 0 && a[2] && copy_out(a[2], &offset, 8) < 0)
 		return -EFAULT;
 	return n;

@@ -9,8 +9,8 @@ static int take(const int *fds, size_t nfds, size_t *at, bool has)
 	return has && *at < nfds ? fds[(*at)++] : -1;
 }
 
-static int fill_mount(struct container *c, const struct wire_mount *in, const int *fds, size_t nfds, size_t *at,
-		      struct rootfs_mount *out)
+static int fill_mount(struct container *c, const struct wire_mount *in, _Atomic uint64_t *used, const int *fds,
+		      size_t nfds, size_t *at, struct rootfs_mount *out)
 {
 	*out = (struct rootfs_mount){
 		.kind = (enum rootfs_mount_kind)in->kind,
@@ -18,6 +18,7 @@ static int fill_mount(struct container *c, const struct wire_mount *in, const in
 		.is_readonly = in->is_readonly,
 		.is_bind = in->is_bind,
 		.size_limit_bytes = in->size_limit_bytes,
+		.used_bytes = used,
 	};
 	out->lower_fd = take(fds, nfds, at, in->has_lower);
 	out->upper_fd = take(fds, nfds, at, in->has_upper);
@@ -45,9 +46,12 @@ int container_open_view(struct container *c, const struct wire_setup *setup, con
 	if (!mounts)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < setup->nmounts; i++)
-		r = fill_mount(c, &setup->mounts[i], fds, nfds, &at, &mounts[i]);
+		r = fill_mount(c, &setup->mounts[i], i < PROCTABLE_MOUNTS ? &c->table->mount_used[i] : NULL, fds, nfds,
+			       &at, &mounts[i]);
 	if (r == 0)
 		r = rootfs_new(mounts, setup->nmounts, &c->fs);
+	if (r == 0)
+		rootfs_count_used(c->fs);
 	/* What leads to a mount is made in the upper layer; on a read-only root it must be there. */
 	for (size_t i = 1; r == 0 && i < setup->nmounts; i++)
 		rootfs_make_mountpoint(c->fs, setup->mounts[i].target, mounts[i].kind == ROOTFS_MOUNT_FILE);

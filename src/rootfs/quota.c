@@ -1,0 +1,177 @@
+/* Mounts with a size: tmpfs, and the root under --storage-opt. What the files take is
+ * counted as the host's file system does, in blocks: reserved before a write, put
+ * right after it, given back with the last name. Of two that write one file at once
+ * both may count the growth, and what was a foreign write was not counted at all:
+ * before anybody hears of a full mount its files are added up anew. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rootfs/internal.h"
+
+enum { BLOCK = 512, PAGE = 4096, DEPTH_MAX = 200 };
+
+static bool is_limited(const struct rootfs_mount *m)
+{
+	return m->size_limit_bytes && m->used_bytes;
+}
+
+/* ---- adding up ---- */
+
+static uint64_t count_below(int parent_fd, const char *name, int depth)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	struct stat st;
+	uint64_t sum = 0;
+
+	if (!d && fd >= 0)
+		close(fd);
+	while (d && (e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISDIR(st.st_mode))
+			sum += DIR_BYTES + (depth < DEPTH_MAX ? count_below(dirfd(d), e->d_name, depth + 1) : 0);
+		else
+			sum += (uint64_t)st.st_blocks * BLOCK / (st.st_nlink ? st.st_nlink : 1);
+	}
+	if (d)
+		closedir(d);
+	return sum;
+}
+
+static void count_mount(const struct rootfs_mount *m)
+{
+	*m->used_bytes = count_below(m->kind == ROOTFS_MOUNT_UNION ? m->upper_fd : m->fd, ".", 0);
+}
+
+void rootfs_count_used(struct rootfs *fs)
+{
+	for (size_t i = 0; i < fs->nmounts; i++)
+		if (is_limited(&fs->mounts[i]))
+			count_mount(&fs->mounts[i]);
+}
+
+/* ---- taking and giving back ---- */
+
+static bool reserve(const struct rootfs_mount *m, uint64_t bytes)
+{
+	uint64_t before = atomic_fetch_add(m->used_bytes, bytes);
+
+	if (before <= m->size_limit_bytes && bytes <= m->size_limit_bytes - before)
+		return true;
+	*m->used_bytes -= bytes;
+	return false;
+}
+
+int quota_take(struct rootfs_dir *dir, uint64_t bytes)
+{
+	const struct rootfs_mount *m = dir_mount(dir);
+
+	if (!is_limited(m) || reserve(m, bytes))
+		return 0;
+	count_mount(m);
+	return reserve(m, bytes) ? 0 : -ENOSPC;
+}
+
+void quota_give(struct rootfs_dir *dir, uint64_t bytes)
+{
+	const struct rootfs_mount *m = dir_mount(dir);
+	uint64_t used;
+
+	if (!is_limited(m))
+		return;
+	used = *m->used_bytes;
+	while (!atomic_compare_exchange_weak(m->used_bytes, &used, used > bytes ? used - bytes : 0))
+		;
+}
+
+void quota_give_entry(struct rootfs_dir *dir, const struct entry *e)
+{
+	if (e->place != ENTRY_UPPER)
+		return;
+	if (e->type == S_IFDIR)
+		quota_give(dir, DIR_BYTES);
+	else if (e->host.st_nlink == 1)
+		quota_give(dir, (uint64_t)e->host.st_blocks * BLOCK);
+}
+
+/* ---- a file grows ---- */
+
+/* A file that is bound there belongs to no mount with a size. */
+static bool is_bound(const struct rootfs_dir *dir, const char *name)
+{
+	char path[4400];
+
+	if (!name)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", strcmp(dir->path, "/") ? dir->path : "", name);
+	for (size_t i = 0; i < dir->fs->nmounts; i++)
+		if (dir->fs->mounts[i].kind == ROOTFS_MOUNT_FILE && strcmp(dir->fs->mounts[i].target, path) == 0)
+			return true;
+	return false;
+}
+
+/* Whatever is within the blocks of a file without holes is there already. */
+static uint64_t length_without_growth(int fd, const struct stat *st, int64_t offset, uint64_t len)
+{
+	int64_t held = (int64_t)st->st_blocks * BLOCK;
+
+	if (offset < 0)
+		offset = fcntl(fd, F_GETFL) & O_APPEND ? st->st_size : lseek(fd, 0, SEEK_CUR);
+	if (offset < 0 || offset >= held || held < st->st_size)
+		return 0;
+	return len < (uint64_t)(held - offset) ? len : (uint64_t)(held - offset);
+}
+
+int rootfs_grow_begin(struct rootfs_dir *dir, const char *name, int fd, int64_t offset, uint64_t *len, struct rootfs_growth *ret)
+{
+	const struct rootfs_mount *m = dir ? dir_mount(dir) : NULL;
+	uint64_t wanted = (*len + PAGE - 1) / PAGE * PAGE, room, used;
+	struct stat st;
+
+	*ret = (struct rootfs_growth){ .fd = fd };
+	if (!m || !is_limited(m) || is_bound(dir, name) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	ret->mount = m;
+	ret->before_bytes = (uint64_t)st.st_blocks * BLOCK;
+	ret->reserved_bytes = wanted;
+	if (reserve(m, wanted))
+		return 0;
+	ret->reserved_bytes = 0;
+	if (length_without_growth(fd, &st, offset, *len) == *len)
+		return 0;
+	count_mount(m);
+	ret->reserved_bytes = wanted;
+	if (reserve(m, wanted))
+		return 0;
+	used = *m->used_bytes;
+	room = used < m->size_limit_bytes ? m->size_limit_bytes - used : 0;
+	if (room >= PAGE && reserve(m, room)) { /* as much as there is */
+		ret->reserved_bytes = room;
+		*len = room < *len ? room : *len;
+		return 0;
+	}
+	ret->reserved_bytes = 0;
+	*len = length_without_growth(fd, &st, offset, *len);
+	if (*len)
+		return 0;
+	ret->mount = NULL;
+	return -ENOSPC;
+}
+
+void rootfs_grow_end(struct rootfs_growth *g)
+{
+	struct stat st;
+
+	if (!g->mount)
+		return;
+	if (fstat(g->fd, &st) == 0)
+		*g->mount->used_bytes += (uint64_t)st.st_blocks * BLOCK - g->before_bytes;
+	*g->mount->used_bytes -= g->reserved_bytes;
+}
