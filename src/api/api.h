@@ -39,11 +39,14 @@ void api_reply_sized(struct request *req, json_t *take_reply, struct container *
 /* inspect.c */
 json_t *view_container_inspect(struct engine *e, struct container *c);
 json_t *view_mounts(const struct container *c);
-json_t *view_networks(const struct container *c); /* name → endpoint */
 const char *view_network_name(const struct container *c); /* "bridge" for the default */
 
+/* networks.c */
+json_t *view_networks(struct engine *e, const struct container *c, bool is_whole); /* name → endpoint; the list's form: not whole */
+json_t *view_network_settings(struct engine *e, const struct container *c);
+json_t *view_ports(struct engine *e, const struct container *c); /* the list's form */
+
 /* views.c; all views are those of the newest version, see versions.h */
-json_t *view_ports(const struct container *c); /* the list's form */
 json_t *view_container_summary(struct engine *e, struct container *c);
 json_t *view_image_summary(struct engine *e, const struct image *i, bool is_measured); /* SharedSize */
 struct volume;
@@ -106,6 +109,11 @@ HANDLER(ImagePrune);
 HANDLER(SystemDataUsage);
 HANDLER(NetworkList);
 HANDLER(NetworkInspect);
+HANDLER(NetworkCreate);
+HANDLER(NetworkDelete);
+HANDLER(NetworkConnect);
+HANDLER(NetworkDisconnect);
+HANDLER(NetworkPrune);
 HANDLER(VolumeList);
 HANDLER(VolumeCreate);
 HANDLER(VolumeUpdate);

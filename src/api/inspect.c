@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -90,8 +91,6 @@ json_t *view_mounts(const struct container *c)
 	return list;
 }
 
-/* ---- networks: nothing is connected yet, so addresses are empty ---- */
-
 const char *view_network_name(const struct container *c)
 {
 	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
@@ -99,69 +98,30 @@ const char *view_network_name(const struct container *c)
 	return !mode || !*mode || strcmp(mode, "default") == 0 ? "bridge" : mode;
 }
 
-static json_t *array_or_null(json_t *o, const char *key)
+/* ---- the whole ---- */
+
+/* --link as the default network keeps it: "/other:/self/alias". */
+static json_t *links_view(const struct container *c)
 {
-	json_t *v = json_object_get(o, key);
-
-	return v ? json_incref(v) : json_null();
-}
-
-static json_t *endpoint_view(json_t *given)
-{
-	const char *mac = json_string_value(json_object_get(given, "MacAddress"));
-	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:n}", "IPAMConfig",
-			 array_or_null(given, "IPAMConfig"), "Links", array_or_null(given, "Links"), "Aliases",
-			 array_or_null(given, "Aliases"), "MacAddress", text_or_empty(mac), "DriverOpts",
-			 array_or_null(given, "DriverOpts"), "GwPriority",
-			 (int)json_integer_value(json_object_get(given, "GwPriority")), "NetworkID", "", "EndpointID",
-			 "", "Gateway", "", "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "GlobalIPv6Address",
-			 "", "GlobalIPv6PrefixLen", 0, "DNSNames");
-}
-
-json_t *view_networks(const struct container *c)
-{
-	json_t *networks = json_object(), *endpoints = json_object_get(c->networking, "EndpointsConfig"), *given;
-	const char *mode = view_network_name(c), *name;
-
-	if (strncmp(mode, "container:", 10) == 0)
-		return networks;
-	json_object_set_new(networks, mode, endpoint_view(json_object_get(endpoints, mode)));
-	json_object_foreach(endpoints, name, given)
-		if (!json_object_get(networks, name))
-			json_object_set_new(networks, name, endpoint_view(given));
-	return networks;
-}
-
-/* "80/tcp" → bindings; null: exposed only. */
-static json_t *ports_view(const struct container *c)
-{
-	json_t *ports = json_object(), *list = view_ports(c), *v;
+	json_t *links = json_array(), *v;
 	size_t i;
 
-	json_array_foreach(list, i, v) {
-		CLEANUP(freep)
-		char *name = xasprintf("%d/%s", (int)json_integer_value(json_object_get(v, "PrivatePort")),
-				       json_string_value(json_object_get(v, "Type")));
+	json_array_foreach(json_object_get(c->host_config, "Links"), i, v) {
+		CLEANUP(freep) char *name = NULL, *alias = NULL;
 
-		json_object_set_new(ports, name, json_null());
+		if (link_parse(json_string_value(v), &name, &alias, NULL) == 0)
+			json_array_append_new(links, json_sprintf("/%s:/%s/%s", name, c->name, alias));
 	}
-	json_decref(list);
-	return ports;
+	return links;
 }
-
-static json_t *network_settings(const struct container *c)
-{
-	return json_pack("{s:s, s:s, s:o, s:o}", "SandboxID", "", "SandboxKey", "", "Ports", ports_view(c), "Networks",
-			 view_networks(c));
-}
-
-/* ---- the whole ---- */
 
 static json_t *host_view(const struct container *c)
 {
 	json_t *h = filled(host_defaults, c->host_config);
 
 	json_object_set_new(h, "Runtime", json_string(c->runtime));
+	if (json_array_size(json_object_get(h, "Links")) > 0 && !network_is_user_defined(view_network_name(c)))
+		json_object_set_new(h, "Links", links_view(c));
 	if (json_is_true(json_object_get(h, "Privileged")) && !json_object_get(c->host_config, "MaskedPaths")) {
 		json_object_set_new(h, "MaskedPaths", json_null());
 		json_object_set_new(h, "ReadonlyPaths", json_null());
@@ -170,9 +130,14 @@ static json_t *host_view(const struct container *c)
 }
 
 /* The driver that serves the container shows as a label. */
-static json_t *config_view(const struct container *c)
+static json_t *config_view(struct engine *e, const struct container *c)
 {
-	json_t *config = filled(config_defaults, c->config), *labels;
+	json_t *config = filled(config_defaults, c->config), *labels, *endpoints = container_endpoints(e, c);
+	json_t *mac = json_object_get(json_object_get(endpoints, view_network_name(c)), "MacAddress");
+
+	if (mac)
+		json_object_set(config, "MacAddress", mac);
+	json_decref(endpoints);
 
 	if (!c->driver)
 		return config;
@@ -198,17 +163,23 @@ static json_t *exec_ids(const struct container *c)
 	return json_null();
 }
 
+static json_t *path_in(const char *dir, const char *name)
+{
+	return dir ? json_sprintf("%s/%s", dir, name) : json_string("");
+}
+
 json_t *view_container_inspect(struct engine *e, struct container *c)
 {
-	CLEANUP(freep) char *log = engine_container_log_path(e, c);
+	CLEANUP(freep) char *log = engine_container_log_path(e, c), *files = container_files_dir(e, c);
 
-	return json_pack("{s:s, s:o, s:s, s:O, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:{s:s}},"
+	return json_pack("{s:s, s:o, s:s, s:O, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:{s:s}},"
 			 " s:o, s:o, s:o}",
 			 "Id", c->id, "Created", time_of(c->created_ns), "Path", c->path, "Args", c->args, "State",
-			 state_view(c), "Image", c->image_id, "ResolvConfPath", "", "HostnamePath", "", "HostsPath", "",
-			 "LogPath", text_or_empty(log), "Name", json_sprintf("/%s", c->name), "RestartCount",
+			 state_view(c), "Image", c->image_id, "ResolvConfPath", path_in(files, "resolv.conf"),
+			 "HostnamePath", path_in(files, "hostname"), "HostsPath", path_in(files, "hosts"), "LogPath",
+			 text_or_empty(log), "Name", json_sprintf("/%s", c->name), "RestartCount",
 			 (int)c->state.restart_count, "Driver", "sockerless", "Platform", "linux", "MountLabel", "",
 			 "ProcessLabel", "", "AppArmorProfile", "", "ExecIDs", exec_ids(c), "HostConfig", host_view(c),
-			 "GraphDriver", "Name", "sockerless", "Data", "ExecutionDriver", text_or_empty(c->driver),
-			 "Mounts", view_mounts(c), "Config", config_view(c), "NetworkSettings", network_settings(c));
+			 "GraphDriver", "Name", "sockerless", "Data", "ExecutionDriver", text_or_empty(c->driver), "Mounts",
+			 view_mounts(c), "Config", config_view(e, c), "NetworkSettings", view_network_settings(e, c));
 }

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "api/filters.h"
 #include "api/versions.h"
+#include "engine/networks.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -22,6 +23,7 @@ struct listing {
 	size_t nnames;
 	json_t *plain_names;         /* those that are not: parts of a name */
 	json_t *ancestors;           /* ids of images → true */
+	json_t *networks;            /* as given, and their names and ids → true */
 	json_t *published, *exposed; /* "80/tcp" → true */
 	const struct container *before, *since;
 };
@@ -137,6 +139,23 @@ static void prepare_ancestors(struct listing *l)
 	}
 }
 
+static void prepare_networks(struct listing *l)
+{
+	json_t *v;
+	size_t i;
+
+	l->networks = json_object();
+	json_array_foreach(json_object_get(l->filters, "network"), i, v) {
+		struct network *n;
+
+		json_object_set_new(l->networks, json_string_value(v), json_true());
+		if (networks_find(l->engine->networks, json_string_value(v), &n, NULL) < 0)
+			continue;
+		json_object_set_new(l->networks, n->name, json_true());
+		json_object_set_new(l->networks, n->id, json_true());
+	}
+}
+
 static int prepare_ports(struct listing *l, const char *key, json_t **ret, struct error *err)
 {
 	unsigned first, last;
@@ -192,6 +211,7 @@ static int prepare(struct listing *l, struct error *err)
 	l->all = l->all || filters_has(l->filters, "status");
 	prepare_names(l);
 	prepare_ancestors(l);
+	prepare_networks(l);
 	return 0;
 }
 
@@ -202,6 +222,7 @@ static void listing_done(struct listing *l)
 	free(l->names);
 	json_decref(l->plain_names);
 	json_decref(l->ancestors);
+	json_decref(l->networks);
 	json_decref(l->published);
 	json_decref(l->exposed);
 	json_decref(l->filters);
@@ -252,11 +273,19 @@ static bool match_volume(const void *o, const char *v)
 	return false;
 }
 
-static bool match_network(const void *o, const char *v)
+static bool matches_network(const struct listing *l, const struct container *c)
 {
-	const struct container *c = o;
+	json_t *endpoints = json_object_get(c->networking, "EndpointsConfig"), *v;
+	const char *name;
 
-	return strcmp(view_network_name(c), v) == 0 || json_object_get(json_object_get(c->networking, "EndpointsConfig"), v);
+	if (!filters_has(l->filters, "network"))
+		return true;
+	if (!endpoints)
+		return json_object_get(l->networks, view_network_name(c)) != NULL;
+	json_object_foreach(endpoints, name, v)
+		if (json_object_get(l->networks, name))
+			return true;
+	return false;
 }
 
 /* With its slash and without. */
@@ -286,7 +315,7 @@ static bool matches_ports(const struct listing *l, const struct container *c)
 
 	if (json_object_size(l->published) == 0 && json_object_size(l->exposed) == 0)
 		return true;
-	ports = view_ports(c);
+	ports = view_ports(l->engine, c);
 	json_array_foreach(ports, i, v) {
 		const char *type = json_string_value(json_object_get(v, "Type"));
 		json_int_t public = json_integer_value(json_object_get(v, "PublicPort"));
@@ -307,9 +336,9 @@ static bool is_listed(const struct listing *l, const struct container *c)
 	return filters_any(l->filters, "id", match_id, c) && matches_name(l, c) &&
 	       filters_any(l->filters, "is-task", match_task, c) &&
 	       filters_labels(l->filters, json_object_get(c->config, "Labels")) &&
-	       filters_any(l->filters, "exited", match_exited, c) && filters_any(l->filters, "status", match_status, c) &&
-	       filters_any(l->filters, "health", match_health, c) && filters_any(l->filters, "volume", match_volume, c) &&
-	       filters_any(l->filters, "network", match_network, c) &&
+	       filters_any(l->filters, "exited", match_exited, c) &&
+	       filters_any(l->filters, "status", match_status, c) && filters_any(l->filters, "health", match_health, c) &&
+	       filters_any(l->filters, "volume", match_volume, c) && matches_network(l, c) &&
 	       (!filters_has(l->filters, "ancestor") || json_object_get(l->ancestors, c->image_id)) && matches_ports(l, c);
 }
 

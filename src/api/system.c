@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "api/versions.h"
 #include "image/images.h"
+#include "network/ipam.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -149,6 +150,21 @@ static json_t *registry_config(void)
 			 "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors", "Secure", 1, "Official", 1, "Mirrors");
 }
 
+static json_t *address_pools(struct engine *e)
+{
+	json_t *list = json_array();
+	char base[PREFIX_TEXT_MAX];
+	struct ipam_pool pool;
+
+	for (size_t i = 0; e->options.address_pools[i]; i++) {
+		if (ipam_parse_pool(e->options.address_pools[i], &pool, NULL) < 0)
+			continue;
+		prefix_format(pool.base, base);
+		json_array_append_new(list, json_pack("{s:s, s:i}", "Base", base, "Size", (int)pool.size));
+	}
+	return list;
+}
+
 void SystemInfo(struct request *req)
 {
 	static const char *const empty[] = { "HttpProxy", "HttpsProxy", "NoProxy", "Isolation", "ProductLicense" };
@@ -192,50 +208,7 @@ void SystemInfo(struct request *req)
 		json_array_append_new(security, json_string("name=rootless"));
 	put(o, "SecurityOptions", security);
 	put(o, "CDISpecDirs", json_array());
+	if (e->options.address_pools[0])
+		put(o, "DefaultAddressPools", address_pools(e));
 	reply_shaped(req, 200, SHAPE_INFO, o);
-}
-
-/* ---- networks ---- */
-
-static const struct {
-	const char *name, *id, *driver;
-} networks[] = {
-	{ "bridge", "b000000000000000000000000000000000000000000000000000000000000001", "bridge" },
-	{ "host", "b000000000000000000000000000000000000000000000000000000000000002", "host" },
-	{ "none", "b000000000000000000000000000000000000000000000000000000000000003", "null" },
-};
-
-static json_t *network_view(size_t i)
-{
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:n, s:[]}, s:b, s:b, s:b, s:{s:s}, s:b, s:{}, s:{}, s:{}}",
-			 "Name", networks[i].name, "Id", networks[i].id, "Created", "2024-01-01T00:00:00Z", "Scope",
-			 "local", "Driver", networks[i].driver, "EnableIPv4", 1, "EnableIPv6", 0, "IPAM", "Driver",
-			 "default", "Options", "Config", "Internal", 0, "Attachable", 0, "Ingress", 0, "ConfigFrom",
-			 "Network", "", "ConfigOnly", 0, "Containers", "Options", "Labels");
-}
-
-void NetworkList(struct request *req)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < 3; i++) {
-		json_array_append_new(list, network_view(i));
-		json_object_del(json_array_get(list, i), "Containers");
-	}
-	reply_shaped(req, 200, SHAPE_NETWORK_SUMMARY, list);
-}
-
-void NetworkInspect(struct request *req)
-{
-	const char *name = request_param(req, "name");
-	struct error err = { 0 };
-
-	for (size_t i = 0; i < 3; i++) {
-		if (strcmp(name, networks[i].name) == 0 || strcmp(name, networks[i].id) == 0) {
-			reply_shaped(req, 200, SHAPE_NETWORK, network_view(i));
-			return;
-		}
-	}
-	error_set_class(&err, ERROR_NOT_FOUND, "network %.100s not found", name);
-	reply_error(req, &err);
 }

@@ -382,6 +382,17 @@ static int refuse_many_endpoints(json_t *endpoints, json_t *warnings, struct err
 	return err->code;
 }
 
+/* There was one hardware address, the container's, and only these modes give it an interface of its own. */
+static int refuse_mac_of_no_network(json_t *body, json_t *warnings, struct error *err)
+{
+	const char *mode = text_of(json_object_get(body, "HostConfig"), "NetworkMode");
+
+	(void)warnings;
+	if (!*text_of(body, "MacAddress") || (strcmp(mode, "host") && strcmp(mode, "none") && strncmp(mode, "container:", 10)))
+		return 0;
+	return error_set_class(err, ERROR_INVALID, "conflicting options: mac-address and the network mode");
+}
+
 static int warn_driver_of_mounts(json_t *host, json_t *warnings, struct error *err)
 {
 	json_t *mount;
@@ -435,6 +446,8 @@ static const struct difference container_create[] = {
 	{ BEFORE(46), "HostConfig.Mounts.*.TmpfsOptions.Options", IGNORE },
 	{ BEFORE(45), "HostConfig.Mounts.*.VolumeOptions.Subpath", REFUSE, "VolumeOptions.Subpath needs API v1.45 or newer" },
 	{ BEFORE(44), "NetworkingConfig.EndpointsConfig", CHECK, .check = refuse_many_endpoints },
+	{ BEFORE(44), "NetworkingConfig.EndpointsConfig.*.MacAddress", IGNORE },
+	{ BEFORE(44), "", CHECK, .check = refuse_mac_of_no_network },
 	{ BEFORE(44), "HostConfig.Mounts.*.BindOptions.ReadOnlyForceRecursive", REFUSE,
 	  "BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer" },
 	{ BEFORE(44), "HostConfig.Mounts.*.BindOptions.ReadOnlyNonRecursive", IGNORE },

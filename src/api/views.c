@@ -80,42 +80,6 @@ static char *command_line(const struct container *c)
 	return buf_steal(&line);
 }
 
-static bool has_ports(const struct container *c)
-{
-	const char *network = view_network_name(c);
-
-	return container_has_process(c) && strcmp(network, "none") && strcmp(network, "host") &&
-	       strncmp(network, "container:", 10);
-}
-
-/* A running container's ports: the exposed ones and those with bindings. None is
- * published yet, so none has a public number. */
-json_t *view_ports(const struct container *c)
-{
-	json_t *ports = json_array(), *seen = json_object(), *v;
-	json_t *sets[] = { json_object_get(c->config, "ExposedPorts"), json_object_get(c->host_config, "PortBindings") };
-	unsigned first, last;
-	char protocol[8];
-	const char *port;
-
-	for (size_t i = 0; i < ARRAY_SIZE(sets) && has_ports(c); i++) {
-		json_object_foreach(sets[i], port, v) {
-			if (!port_parse(port, &first, &last, protocol))
-				continue;
-			for (unsigned n = first; n <= last; n++) {
-				CLEANUP(freep) char *name = xasprintf("%u/%s", n, protocol);
-
-				if (json_object_get(seen, name))
-					continue;
-				json_object_set_new(seen, name, json_true());
-				json_array_append_new(ports, json_pack("{s:i, s:s}", "PrivatePort", (int)n, "Type", protocol));
-			}
-		}
-	}
-	json_decref(seen);
-	return ports;
-}
-
 /* The name it was made by, while that still means the same image; else the id. */
 static const char *image_shown(struct engine *e, const struct container *c)
 {
@@ -143,8 +107,9 @@ json_t *view_container_summary(struct engine *e, struct container *c)
 	return json_pack("{s:s, s:[o], s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:{s:o}, s:o, s:{s:s, s:i}}", "Id",
 			 c->id, "Names", json_sprintf("/%s", c->name), "Image", image_shown(e, c), "ImageID",
 			 c->image_id, "Command", command, "Created", (json_int_t)(c->created_ns / 1000000000), "Ports",
-			 view_ports(c), "Labels", json_is_object(labels) ? json_incref(labels) : json_object(), "State",
-			 container_status_name(c->state.status), "Status", status, "HostConfig", summary_host(c),
-			 "NetworkSettings", "Networks", view_networks(c), "Mounts", view_mounts(c), "Health", "Status",
-			 health_status_name(c->state.health.status), "FailingStreak", (int)c->state.health.failing_streak);
+			 view_ports(e, c), "Labels", json_is_object(labels) ? json_incref(labels) : json_object(),
+			 "State", container_status_name(c->state.status), "Status", status, "HostConfig",
+			 summary_host(c), "NetworkSettings", "Networks", view_networks(e, c, false), "Mounts",
+			 view_mounts(c), "Health", "Status", health_status_name(c->state.health.status),
+			 "FailingStreak", (int)c->state.health.failing_streak);
 }

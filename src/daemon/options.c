@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "engine/engine.h"
+#include "network/ipam.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -24,6 +25,10 @@ const char options_help[] =
 	"      --config FILE      these options as JSON, as in daemon.json\n"
 	"      --sandbox FILE     the sandbox program\n"
 	"      --guest DIR        the built-in image's root file system\n"
+	"      --default-address-pool base=CIDR,size=BITS  where new networks get their subnets from (repeatable)\n"
+	"      --bip ADDRESS/BITS the default bridge's address and subnet\n"
+	"      --host-gateway-ip ADDRESS  what host-gateway means in --add-host\n"
+	"      --allow-host-loopback  a gateway's address reaches what listens on the host's 127.0.0.1\n"
 	"      --log-level LEVEL  debug, info, warn, error, fatal\n"
 	"      --log-format FMT   text or json\n"
 	"      --version          say the version and end\n"
@@ -37,11 +42,23 @@ static const struct option {
 	const char *name;
 	enum kind kind;
 } known[] = {
-	{ "host", STRING },      { "data-root", STRING },       { "ephemeral", FLAG },
-	{ "synthetic", FLAG },   { "default-runtime", STRING }, { "images", STRING },
-	{ "config", STRING },    { "sandbox", STRING },         { "guest", STRING },
-	{ "log-level", STRING }, { "log-format", STRING },      { "version", FLAG },
+	{ "host", STRING },
+	{ "data-root", STRING },
+	{ "ephemeral", FLAG },
+	{ "synthetic", FLAG },
+	{ "default-runtime", STRING },
+	{ "images", STRING },
+	{ "config", STRING },
+	{ "sandbox", STRING },
+	{ "guest", STRING },
+	{ "log-level", STRING },
+	{ "log-format", STRING },
+	{ "version", FLAG },
 	{ "help", FLAG },
+	{ "bip", STRING },
+	{ "default-address-pool", STRING },
+	{ "host-gateway-ip", STRING },
+	{ "allow-host-loopback", FLAG },
 };
 
 static const struct option *find(const char *name, size_t n)
@@ -70,8 +87,33 @@ int options_check_host(const char *url, struct error *err)
 	return error_set_class(err, ERROR_INVALID, "--host %s: expected unix://, tcp:// or fd://", url);
 }
 
+/* May be given more than once. */
+static bool is_list(const char *name)
+{
+	return strcmp(name, "host") == 0 || strcmp(name, "default-address-pool") == 0;
+}
+
+static int add_pool(struct options *o, const char *value, struct error *err)
+{
+	struct ipam_pool pool;
+
+	if (o->npools == POOLS_MAX)
+		return error_set_class(err, ERROR_INVALID, "at most %d --default-address-pool", POOLS_MAX);
+	if (ipam_parse_pool(value, &pool, err) < 0) {
+		error_prefix(err, "--default-address-pool %s", value);
+		return err->code;
+	}
+	o->pools[o->npools++] = xstrdup(value);
+	return 0;
+}
+
 static int set(struct options *o, const char *name, const char *value, struct error *err)
 {
+	struct prefix bip;
+	struct ip ip;
+
+	if (strcmp(name, "default-address-pool") == 0)
+		return add_pool(o, value, err);
 	if (strcmp(name, "host") == 0) {
 		if (o->nhosts == HOSTS_MAX)
 			return error_set_class(err, ERROR_INVALID, "at most %d --host", HOSTS_MAX);
@@ -92,7 +134,18 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		o->wants_help = true;
 	else if (strcmp(name, "synthetic") == 0)
 		o->pretend = true;
-	else if (strcmp(name, "default-runtime") == 0) {
+	else if (strcmp(name, "allow-host-loopback") == 0)
+		o->allow_host_loopback = true;
+	else if (strcmp(name, "bip") == 0) {
+		if (prefix_parse(value, &bip, NULL) < 0 || !prefix_is_v4(bip))
+			return error_set_class(err, ERROR_INVALID,
+					       "--bip %s: expected an IPv4 address and its prefix length", value);
+		replace(&o->bip, value);
+	} else if (strcmp(name, "host-gateway-ip") == 0) {
+		if (ip_parse(value, &ip, NULL) < 0 || ip_is_none(ip))
+			return error_set_class(err, ERROR_INVALID, "--host-gateway-ip %s: not an address", value);
+		replace(&o->host_gateway_ip, value);
+	} else if (strcmp(name, "default-runtime") == 0) {
 		if (!routing_is_runtime(value))
 			return error_set_class(err, ERROR_INVALID,
 					       "--default-runtime %s: expected auto, wasm or synthetic", value);
@@ -135,6 +188,16 @@ static int load_config(const char *path, json_t **ret, struct error *err)
 	return 0;
 }
 
+/* {"base": "10.0.0.0/8", "size": 24} */
+static int set_pool_object(struct options *o, json_t *pool, struct error *err)
+{
+	const char *base = json_string_value(json_object_get(pool, "base"));
+	CLEANUP(freep)
+	char *text = xasprintf("base=%s,size=%d", base ? base : "", (int)json_integer_value(json_object_get(pool, "size")));
+
+	return add_pool(o, text, err);
+}
+
 static int apply_config(const char *path, json_t *root, struct options *o, struct error *err)
 {
 	const char *key;
@@ -146,7 +209,10 @@ static int apply_config(const char *path, json_t *root, struct options *o, struc
 		size_t i;
 		json_t *w;
 
-		if (strcmp(key, "hosts") == 0) {
+		if (strcmp(key, "default-address-pools") == 0) {
+			json_array_foreach(v, i, w)
+				r = r ? r : set_pool_object(o, w, err);
+		} else if (strcmp(key, "hosts") == 0) {
 			json_array_foreach(v, i, w)
 				r = r ? r : set(o, "host", json_string_value(w) ? json_string_value(w) : "", err);
 		} else if (!k || strcmp(key, "config") == 0) {
@@ -165,13 +231,15 @@ static int apply_config(const char *path, json_t *root, struct options *o, struc
 /* Docker's rule: what stands in the file must not be said again otherwise. */
 static int check_contradiction(json_t *config, json_t *said, const char *name, const char *value, struct error *err)
 {
-	json_t *in_file = json_object_get(config, strcmp(name, "host") == 0 ? "hosts" : name);
+	json_t *in_file = json_object_get(config, strcmp(name, "host") == 0                 ? "hosts" :
+						  strcmp(name, "default-address-pool") == 0 ? "default-address-pools" :
+											      name);
 	const char *before = json_string_value(json_object_get(said, name));
 	const char *file_value = json_string_value(in_file);
 
 	if (in_file && !(value && file_value && strcmp(value, file_value) == 0) && !(!value && json_is_true(in_file)))
 		return error_set_class(err, ERROR_INVALID, "--%s is given both as a flag and in the configuration file", name);
-	if (value && before && strcmp(name, "host") != 0 && strcmp(before, value) != 0)
+	if (value && before && !is_list(name) && strcmp(before, value) != 0)
 		return error_set_class(err, ERROR_INVALID, "--%s is given twice: %s and %s", name, before, value);
 	if (value)
 		json_object_set_new(said, name, json_string(value));
@@ -329,6 +397,10 @@ void options_copy(const struct options *o, struct options *ret)
 	ret->default_runtime = xstrdup(o->default_runtime);
 	ret->sandbox_path = xstrdup(o->sandbox_path);
 	ret->guest_path = xstrdup(o->guest_path);
+	ret->bip = xstrdup(o->bip);
+	ret->host_gateway_ip = xstrdup(o->host_gateway_ip);
+	for (int i = 0; i < o->npools; i++)
+		ret->pools[i] = xstrdup(o->pools[i]);
 }
 
 int options_parse(int argc, char **argv, struct options *ret, struct error *err)
@@ -361,4 +433,8 @@ void options_done(struct options *o)
 	free(o->default_runtime);
 	free(o->sandbox_path);
 	free(o->guest_path);
+	free(o->bip);
+	free(o->host_gateway_ip);
+	for (int i = 0; i < o->npools; i++)
+		free(o->pools[i]);
 }

@@ -9,12 +9,15 @@
 #include "util/error.h"
 #include "util/log.h"
 
-enum { HOSTS_MAX = 8 };
+enum { HOSTS_MAX = 8, POOLS_MAX = 16 };
 
 struct options {
 	char *hosts[HOSTS_MAX];
 	int nhosts;
-	char *data_root, *images_mode, *default_runtime, *sandbox_path, *guest_path;
+	char *data_root, *images_mode, *default_runtime, *sandbox_path, *guest_path, *bip, *host_gateway_ip;
+	char *pools[POOLS_MAX + 1]; /* --default-address-pool; NULL-ended */
+	int npools;
+	bool allow_host_loopback;
 	bool is_ephemeral, pretend, is_log_json;
 	enum log_level log_level;
 	bool wants_version, wants_help;

@@ -143,6 +143,10 @@ static int open_engine(struct server *s, struct error *err)
 				     .is_ephemeral = o->is_ephemeral,
 				     .images_mode = o->images_mode,
 				     .default_runtime = o->default_runtime,
+				     .address_pools = (const char *const *)o->pools,
+				     .bip = o->bip,
+				     .host_gateway_ip = o->host_gateway_ip,
+				     .allow_host_loopback = o->allow_host_loopback,
 				     .pretend = o->pretend,
 				     .factory = s->factory,
 				     .factory_ctx = s->factory_ctx };

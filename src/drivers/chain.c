@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "drivers/driver.h"
+#include "network/switch.h"
 #include "util/alloc.h"
 
 /* The last link is always asked: it refuses in words that say what is missing. */
@@ -147,6 +148,7 @@ void run_plan_free(struct run_plan *plan)
 		close_fd(m->fd);
 	}
 	free(plan->mounts);
+	netns_unref(plan->netns);
 	free(plan->hostname);
 	free(plan->domainname);
 	run_spec_done(&plan->spec);

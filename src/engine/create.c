@@ -1,11 +1,14 @@
 /* Creation: a request's body and an image become a container. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "engine/internal.h"
+#include "engine/networks.h"
 #include "engine/schema.h"
 #include "image/images.h"
 #include "util/alloc.h"
@@ -254,20 +257,18 @@ static void normalise_ports(json_t *host)
 }
 
 /* "default" is bridge; a container's name becomes its id, which a rename does not change. */
-static void normalise_network(struct engine *e, json_t *host, json_t *networking)
+static void normalise_network(struct engine *e, json_t *host)
 {
 	const char *mode = json_string_value(json_object_get(host, "NetworkMode"));
-	json_t *endpoints = json_object_get(networking, "EndpointsConfig"), *endpoint = json_object_get(endpoints, "default");
 	struct container *other;
+	struct network *n;
 
 	if (!mode || !*mode || strcmp(mode, "default") == 0)
 		json_object_set_new(host, "NetworkMode", json_string("bridge"));
 	else if (strncmp(mode, "container:", 10) == 0 && containers_find(&e->containers, mode + 10, &other, NULL) == 0)
 		json_object_set_new(host, "NetworkMode", json_sprintf("container:%s", other->id));
-	if (!endpoint)
-		return;
-	json_object_set(endpoints, "bridge", endpoint);
-	json_object_del(endpoints, "default");
+	else if (network_is_user_defined(mode) && networks_find(e->networks, mode, &n, NULL) == 0 && strcmp(mode, n->name))
+		json_object_set_new(host, "NetworkMode", json_string(n->id)); /* what was the beginning of it */
 }
 
 static void normalise_log(json_t *host)
@@ -278,11 +279,11 @@ static void normalise_log(json_t *host)
 	child(log, "Config");
 }
 
-static void adapt_host(struct engine *e, json_t *host, json_t *networking)
+static void adapt_host(struct engine *e, json_t *host)
 {
 	json_int_t memory = json_integer_value(json_object_get(host, "Memory"));
 
-	normalise_network(e, host, networking);
+	normalise_network(e, host);
 	normalise_ports(host);
 	normalise_log(host);
 	default_text(child(host, "RestartPolicy"), "Name", "no");
@@ -298,6 +299,19 @@ static void adapt_host(struct engine *e, json_t *host, json_t *networking)
 
 /* ---- the container ---- */
 
+/* The short id; on the host's network the host's own name. */
+static void name_host(struct container *c)
+{
+	char name[HOST_NAME_MAX + 1] = "";
+
+	if (strcmp(json_string_value(json_object_get(c->host_config, "NetworkMode")), "host") != 0 ||
+	    gethostname(name, sizeof(name) - 1) < 0) {
+		memcpy(name, c->id, ID_SHORT_LEN);
+		name[ID_SHORT_LEN] = '\0';
+	}
+	json_object_set_new(c->config, "Hostname", json_string(name));
+}
+
 /* `body` is decoded and checked. */
 static struct container *build(struct engine *e, json_t *body, struct image *image)
 {
@@ -310,14 +324,9 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 	c->config = make_config(body, image->config);
 	c->host_config = json_incref(child(body, "HostConfig"));
 	c->networking = json_incref(child(body, "NetworkingConfig"));
-	adapt_host(e, c->host_config, c->networking);
-	if (is_empty_text(c->config, "Hostname")) {
-		char name[ID_SHORT_LEN + 1];
-
-		memcpy(name, c->id, ID_SHORT_LEN);
-		name[ID_SHORT_LEN] = '\0';
-		json_object_set_new(c->config, "Hostname", json_string(name));
-	}
+	adapt_host(e, c->host_config);
+	if (is_empty_text(c->config, "Hostname"))
+		name_host(c);
 	drop_zeros(c->config, config_pointers);
 	drop_zeros(c->host_config, host_pointers);
 	drop_empty_lists(c->host_config);
@@ -373,6 +382,8 @@ static int create(struct engine *e, const struct container_create *req, struct c
 		r = validate_create(body, err);
 	if (r == 0)
 		r = check_network_of(e, json_object_get(body, "HostConfig"), err);
+	if (r == 0)
+		r = networks_adapt_create(e, body, err);
 	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
 	if (r == 0)

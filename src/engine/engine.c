@@ -10,12 +10,33 @@
 #include "drivers/synthetic.h"
 #include "drivers/wasm.h"
 #include "engine/internal.h"
+#include "engine/networks.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+
+static const char *const *copy_list(const char *const *list)
+{
+	size_t n = 0;
+	const char **copy;
+
+	while (list && list[n])
+		n++;
+	copy = xcalloc(n + 1, sizeof(*copy));
+	for (size_t i = 0; i < n; i++)
+		copy[i] = xstrdup(list[i]);
+	return copy;
+}
+
+static void free_list(const char *const *list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		free((char *)list[i]);
+	free((void *)list);
+}
 
 static void copy_options(struct engine *e, const struct engine_options *o)
 {
@@ -26,6 +47,9 @@ static void copy_options(struct engine *e, const struct engine_options *o)
 	e->options.sandbox_path = xstrdup(o->sandbox_path);
 	e->options.guest_path = xstrdup(o->guest_path);
 	e->options.images_mode = xstrdup(o->images_mode ? o->images_mode : "auto");
+	e->options.address_pools = copy_list(o->address_pools);
+	e->options.bip = xstrdup(o->bip);
+	e->options.host_gateway_ip = xstrdup(o->host_gateway_ip);
 }
 
 /* What ran when the daemon ended was killed with it. */
@@ -118,6 +142,10 @@ static int open_parts(struct engine *e, struct error *err)
 				     .data_root = e->options.data_root,
 				     .guest_path = e->options.guest_path,
 				     .mode = e->options.images_mode };
+	struct networks_options no = { .address_pools = e->options.address_pools,
+				       .bip = e->options.bip,
+				       .host_gateway_ip = e->options.host_gateway_ip,
+				       .allow_host_loopback = e->options.allow_host_loopback };
 	char *dir = xasprintf("%s/containers", e->options.data_root);
 	int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? error_set(err, -errno, "%s: %s", dir, strerror(errno)) : 0;
 
@@ -136,6 +164,8 @@ static int open_parts(struct engine *e, struct error *err)
 		r = images_open(&io, &e->images, err);
 	if (r == 0)
 		r = volumes_open(e, &e->volumes, err);
+	if (r == 0)
+		r = networks_open(e, &no, &e->networks, err);
 	if (r == 0)
 		r = build_chain(e, err);
 	return r;
@@ -170,6 +200,7 @@ void engine_stop(struct engine *e, void (*done)(void *arg), void *arg)
 	reconcile(e);
 	chain_free(e->drivers);
 	e->drivers = NULL;
+	networks_stop_all(e);
 	list_for_each(it, &e->containers.by_age) {
 		struct container *c = container_of(it, struct container, by_age);
 
@@ -193,12 +224,16 @@ void engine_free(struct engine *e)
 	events_free(e->events);
 	images_free(e->images);
 	volumes_free(e->volumes);
+	networks_free(e->networks);
 	free((char *)e->options.data_root);
 	free((char *)e->options.socket_path);
 	free((char *)e->options.default_runtime);
 	free((char *)e->options.sandbox_path);
 	free((char *)e->options.guest_path);
 	free((char *)e->options.images_mode);
+	free_list(e->options.address_pools);
+	free((char *)e->options.bip);
+	free((char *)e->options.host_gateway_ip);
 	free(e->id);
 	free(e);
 }

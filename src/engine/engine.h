@@ -23,6 +23,7 @@
 
 struct images;   /* image/images.h */
 struct volumes;  /* engine/volumes.h */
+struct networks; /* engine/networks.h */
 struct sockerless_process_factory_ops; /* sockerless/process.h */
 
 struct engine_options {
@@ -37,6 +38,9 @@ struct engine_options {
 	const char *images_mode;     /* auto | registry | synthetic */
 	const struct sockerless_process_factory_ops *factory; /* an embedder's execution; borrowed; may be NULL */
 	void *factory_ctx;
+	const char *const *address_pools; /* --default-address-pool: "base=…,size=…", NULL-ended; NULL: Docker's own */
+	const char *bip, *host_gateway_ip; /* may be NULL */
+	bool allow_host_loopback;
 };
 
 struct engine {
@@ -48,6 +52,7 @@ struct engine {
 	struct containers containers;
 	struct images *images;
 	struct volumes *volumes;
+	struct networks *networks;
 	struct driver *drivers;      /* the chain */
 	struct map execs;            /* exec id → struct exec */
 	int64_t started_ns;

@@ -147,20 +147,6 @@ static void set_limits(struct run_spec *s, json_t *ulimits)
 
 /* ---- the process ---- */
 
-/* The predefined networks are the only ones so far. */
-static int check_network(struct plan_job *j)
-{
-	static const char *const known[] = { "", "default", "bridge", "host", "none" };
-	const char *mode = text_of(j->host_config, "NetworkMode");
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strcmp(mode, known[i]) == 0)
-			return 0;
-	if (strncmp(mode, "container:", 10) == 0)
-		return 0;
-	return error_set_class(&j->err, ERROR_NOT_FOUND, "network %.200s not found", mode);
-}
-
 static int make_spec(struct plan_job *j, struct rootfs *fs)
 {
 	struct container *c = j->container;
@@ -226,8 +212,6 @@ static void work(uv_work_t *w)
 	struct rootfs *fs = NULL;
 	int r = plan_add_mounts(j);
 
-	if (r == 0 && j->kind == PLAN_START)
-		r = check_network(j);
 	if (r == 0 && j->kind != PLAN_MOUNTS && j->kind != PLAN_POPULATE) {
 		r = local_files_open(p, &fs);
 		if (r < 0)
@@ -268,13 +252,15 @@ static void after(uv_work_t *w, int status)
 	mount_backings_free(j->backings, j->container->nmounts);
 	json_decref(j->host_config);
 	json_decref(j->exec_config);
+	container_files_free(j->files);
+	free(j->files_dir);
 	container_unref(j->container);
 	free(j->dir);
 	free(j->image_root);
 	free(j);
 }
 
-static void on_no_image(void *arg, const struct error *err)
+static void on_no_plan(void *arg, const struct error *err)
 {
 	(void)err;
 	after(&((struct plan_job *)arg)->work, 0);
@@ -286,7 +272,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	struct crun *run = crun_of(e, c);
 	struct run_plan *p = xnew(struct run_plan);
 	json_t *size = json_object_get(c->host_config, "ConsoleSize");
-	struct image *image;
+	struct image *image = NULL;
 
 	j->kind = kind;
 	j->engine = e;
@@ -305,11 +291,15 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->arg = arg;
 	p->is_readonly_root = json_is_true(json_object_get(c->host_config, "ReadonlyRootfs"));
 	p->init = json_is_true(json_object_get(c->host_config, "Init"));
-	p->hostname = xstrdup(text_of(c->config, "Hostname"));
-	p->domainname = xstrdup(text_of(c->config, "Domainname"));
+	p->hostname = xstrdup(text_of(networks_named(e, c)->config, "Hostname"));
+	p->domainname = xstrdup(text_of(networks_named(e, c)->config, "Domainname"));
 	resources_limits(c->host_config, &p->limits);
-	if (images_find(e->images, c->image_id, &image, &j->err) < 0) {
-		engine_later(e, on_no_image, j, NULL);
+	j->files_dir = container_files_dir(e, c);
+	if (kind == PLAN_START)
+		p->netns = networks_netns(e, c);
+	if ((kind == PLAN_START && container_files_new(e, c, &j->files, &j->err) < 0) ||
+	    images_find(e->images, c->image_id, &image, &j->err) < 0) {
+		engine_later(e, on_no_plan, j, NULL);
 		return;
 	}
 	j->image_root = xstrdup(image->root_path);

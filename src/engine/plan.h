@@ -3,6 +3,7 @@
 #define SOCKERLESS_ENGINE_PLAN_H
 
 #include "engine/internal.h"
+#include "engine/networks.h"
 
 struct rootfs;
 
@@ -19,6 +20,8 @@ struct plan_job {
 	struct mount_backing *backings; /* of the container's mounts; volumes.h */
 	bool wants_copy;             /* a new volume has not got its content yet */
 	bool has_copied;             /* now it has */
+	char *files_dir;             /* of /etc/hosts & co.; NULL: there are none */
+	struct container_files *files; /* to be written at a start; NULL: another container's */
 	bool is_live;
 	int rows, cols;
 	struct run_plan *plan;

@@ -431,6 +431,30 @@ static int populate(struct plan_job *j)
 	return r;
 }
 
+/* /etc/hosts, /etc/hostname, /etc/resolv.conf: the container's own files, unless the user has mounted others there. */
+static int add_network_files(struct plan_job *j)
+{
+	static const char *const names[] = { "hosts", "hostname", "resolv.conf" };
+
+	if (j->files && container_files_write(j->files, &j->err) < 0)
+		return j->err.code;
+	for (size_t i = 0; j->files_dir && i < sizeof(names) / sizeof(names[0]); i++) {
+		CLEANUP(freep) char *target = xasprintf("/etc/%s", names[i]);
+		struct run_mount *m;
+		int fd = has_mount(j->plan, target) ? -1 : open_dir(j->files_dir);
+
+		if (fd < 0)
+			continue;
+		m = add_mount(j->plan, ROOTFS_MOUNT_FILE, target);
+		m->fd = fd;
+		m->fd_name = xstrdup(names[i]);
+		m->source = xasprintf("%s/%s", j->files_dir, names[i]);
+		m->is_bind = true;
+		m->is_readonly = j->plan->is_readonly_root;
+	}
+	return 0;
+}
+
 int plan_add_mounts(struct plan_job *j)
 {
 	struct container *c = j->container;
@@ -453,6 +477,8 @@ int plan_add_mounts(struct plan_job *j)
 	if (r == 0 && !has_mount(j->plan, "/dev/shm"))
 		r = add_tmpfs(j, "/dev/shm", 01777,
 			      (uint64_t)json_integer_value(json_object_get(j->host_config, "ShmSize")), false);
+	if (r == 0)
+		r = add_network_files(j);
 	sort_mounts(j->plan);
 	return r == 0 ? resolve_targets(j) : r;
 }

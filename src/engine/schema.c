@@ -319,3 +319,61 @@ static const struct decode_field schema_volume_create_fields[] = {
 	{ "Name", &decode_string },   { "ClusterVolumeSpec", &cluster_options }, { NULL, NULL },
 };
 const struct decode_type schema_volume_create = { .kind = DECODE_STRUCT, .go = "CreateOptions", .fields = schema_volume_create_fields };
+
+/* ---- networks ---- */
+
+static const struct decode_field ipam_pool_fields[] = {
+	{ "Subnet", &decode_string },
+	{ "IPRange", &decode_string },
+	{ "Gateway", &decode_string },
+	{ "AuxiliaryAddresses", &decode_string_map },
+	{ NULL, NULL },
+};
+static const struct decode_type ipam_pool = { .kind = DECODE_STRUCT, .go = "IPAMConfig", .fields = ipam_pool_fields };
+
+static const struct decode_type ipam_pools = { .kind = DECODE_LIST, .go = "[]network.IPAMConfig", .of = &ipam_pool };
+
+static const struct decode_field ipam_fields[] = {
+	{ "Driver", &decode_string },
+	{ "Options", &decode_string_map },
+	{ "Config", &ipam_pools },
+	{ NULL, NULL },
+};
+static const struct decode_type ipam = { .kind = DECODE_STRUCT, .go = "IPAM", .fields = ipam_fields };
+
+static const struct decode_field config_reference_fields[] = {
+	{ "Network", &decode_string },
+	{ NULL, NULL },
+};
+static const struct decode_type config_reference = { .kind = DECODE_STRUCT, .go = "ConfigReference", .fields = config_reference_fields };
+
+static const struct decode_field schema_network_create_fields[] = {
+	{ "Name", &decode_string },          { "Driver", &decode_string },
+	{ "Scope", &decode_string },         { "EnableIPv4", &decode_bool },
+	{ "EnableIPv6", &decode_bool },      { "IPAM", &ipam },
+	{ "Internal", &decode_bool },        { "Attachable", &decode_bool },
+	{ "Ingress", &decode_bool },         { "ConfigOnly", &decode_bool },
+	{ "ConfigFrom", &config_reference }, { "Options", &decode_string_map },
+	{ "Labels", &decode_string_map },    { NULL, NULL },
+};
+const struct decode_type schema_network_create = { .kind = DECODE_STRUCT,
+						   .go = "CreateRequest",
+						   .fields = schema_network_create_fields };
+
+static const struct decode_field schema_network_connect_fields[] = {
+	{ "Container", &decode_string },
+	{ "EndpointConfig", &endpoint },
+	{ NULL, NULL },
+};
+const struct decode_type schema_network_connect = { .kind = DECODE_STRUCT,
+						    .go = "ConnectRequest",
+						    .fields = schema_network_connect_fields };
+
+static const struct decode_field schema_network_disconnect_fields[] = {
+	{ "Container", &decode_string },
+	{ "Force", &decode_bool },
+	{ NULL, NULL },
+};
+const struct decode_type schema_network_disconnect = { .kind = DECODE_STRUCT,
+						       .go = "DisconnectRequest",
+						       .fields = schema_network_disconnect_fields };

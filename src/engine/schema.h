@@ -10,5 +10,8 @@ extern const struct decode_type schema_container_update; /* Resources with Resta
 extern const struct decode_type schema_exec_create;
 extern const struct decode_type schema_exec_start;
 extern const struct decode_type schema_volume_create;
+extern const struct decode_type schema_network_create;
+extern const struct decode_type schema_network_connect;
+extern const struct decode_type schema_network_disconnect;
 
 #endif

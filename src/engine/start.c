@@ -7,6 +7,7 @@
 #include "engine/health.h"
 #include "engine/internal.h"
 #include "engine/log.h"
+#include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -96,6 +97,7 @@ static void on_started(void *arg, int host_pid)
 	health_begin(run);
 	save(run->engine, c);
 	tell_volumes(run->engine, c, "mount");
+	networks_started(run->engine, c);
 	engine_container_event(run->engine, c, "start", NULL);
 	output_stdin_drained(run->output); /* clients that attached before */
 	crun_finish_start(run, NULL);
@@ -121,6 +123,7 @@ static void fail_start(struct crun *run, int exit_code, const struct error *err)
 	free(c->state.error);
 	c->state.error = xstrdup(err->message);
 	drop_process(run);
+	networks_stop(run->engine, c);
 	end_output(run);
 	save(run->engine, c);
 	crun_finish_start(run, err);
@@ -170,6 +173,7 @@ static void tell_end(struct engine *e, struct container *c, bool is_oom_untold)
 	engine_container_event(e, c, "die",
 			       json_pack("{s:o, s:o}", "exitCode", json_sprintf("%d", c->state.exit_code),
 					 "execDuration", json_sprintf("%lld", ran_s)));
+	networks_stop(e, c);
 	tell_volumes(e, c, "unmount");
 }
 
@@ -264,27 +268,6 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 	run->is_stdin_closed = false;
 }
 
-/* The predefined ones are all there are so far, and those of other running containers. */
-static int check_network(struct engine *e, const struct container *c, struct error *err)
-{
-	static const char *const predefined[] = { "", "default", "bridge", "host", "none" };
-	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
-	struct container *other;
-
-	for (size_t i = 0; mode && i < ARRAY_SIZE(predefined); i++)
-		if (strcmp(predefined[i], mode) == 0)
-			return 0;
-	if (!mode)
-		return 0;
-	if (strncmp(mode, "container:", 10) != 0)
-		return error_set_class(err, ERROR_NOT_FOUND, "network %.200s not found", mode);
-	if (containers_find(&e->containers, mode + 10, &other, err) < 0)
-		return err->code;
-	if (!container_has_process(other))
-		return error_set_class(err, ERROR_CONFLICT, "cannot join network of a non running container: %s", other->id);
-	return 0;
-}
-
 static void on_no_network(void *arg, const struct error *err)
 {
 	fail_start(arg, 128, err);
@@ -295,7 +278,7 @@ static void begin(struct crun *run)
 	struct error err = { 0 };
 
 	run->is_starting = true;
-	if (check_network(run->engine, run->container, &err) < 0)
+	if (networks_start(run->engine, run->container, &err) < 0)
 		engine_later(run->engine, on_no_network, run, &err);
 	else
 		plan_make(run->engine, run->container, PLAN_START, NULL, on_planned, run);

@@ -389,11 +389,13 @@ int validate_create(json_t *body, struct error *err)
 void validate_warn(json_t *body, json_t *warnings)
 {
 	json_t *host = json_object_get(body, "HostConfig");
+	const char *mode = text_of(host, "NetworkMode");
 
 	resources_adapt(host, warnings);
 	if (strcmp(text_of(host, "NetworkMode"), "host") == 0 && has_any(host, "PortBindings"))
 		json_array_append_new(warnings, json_string("Published ports are discarded when using host network mode"));
-	else if (has_any(host, "PortBindings") || is_true(host, "PublishAllPorts") || has_any(host, "Links"))
+	if (has_any(host, "Links") && (!*mode || strcmp(mode, "default") == 0 || strcmp(mode, "bridge") == 0))
 		json_array_append_new(
-			warnings, json_string("Ports and links are kept, but containers of this engine have no network yet."));
+			warnings,
+			json_string("Links on the default bridge network are deprecated and will be removed in a future release. Use a custom network instead."));
 }

@@ -255,6 +255,8 @@ def normalised(value, replace):
                 v = f"<{key}>"
             elif key == "execDuration":
                 v = "<seconds>"
+            elif (key == "PublicPort" and v) or (key == "HostPort" and v not in ("", "8080")):
+                v = "<port>"
             elif key == "Created" and isinstance(v, int):
                 v = "<time>"
             elif key in ("KernelVersion", "Name") and isinstance(v, str) and v in (os.uname().release, os.uname().nodename):
@@ -268,7 +270,9 @@ def normalised(value, replace):
             value = re.sub(pattern, text, value)
         value = re.sub(r"\b(Less than a second|1 second|\d+ seconds|About a minute)\b", "<a while>", value)
         value = re.sub(r"\b[0-9a-f]{64}\b", "<id>", value)
-        value = re.sub(r"^[0-9a-f]{12}$", "<short id>", value)
+        value = re.sub(r"(^|/netns/)[0-9a-f]{12}$", r"\1<short id>", value)
+        value = re.sub(r"\b172\.17\.0\.(?!1\b|0\b)\d+\b", "172.17.0.<n>", value)
+        value = re.sub(r"\b02:42:ac:11:00:[0-9a-f]{2}\b", "02:42:ac:11:00:<n>", value)
         value = re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>", value)
     return value
 

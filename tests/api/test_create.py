@@ -98,12 +98,12 @@ class Create(ApiTest):
     # ---- what is kept, what is filled in ----
 
     def test_everything_is_kept(self):
-        c = self.made(**ALL_CONFIG, HostConfig=ALL_HOST, NetworkingConfig={"EndpointsConfig": {"none": {"Aliases": ["n"]}}})
+        c = self.made(**ALL_CONFIG, HostConfig=ALL_HOST, NetworkingConfig={"EndpointsConfig": {"none": {"DriverOpts": {"a": "b"}}}})
         config = dict(ALL_CONFIG, Env=["A=b", "C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
                       Labels={"a": "b", "sockerless.image": "builtin"})
         self.assertEqual({k: c["Config"][k] for k in config}, config)
         self.assertEqual({k: c["HostConfig"][k] for k in ALL_HOST}, ALL_HOST)
-        self.assertEqual(c["NetworkSettings"]["Networks"]["none"]["Aliases"], ["n"])
+        self.assertEqual(c["NetworkSettings"]["Networks"]["none"]["DriverOpts"], {"a": "b"})
         self.assertEqual((c["Path"], c["Args"]), ("/bin/sh", ["true"]))
 
     def test_defaults(self):
@@ -133,11 +133,11 @@ class Create(ApiTest):
 
     def test_normalised(self):
         c = self.made(HostConfig={"NetworkMode": "default", "PortBindings": {"80": None, "81/udp": []}, "PidsLimit": -1},
-                      NetworkingConfig={"EndpointsConfig": {"default": {"Aliases": ["x"]}}})
+                      NetworkingConfig={"EndpointsConfig": {"default": {"DriverOpts": {"x": "y"}}}})
         host = c["HostConfig"]
         self.assertEqual((host["NetworkMode"], host["PidsLimit"]), ("bridge", None))
         self.assertEqual(host["PortBindings"], {p: [{"HostIp": "", "HostPort": ""}] for p in ("80/tcp", "81/udp")})
-        self.assertEqual(c["NetworkSettings"]["Networks"]["bridge"]["Aliases"], ["x"])
+        self.assertEqual(c["NetworkSettings"]["Networks"]["bridge"]["DriverOpts"], {"x": "y"})
         other = self.made(name="shared")
         c = self.made(HostConfig={"NetworkMode": "container:shared"})
         self.assertEqual(c["HostConfig"]["NetworkMode"], "container:" + other["Id"])

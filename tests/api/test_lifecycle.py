@@ -44,11 +44,13 @@ class Lifecycle(ApiTest):
         old = self.d.inspect(self.d.create("true"), "v1.43")["NetworkSettings"]["Networks"]["bridge"]
         self.assertNotIn("DNSNames", old)
         self.assertNotIn("GwPriority", old)
-        other = self.d.create("true")
+        failed = "failed to set up container networking: "
+        other = self.d.create("true", name="stopped")
         cid = self.d.create("true", HostConfig={"NetworkMode": "container:" + other})
-        self.assertError(self.post(cid, "start"), 409, f"cannot join network of a non running container: {other}")
+        self.assertError(self.post(cid, "start"), 409,
+                         failed + "cannot join network namespace of a non running container: container stopped is created")
         cid = self.d.create("true", HostConfig={"NetworkMode": "nope"})
-        self.assertError(self.post(cid, "start"), 404, "network nope not found")
+        self.assertError(self.post(cid, "start"), 404, failed + "network nope not found")
         self.assertEqual(self.state(cid)["Status"], "created")
 
     def test_start(self):

@@ -14,7 +14,7 @@ class List(ApiTest):
         d = cls.d
         cls.one = d.create("sh", "-c", "echo a b", name="one", Labels={"a": "1", "b": "2"}, HostConfig={"NetworkMode": "none"})
         cls.two = d.up("sleep", "1000", name="two.x", Labels={"a": "2"}, ExposedPorts={"80/tcp": {}, "7000-7001/udp": {}},
-                       HostConfig={"Binds": ["named:/v", "/tmp:/t"], "PortBindings": {"443/tcp": [{"HostPort": "8443"}]}})
+                       HostConfig={"Binds": ["named:/v", "/tmp:/t"], "PortBindings": {"443/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}})
         cls.three, _ = d.run("sh", "-c", "exit 3", name="three")
         cls.four = d.up("sleep", "1000", name="four")
         d.call("POST", f"/containers/{cls.four}/pause")

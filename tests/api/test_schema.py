@@ -9,7 +9,7 @@ ABSENT = {
     "ImageManifestDescriptor": "only image stores with manifests", "Descriptor": "the same",
     "Manifests": "only when asked for", "Identity": "the same", "SizeRw": "only when asked for", "SizeRootFs": "only when asked for",
     "UsageData": "only of system df", "ClusterVolume": "no cluster", "Cluster": "no cluster", "KernelMemoryTCP": "omitted when false, as Docker does",
-    "Containerd": "there is none", "DefaultAddressPools": "no networks yet", "FirewallBackend": "no networks yet",
+    "Containerd": "there is none", "DefaultAddressPools": "only with --default-address-pool", "FirewallBackend": "no firewall is touched",
     "DiscoveredDevices": "no devices", "Experimental": "omitted when false, as Docker does",
 }
 

@@ -69,7 +69,7 @@ refuses "[Rr]ange of CPUs is from 0.01 to [0-9]+.00, as there are only [0-9]+ CP
 refuses "[Ii]nvalid IPC mode: foo" --ipc foo
 refuses "[Ii]nvalid value 5000, range for oom score adj is \[-1000, 1000\]" --oom-score-adj 5000
 refuses 'invalid CapAdd: unknown capability: "CAP_FOO"' --cap-add FOO
-refuses "network nosuch not found" --network nosuch
+refuses "(failed to set up container networking: )?network nosuch not found" --network nosuch
 refuses "No such container: nosuch" --network container:nosuch
 refuses "No such container: nosuch" --volumes-from nosuch
 refuses 'could not select device driver "" with capabilities: \[\[gpu\]\]' --gpus all

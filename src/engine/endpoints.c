@@ -1,0 +1,444 @@
+/* A container's life on networks: start, stop, connect, disconnect. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/internal.h"
+#include "engine/networks.h"
+#include "network/switch.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v ? v : "";
+}
+
+static const char *mode_of(const struct container *c)
+{
+	const char *mode = text_of(c->host_config, "NetworkMode");
+
+	return *mode && strcmp(mode, "default") ? mode : "bridge";
+}
+
+static bool is_container_mode(const char *mode)
+{
+	return strncmp(mode, "container:", 10) == 0;
+}
+
+struct net_sandbox *net_sandbox_of(struct engine *e, const struct container *c)
+{
+	return map_get(&e->networks->sandboxes, c->id);
+}
+
+struct netns *networks_netns(struct engine *e, const struct container *c)
+{
+	struct net_sandbox *s = net_sandbox_of(e, c);
+
+	return s ? netns_ref(s->ns) : NULL;
+}
+
+const struct container *networks_named(struct engine *e, const struct container *c)
+{
+	const struct net_sandbox *s = net_sandbox_of(e, c);
+	const struct container *other = s ? map_get(&e->containers.by_id, s->files_of) : NULL;
+
+	return other ? other : c;
+}
+
+/* ---- the sandbox ---- */
+
+static struct net_sandbox *sandbox_new(struct engine *e, struct container *c)
+{
+	struct net_sandbox *s = xnew(struct net_sandbox);
+
+	s->engine = e;
+	s->container = container_ref(c);
+	s->ports = json_object();
+	s->files_of = xstrdup(c->id);
+	list_init(&s->endpoints);
+	list_init(&s->edits);
+	return s;
+}
+
+static void sandbox_free(struct net_sandbox *s)
+{
+	if (*s->id)
+		ports_unpublish(s);
+	list_for_each_safe(it, &s->endpoints)
+		endpoint_leave(container_of(it, struct endpoint, of_sandbox));
+	s->engine->networks->nlinkers -= s->is_linker;
+	netns_unref(s->ns);
+	json_decref(s->ports);
+	free(s->files_of);
+	container_files_forget(s);
+	container_unref(s->container);
+	free(s);
+}
+
+/* ---- names outside the networks ---- */
+
+static void add_extra_host(struct engine *e, json_t *pairs, const char *text)
+{
+	size_t n = strcspn(text, ":=");
+	char gateway[IP_TEXT_MAX];
+
+	if (!text[n])
+		return;
+	json_array_append_new(pairs, json_stringn(text, n));
+	host_gateway_text(e, gateway);
+	json_array_append_new(pairs, json_string(strcmp(text + n + 1, "host-gateway") == 0 ? gateway : text + n + 1));
+}
+
+static const char **words_of(json_t *array)
+{
+	const char **words = xcalloc(json_array_size(array) + 1, sizeof(*words));
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(array, i, v)
+		words[i] = json_string_value(v);
+	return words;
+}
+
+static void set_dns(struct net_sandbox *s)
+{
+	json_t *host = s->container->host_config, *servers = json_object_get(host, "Dns"), *pairs = json_array(), *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(host, "ExtraHosts"), i, v)
+		add_extra_host(s->engine, pairs, json_string_value(v));
+	CLEANUP(freep) const char **server_words = words_of(servers);
+	CLEANUP(freep) const char **pair_words = words_of(pairs);
+	struct netns_dns dns = { .servers = json_array_size(servers) ? server_words : NULL, .extra_hosts = pair_words };
+
+	netns_set_dns(s->ns, &dns);
+	json_decref(pairs);
+}
+
+/* ---- start ---- */
+
+static int join_one(struct net_sandbox *s, const char *name, json_t *config, struct error *err)
+{
+	struct network *n;
+	int r = networks_find(s->engine->networks, name, &n, err);
+
+	if (r == 0)
+		r = endpoint_check(n, n->name, config, err);
+	return r < 0 ? r : endpoint_join(s, n, config, err);
+}
+
+/* The network of the mode comes first: it is eth0. */
+static int join_all(struct net_sandbox *s, struct error *err)
+{
+	json_t *endpoints = container_endpoints(s->engine, s->container), *config;
+	const char *mode = mode_of(s->container), *name;
+	struct network *n;
+	int r = 0;
+
+	if (networks_find(s->engine->networks, mode, &n, NULL) == 0)
+		mode = n->name;
+	config = json_object_get(endpoints, mode);
+	if (config)
+		r = join_one(s, mode, config, err);
+	json_object_foreach(endpoints, name, config) {
+		if (r == 0 && strcmp(name, mode) != 0)
+			r = join_one(s, name, config, err);
+	}
+	json_decref(endpoints);
+	return r;
+}
+
+static int open_own(struct net_sandbox *s, struct error *err)
+{
+	bool is_host = strcmp(mode_of(s->container), "host") == 0;
+	int r;
+
+	id_generate(s->id);
+	s->ns = netns_new(s->engine->networks->net_switch, is_host ? NETNS_HOST : NETNS_PRIVATE, s->id);
+	set_dns(s);
+	r = json_is_true(json_object_get(s->container->config, "NetworkDisabled")) ? 0 : join_all(s, err);
+	if (r == 0)
+		r = ports_publish(s, err);
+	return r;
+}
+
+static int join_container(struct net_sandbox *s, const char *id, struct error *err)
+{
+	struct net_sandbox *of;
+	struct container *other;
+
+	if (containers_find(&s->engine->containers, id, &other, err) < 0) {
+		error_prefix(err, "joining network namespace of container");
+		err->cls = ERROR_INTERNAL;
+		return err->code;
+	}
+	if (other == s->container)
+		return error_set(err, -EINVAL, "cannot join own network namespace");
+	of = net_sandbox_of(s->engine, other);
+	if (!container_has_process(other) || !of)
+		return error_set_class(err, ERROR_CONFLICT,
+				       "cannot join network namespace of a non running container: container %s is %s",
+				       other->name, container_status_name(other->state.status));
+	s->ns = netns_ref(of->ns);
+	free(s->files_of);
+	s->files_of = xstrdup(of->files_of);
+	return 0;
+}
+
+int networks_start(struct engine *e, struct container *c, struct error *err)
+{
+	struct net_sandbox *s = sandbox_new(e, c);
+	const char *mode = mode_of(c);
+	int r = is_container_mode(mode) ? join_container(s, mode + 10, err) : open_own(s, err);
+
+	if (r < 0) {
+		error_prefix(err, "failed to set up container networking");
+		sandbox_free(s);
+		return r;
+	}
+	s->is_linker = json_array_size(json_object_get(c->host_config, "Links")) > 0;
+	e->networks->nlinkers += s->is_linker;
+	map_put(&e->networks->sandboxes, c->id, s);
+	return 0;
+}
+
+void networks_started(struct engine *e, struct container *c)
+{
+	struct net_sandbox *s = net_sandbox_of(e, c);
+
+	if (!s)
+		return;
+	list_for_each(it, &s->endpoints) {
+		struct endpoint *ep = container_of(it, struct endpoint, of_sandbox);
+
+		ep->is_told = true;
+		network_event(e, ep->network, "connect", c->id);
+	}
+	if (e->networks->nlinkers)
+		container_files_tell_linked(e, c);
+}
+
+static void forget_told(struct net_sandbox *s)
+{
+	list_for_each(it, &s->endpoints)
+		container_of(it, struct endpoint, of_sandbox)->is_told = false;
+}
+
+void networks_stop_all(struct engine *e)
+{
+	const struct map_entry *entry;
+	size_t pos = 0;
+
+	while (e->networks && (entry = map_next(&e->networks->sandboxes, &pos))) {
+		struct net_sandbox *s = map_remove(&e->networks->sandboxes, entry->key);
+
+		forget_told(s);
+		sandbox_free(s);
+		pos = 0;
+	}
+}
+
+void networks_stop(struct engine *e, struct container *c)
+{
+	struct net_sandbox *s = map_remove(&e->networks->sandboxes, c->id);
+
+	if (s)
+		sandbox_free(s);
+}
+
+/* ---- connect (moby: ConnectToNetwork, updateNetworkSettings) ---- */
+
+static void set_endpoints(struct engine *e, struct container *c, json_t *take_endpoints)
+{
+	json_t *networking = c->networking ? json_copy(c->networking) : json_object();
+
+	json_object_set_new(networking, "EndpointsConfig", take_endpoints);
+	json_decref(c->networking);
+	c->networking = networking;
+	containers_save(&e->containers, c);
+}
+
+static bool is_private(const char *driver_or_name)
+{
+	return strcmp(driver_or_name, "host") != 0;
+}
+
+/* *ret_is_there: it is connected already, which is no error. */
+static int check_together(struct engine *e, const struct container *c, const struct network *n, json_t *endpoints,
+			  bool *ret_is_there, struct error *err)
+{
+	struct network *other;
+	const char *name;
+	json_t *v;
+
+	*ret_is_there = false;
+	if (strcmp(mode_of(c), "host") != 0 && strcmp(n->driver, "host") == 0)
+		return error_set_class(err, ERROR_INVALID,
+				       "cannot connect container to host network - container must be created in host network mode");
+	json_object_foreach(endpoints, name, v) {
+		if (networks_find(e->networks, name, &other, NULL) < 0)
+			continue;
+		if (other == n) {
+			*ret_is_there = true;
+			return 0;
+		}
+		if (!is_private(other->driver) || !is_private(n->driver))
+			return error_set_class(
+				err, ERROR_INVALID,
+				"container sharing network namespace with another container or host cannot be connected to any other network");
+		if (strcmp(other->name, "none") == 0 || strcmp(n->name, "none") == 0)
+			return error_set_class(
+				err, ERROR_INVALID,
+				"container cannot be connected to multiple networks with one of the networks in private (none) mode");
+	}
+	return 0;
+}
+
+/* It runs: the interface is there when this returns. */
+static int connect_live(struct engine *e, struct container *c, struct network *n, json_t *config, struct error *err)
+{
+	struct net_sandbox *s = net_sandbox_of(e, c);
+	struct endpoint *ep;
+	int r;
+
+	if (is_container_mode(mode_of(c)) || !s)
+		return error_set_class(
+			err, ERROR_INVALID,
+			"container sharing network namespace with another container or host cannot be connected to any other network");
+	r = endpoint_join(s, n, config, err);
+	if (r < 0)
+		return r;
+	ep = endpoint_find(s, n->name);
+	ep->is_told = true;
+	container_files_edit(s, ep, true);
+	network_event(e, n, "connect", c->id);
+	return 0;
+}
+
+static int check_removal(const struct container *c, struct error *err)
+{
+	if (!c->is_removing && c->state.status != CONTAINER_DEAD)
+		return 0;
+	return error_set(err, -EBUSY,
+			 "Container %s is marked for removal and cannot be connected or disconnected to the network", c->id);
+}
+
+static json_t *wishes(json_t *config)
+{
+	static const char *const fields[] = { "IPAMConfig", "Links", "Aliases", "MacAddress", "DriverOpts", "GwPriority" };
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (json_object_get(config, fields[i]))
+			json_object_set(out, fields[i], json_object_get(config, fields[i]));
+	return out;
+}
+
+static int connect_to(struct engine *e, struct container *c, struct network *n, json_t *config, struct error *err)
+{
+	json_t *endpoints = container_endpoints(e, c);
+	bool is_there = false;
+	int r = endpoint_check(n, n->name, config, err);
+
+	if (r == 0)
+		r = check_together(e, c, n, endpoints, &is_there, err);
+	if (r == 0 && net_sandbox_of(e, c))
+		r = connect_live(e, c, n, config, err);
+	if (r < 0 || is_there) {
+		json_decref(endpoints);
+		return r;
+	}
+	json_object_set_new(endpoints, n->name, wishes(config));
+	set_endpoints(e, c, endpoints);
+	if (net_sandbox_of(e, c))
+		ports_republish(net_sandbox_of(e, c));
+	return 0;
+}
+
+int network_connect(struct engine *e, const char *network, const char *name, json_t *config, struct error *err)
+{
+	struct container *c;
+	struct network *n = NULL;
+	json_t *endpoints;
+	int r = containers_find(&e->containers, name, &c, err);
+
+	if (r == 0)
+		r = check_removal(c, err);
+	if (r == 0)
+		r = endpoint_decode(config, err);
+	if (r < 0)
+		return r;
+	if (net_sandbox_of(e, c) && is_container_mode(mode_of(c)))
+		return error_set_class(
+			err, ERROR_INVALID,
+			"container sharing network namespace with another container or host cannot be connected to any other network");
+	if (networks_find(e->networks, network, &n, err) == 0)
+		return connect_to(e, c, n, config, err);
+	if (net_sandbox_of(e, c))
+		return err->code;
+	error_clear(err);
+	endpoints = container_endpoints(e, c); /* it may come to be before the start */
+	json_object_set_new(endpoints, network, wishes(config));
+	set_endpoints(e, c, endpoints);
+	return 0;
+}
+
+/* ---- disconnect ---- */
+
+static int forget(struct engine *e, struct container *c, const char *network, struct error *err)
+{
+	json_t *endpoints = container_endpoints(e, c);
+
+	if (!json_object_get(endpoints, network)) {
+		json_decref(endpoints);
+		return error_set(err, -EINVAL, "container %s is not connected to the network %.200s", c->id, network);
+	}
+	json_object_del(endpoints, network);
+	set_endpoints(e, c, endpoints);
+	return 0;
+}
+
+static int disconnect_live(struct engine *e, struct container *c, struct network *n, struct error *err)
+{
+	struct net_sandbox *s = net_sandbox_of(e, c);
+	struct endpoint *ep = endpoint_find(s, n->name);
+	int r;
+
+	if (strcmp(mode_of(c), "host") == 0 && strcmp(n->driver, "host") == 0)
+		return error_set_class(err, ERROR_INVALID,
+				       "cannot disconnect container from host network - container was created in host network mode");
+	if (!ep)
+		return error_set(err, -EINVAL, "container %s is not connected to network %.200s", c->id, n->name);
+	container_files_edit(s, ep, false);
+	endpoint_leave(ep);
+	r = forget(e, c, n->name, err);
+	ports_republish(s);
+	return r;
+}
+
+int network_disconnect(struct engine *e, const char *network, const char *name, bool force, struct error *err)
+{
+	struct container *c;
+	struct network *n = NULL;
+	struct error missing = { 0 };
+	int r = containers_find(&e->containers, name, &c, err);
+	int found = networks_find(e->networks, network, &n, &missing);
+
+	if (r < 0 && force && found == 0)
+		return error_set_class(err, ERROR_NOT_FOUND, "endpoint %.200s not found", name);
+	if (r < 0)
+		return r;
+	r = check_removal(c, err);
+	if (r < 0)
+		return r;
+	if (!net_sandbox_of(e, c) || (found < 0 && force))
+		return forget(e, c, n ? n->name : network, err);
+	if (found < 0) {
+		*err = missing;
+		return missing.code;
+	}
+	return disconnect_live(e, c, n, err);
+}

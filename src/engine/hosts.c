@@ -1,0 +1,470 @@
+/* /etc/hosts, /etc/hostname and /etc/resolv.conf of a container: files beside its root, mounted over what the
+ * image has. Written at each start; edited, unless the user did, when it comes to or goes from a network. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+#include "engine/networks.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+
+enum { FILE_MAX = 1 << 20 };
+
+struct container_files {
+	struct engine *engine;
+	char *id;       /* of the container */
+	char *dir;      /* containers/<id>/net */
+	char *hosts;    /* NULL: the host's own */
+	char *hostname;
+	json_t *servers, *search, *options; /* NULL: the host's */
+	bool is_internal;
+	char *resolv_text; /* as written */
+};
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v ? v : "";
+}
+
+/* ---- files; these block ---- */
+
+/* "" when there is none. */
+static char *read_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf b;
+	char piece[4096];
+	ssize_t n;
+
+	buf_init(&b, FILE_MAX);
+	while (fd >= 0 && (n = read(fd, piece, sizeof(piece))) > 0)
+		if (buf_append(&b, piece, (size_t)n) < 0)
+			break;
+	if (fd >= 0)
+		close(fd);
+	return buf_steal(&b);
+}
+
+/* In place: a guest may have it open. */
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	size_t len = strlen(text);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	fchmod(fd, 0644);
+	n = write(fd, text, len);
+	close(fd);
+	return n == (ssize_t)len ? 0 : n < 0 ? -errno : -ENOSPC;
+}
+
+static int write_in(const char *dir, const char *name, const char *text, struct error *err)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/%s", dir, name);
+	int r = write_file(path, text);
+
+	return r < 0 ? error_set(err, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+static char *make_resolv(const struct container_files *f)
+{
+	struct resolv_wish wish = { f->servers, f->search, f->options, f->is_internal };
+	CLEANUP(freep) char *host = read_file("/etc/resolv.conf");
+
+	return resolv_make(host, &wish);
+}
+
+int container_files_write(struct container_files *f, struct error *err)
+{
+	CLEANUP(freep) char *hosts = f->hosts ? xstrdup(f->hosts) : read_file("/etc/hosts");
+	int r;
+
+	if (mkdir(f->dir, 0755) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", f->dir, strerror(errno));
+	f->resolv_text = make_resolv(f);
+	r = write_in(f->dir, "hosts", hosts, err);
+	if (r == 0)
+		r = write_in(f->dir, "hostname", f->hostname, err);
+	return r < 0 ? r : write_in(f->dir, "resolv.conf", f->resolv_text, err);
+}
+
+/* ---- what a start writes ---- */
+
+char *container_files_dir(struct engine *e, const struct container *c)
+{
+	const struct net_sandbox *s = net_sandbox_of(e, c);
+
+	if (!s && (!c->state.started_ns || strncmp(text_of(c->host_config, "NetworkMode"), "container:", 10) == 0))
+		return NULL;
+	return xasprintf("%s/containers/%s/net", e->options.data_root, s ? s->files_of : c->id);
+}
+
+void host_gateway_text(struct engine *e, char ret[IP_TEXT_MAX])
+{
+	struct network *bridge;
+
+	ip_format(e->networks->host_gateway, ret);
+	if (!*ret && networks_find(e->networks, "bridge", &bridge, NULL) == 0 && bridge->nsubnets)
+		ip_format(bridge->subnets[0].gateway, ret);
+}
+
+static void add_extra_hosts(struct buf *b, struct engine *e, const struct container *c)
+{
+	char gateway[IP_TEXT_MAX];
+	json_t *v;
+	size_t i;
+
+	host_gateway_text(e, gateway);
+	json_array_foreach(json_object_get(c->host_config, "ExtraHosts"), i, v) {
+		const char *text = json_string_value(v);
+		size_t n = strcspn(text, ":=");
+		bool is_gateway = text[n] && strcmp(text + n + 1, "host-gateway") == 0;
+
+		if (text[n])
+			buf_printf(b, "%s\t%.*s\n", is_gateway ? gateway : text + n + 1, (int)n, text);
+	}
+}
+
+/* Those of its own addresses: "host.domain host". */
+static char *own_names(const struct container *c)
+{
+	const char *host = text_of(c->config, "Hostname"), *domain = text_of(c->config, "Domainname");
+	CLEANUP(freep) char *full = *domain ? xasprintf("%s.%s", host, domain) : xstrdup(host);
+	size_t n = strcspn(full, ".");
+
+	return full[n] ? xasprintf("%s %.*s", full, (int)n, full) : xstrdup(full);
+}
+
+static void each_address(const struct endpoint *ep, void (*act)(void *arg, const char *address), void *arg)
+{
+	char text[IP_TEXT_MAX];
+
+	ip_format(ep->ip4, text);
+	if (*text)
+		act(arg, text);
+	ip_format(ep->ip6, text);
+	if (*text)
+		act(arg, text);
+}
+
+struct naming {
+	struct buf *out;
+	const char *names;
+};
+
+static void put_line(void *arg, const char *address)
+{
+	struct naming *n = arg;
+
+	buf_printf(n->out, "%s\t%s\n", address, n->names);
+}
+
+/* --link on the default bridge: alias, host name and name of the other (moby: addLegacyLinks). */
+static int add_link(struct buf *b, struct engine *e, const struct container *c, const char *text, struct error *err)
+{
+	CLEANUP(freep) char *name = NULL, *alias = NULL, *names = NULL;
+	struct container *other;
+	struct endpoint *ep;
+	struct naming n = { .out = b };
+	int r = link_parse(text, &name, &alias, err);
+
+	if (r == 0)
+		r = containers_find(&e->containers, name, &other, err);
+	if (r < 0)
+		return r;
+	if (!container_has_process(other))
+		return error_set(err, -EINVAL, "Cannot link to a non running container: /%s AS /%s/%s", other->name,
+				 c->name, alias);
+	ep = endpoint_find(net_sandbox_of(e, other), "bridge");
+	if (!ep)
+		return error_set(err, -EINVAL, "Cannot link to /%s, as it does not belong to the default network", other->name);
+	names = strcmp(alias, other->name) ? xasprintf("%s %s %s", alias, text_of(other->config, "Hostname"), other->name) :
+					     xasprintf("%s %s", alias, text_of(other->config, "Hostname"));
+	n.names = names;
+	each_address(ep, put_line, &n);
+	return 0;
+}
+
+static int make_hosts(struct engine *e, const struct container *c, const struct net_sandbox *s, char **ret, struct error *err)
+{
+	CLEANUP(freep) char *own = own_names(c);
+	bool is_on_bridge = endpoint_find(s, "bridge") != NULL;
+	struct buf b;
+	struct naming n = { &b, own };
+	json_t *v;
+	size_t i;
+
+	buf_init(&b, FILE_MAX);
+	buf_puts(&b, hosts_usual);
+	add_extra_hosts(&b, e, c);
+	json_array_foreach(json_object_get(c->host_config, "Links"), i, v) {
+		if (!is_on_bridge || add_link(&b, e, c, json_string_value(v), err) == 0)
+			continue;
+		buf_done(&b);
+		return err->code;
+	}
+	list_for_each(it, &s->endpoints)
+		each_address(container_of(it, struct endpoint, of_sandbox), put_line, &n);
+	*ret = buf_steal(&b);
+	return 0;
+}
+
+static json_t *list_or_null(json_t *host, const char *key)
+{
+	json_t *v = json_object_get(host, key);
+
+	return json_array_size(v) ? json_deep_copy(v) : NULL;
+}
+
+/* 127.0.0.11 serves the default bridge too, but for --dns: the host's own name servers may well be on
+ * the host's loopback, where no container gets. There it knows no names of containers. */
+static bool wants_internal(const struct net_sandbox *s)
+{
+	bool has_own = json_array_size(json_object_get(s->container->host_config, "Dns")) > 0, is_bridged = false;
+
+	list_for_each(it, &s->endpoints) {
+		const struct network *n = container_of(it, struct endpoint, of_sandbox)->network;
+
+		if (network_is_user_defined(n->name))
+			return true;
+		is_bridged = is_bridged || strcmp(n->driver, "bridge") == 0;
+	}
+	return is_bridged && !has_own;
+}
+
+static struct container_files *files_of(const struct net_sandbox *s)
+{
+	struct container_files *f = xnew(struct container_files);
+	const struct container *c = s->container;
+	json_t *host = c->host_config;
+
+	f->engine = s->engine;
+	f->id = xstrdup(c->id);
+	f->dir = container_files_dir(s->engine, c);
+	f->hostname = xasprintf("%s\n", text_of(c->config, "Hostname"));
+	f->servers = list_or_null(host, "Dns");
+	f->search = list_or_null(host, "DnsSearch");
+	f->options = list_or_null(host, "DnsOptions");
+	f->is_internal = wants_internal(s);
+	return f;
+}
+
+int container_files_new(struct engine *e, struct container *c, struct container_files **ret, struct error *err)
+{
+	struct net_sandbox *s = net_sandbox_of(e, c);
+	struct container_files *f;
+	bool is_host;
+	int r = 0;
+
+	*ret = NULL;
+	if (!s || strcmp(s->files_of, c->id) != 0)
+		return 0;
+	f = files_of(s);
+	is_host = strcmp(text_of(c->host_config, "NetworkMode"), "host") == 0;
+	if (!is_host || json_array_size(json_object_get(c->host_config, "ExtraHosts")) > 0)
+		r = make_hosts(e, c, s, &f->hosts, err);
+	if (r < 0) {
+		container_files_free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void container_files_free(struct container_files *f)
+{
+	struct net_sandbox *s;
+
+	if (!f)
+		return;
+	s = map_get(&f->engine->networks->sandboxes, f->id);
+	if (s && f->resolv_text) {
+		free(s->resolv_text);
+		s->resolv_text = steal_ptr(f->resolv_text);
+	}
+	json_decref(f->servers);
+	json_decref(f->search);
+	json_decref(f->options);
+	free(f->resolv_text);
+	free(f->id);
+	free(f->dir);
+	free(f->hosts);
+	free(f->hostname);
+	free(f);
+}
+
+/* ---- edits while it runs: one after the other ---- */
+
+struct edit {
+	struct list link;
+	enum hosts_change change;
+	char *address, *names;
+};
+
+struct edit_job {
+	uv_work_t work;
+	struct engine *engine;
+	struct net_sandbox *sandbox; /* compared, never looked into: it may have gone */
+	struct container_files *files;
+	struct list edits;
+	char *before;                /* resolv.conf as we wrote it */
+};
+
+static void edit_free(struct edit *ed)
+{
+	list_remove(&ed->link);
+	free(ed->address);
+	free(ed->names);
+	free(ed);
+}
+
+static void edit_work(uv_work_t *w)
+{
+	struct edit_job *j = container_of(w, struct edit_job, work);
+	CLEANUP(freep) char *hosts_path = xasprintf("%s/hosts", j->files->dir);
+	CLEANUP(freep) char *resolv_path = xasprintf("%s/resolv.conf", j->files->dir);
+	CLEANUP(freep) char *text = read_file(hosts_path), *resolv = read_file(resolv_path);
+
+	list_for_each(it, &j->edits) {
+		struct edit *ed = container_of(it, struct edit, link);
+		char *edited = hosts_edit(text, ed->change, ed->address, ed->names);
+
+		free(text);
+		text = edited;
+	}
+	write_file(hosts_path, text);
+	j->files->resolv_text = make_resolv(j->files);
+	if (!j->before || strcmp(j->before, resolv) != 0) { /* the user's own */
+		free(j->files->resolv_text);
+		j->files->resolv_text = NULL;
+	} else if (strcmp(j->files->resolv_text, resolv) != 0) {
+		write_file(resolv_path, j->files->resolv_text);
+	}
+}
+
+static void begin_edits(struct net_sandbox *s);
+
+static void on_edited(uv_work_t *w, int status)
+{
+	struct edit_job *j = container_of(w, struct edit_job, work);
+	struct net_sandbox *s = map_get(&j->engine->networks->sandboxes, j->files->id);
+
+	(void)status;
+	list_for_each_safe(it, &j->edits)
+		edit_free(container_of(it, struct edit, link));
+	container_files_free(j->files);
+	free(j->before);
+	if (s && s == j->sandbox) {
+		s->is_editing = false;
+		begin_edits(s);
+	}
+	free(j);
+}
+
+static void begin_edits(struct net_sandbox *s)
+{
+	struct edit_job *j;
+
+	if (s->is_editing || list_is_empty(&s->edits))
+		return;
+	j = xnew(struct edit_job);
+	j->engine = s->engine;
+	j->sandbox = s;
+	j->files = files_of(s);
+	j->before = xstrdup(s->resolv_text);
+	list_init(&j->edits);
+	list_for_each_safe(it, &s->edits) {
+		list_remove(it);
+		list_append(&j->edits, it);
+	}
+	s->is_editing = true;
+	uv_queue_work(s->engine->loop, &j->work, edit_work, on_edited);
+}
+
+static void add_edit(struct net_sandbox *s, enum hosts_change change, const char *address, const char *names)
+{
+	struct edit *ed = xnew(struct edit);
+
+	ed->change = change;
+	ed->address = xstrdup(address);
+	ed->names = xstrdup(names);
+	list_append(&s->edits, &ed->link);
+}
+
+struct editing {
+	struct net_sandbox *sandbox;
+	enum hosts_change change;
+	const char *names;
+};
+
+static void edit_address(void *arg, const char *address)
+{
+	struct editing *ed = arg;
+
+	add_edit(ed->sandbox, ed->change, address, ed->names);
+}
+
+/* Begun at the next turn, when the endpoint has come or gone. */
+static void on_begin(void *arg, const struct error *err)
+{
+	struct container *c = arg;
+	struct crun *run = c->run;
+	struct net_sandbox *s = run ? net_sandbox_of(run->engine, c) : NULL;
+
+	(void)err;
+	if (s)
+		begin_edits(s);
+	container_unref(c);
+}
+
+void container_files_edit(struct net_sandbox *s, const struct endpoint *ep, bool is_added)
+{
+	CLEANUP(freep) char *names = own_names(s->container);
+	struct editing ed = { s, is_added ? HOSTS_ADD : HOSTS_REMOVE, names };
+
+	if (strcmp(s->files_of, s->container->id) != 0)
+		return;
+	each_address(ep, edit_address, &ed);
+	engine_later(s->engine, on_begin, container_ref(s->container), NULL);
+}
+
+void container_files_forget(struct net_sandbox *s)
+{
+	list_for_each_safe(it, &s->edits)
+		edit_free(container_of(it, struct edit, link));
+	free(s->resolv_text);
+	s->resolv_text = NULL;
+}
+
+void container_files_tell_linked(struct engine *e, struct container *c)
+{
+	struct endpoint *ep = endpoint_find(net_sandbox_of(e, c), "bridge");
+	const struct map_entry *entry;
+	size_t pos = 0, i;
+	json_t *v;
+
+	while (ep && (entry = map_next(&e->networks->sandboxes, &pos))) {
+		struct net_sandbox *s = entry->value;
+
+		json_array_foreach(json_object_get(s->container->host_config, "Links"), i, v) {
+			CLEANUP(freep) char *name = NULL, *alias = NULL;
+			struct editing ed = { s, HOSTS_MOVE, NULL };
+			struct container *other;
+
+			if (!endpoint_find(s, "bridge") || link_parse(json_string_value(v), &name, &alias, NULL) < 0 ||
+			    containers_find(&e->containers, name, &other, NULL) < 0 || other != c)
+				continue;
+			ed.names = alias;
+			each_address(ep, edit_address, &ed);
+			engine_later(e, on_begin, container_ref(s->container), NULL);
+		}
+	}
+}
