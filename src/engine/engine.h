@@ -46,18 +46,18 @@ struct engine_options {
 struct engine {
 	uv_loop_t *loop;
 	struct engine_options options; /* strings owned */
-	char *id;      /* info's ID, kept in the store */
+	char *id; /* info's ID, kept in the store */
 	struct store *store;
 	struct events *events;
 	struct containers containers;
 	struct images *images;
 	struct volumes *volumes;
 	struct networks *networks;
-	struct driver *drivers;      /* the chain */
-	struct map execs;            /* exec id → struct exec */
+	struct driver *drivers; /* the chain */
+	struct map execs; /* exec id → struct exec */
 	int64_t started_ns;
-	bool is_pruning;             /* containers or networks: one prune at a time */
-	bool is_stopping;            /* nothing is started any more */
+	bool is_pruning; /* containers or networks: one prune at a time */
+	bool is_stopping; /* nothing is started any more */
 };
 
 /* Opens store, images, volumes, drivers; reconciles what was running (exited
@@ -73,9 +73,9 @@ typedef void (*engine_done)(void *arg, const struct error *err);
 /* ---- containers ---- */
 
 struct container_create {
-	const char *name;            /* NULL: generated */
+	const char *name; /* NULL: generated */
 	const char *platform;
-	json_t *body;                /* Config + HostConfig + NetworkingConfig, decoded (schema.h); is changed */
+	json_t *body; /* Config + HostConfig + NetworkingConfig, decoded (schema.h); is changed */
 };
 /* Validates everything, changes nothing on error. `ret_warnings`: new array of
  * strings. ERROR_NOT_FOUND "No such image: x:tag" makes clients pull. */
@@ -131,7 +131,7 @@ void engine_container_wait_cancel(struct container_wait *w);
 
 struct attach_options {
 	bool logs, stream, stdin_, stdout_, stderr_;
-	const char *detach_keys;     /* NULL: the default ctrl-p,ctrl-q */
+	const char *detach_keys; /* NULL: the default ctrl-p,ctrl-q */
 };
 /* Checks before the connection is taken over. */
 int engine_container_attach_check(struct engine *e, struct container *c, const struct attach_options *opt, struct error *err);
@@ -143,8 +143,8 @@ void engine_container_attach(struct engine *e, struct container *c, const struct
 char *engine_container_log_path(struct engine *e, const struct container *c);
 struct logs_options {
 	bool stdout_, stderr_, follow, timestamps, details;
-	int64_t since_ns, until_ns;  /* 0: none */
-	int64_t tail;                /* -1: all */
+	int64_t since_ns, until_ns; /* 0: none */
+	int64_t tail; /* -1: all */
 };
 int engine_container_logs_check(struct engine *e, struct container *c, const struct logs_options *opt, struct error *err);
 void engine_container_logs(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s);

@@ -126,6 +126,11 @@ class World:
         assert reply.status == 201, reply.body
         return reply.json["Id"]
 
+    def subnet(self):
+        """Another one each time: they stay taken."""
+        self.made["subnets"] = self.made.get("subnets", 0) + 1
+        return f"10.77.{self.made['subnets']}.0/24"
+
     def busy_network(self):
         """With a container on it; both of them stay."""
         def make():
@@ -266,7 +271,7 @@ CASES = {
     "GET /networks/{id}": [ok(200, id="bridge"), ok(200, id="none"), bad(404, id="nope")],
     "DELETE /networks/{id}": [ok(204, id=World.network), bad(403, id="bridge"), bad(404, id="nope")],
     "POST /networks/create": [
-        ok(201, None, {"Name": World.name}), ok(201, None, {"Name": World.name, "IPAM": {"Config": [{"Subnet": "10.77.0.0/24"}]}}),
+        ok(201, None, {"Name": World.name}), ok(201, None, {"Name": World.name, "IPAM": {"Config": [{"Subnet": World.subnet}]}}),
         bad(400, None, {"Name": "x", "IPAM": {"Config": [{"Subnet": "nope"}]}}), bad(403, None, {"Name": "bridge"}),
         bad(404, None, {"Name": "x", "Driver": "nope"})],
     "POST /networks/{id}/connect": [ok(200, None, World.running_body, id=World.network), bad(404, None, {"Container": "nope"}, id="bridge"),
