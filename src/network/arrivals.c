@@ -6,8 +6,6 @@
 #include "network/internal.h"
 #include "util/alloc.h"
 
-#define NS_PENDING_MAX 1024 /* of all listeners of a namespace */
-
 static int tell(struct net_socket *s, const struct arrival *a)
 {
 	struct iovec iov = { (void *)&a->told, sizeof a->told };
@@ -43,7 +41,7 @@ static int wait_for_room(struct net_socket *s, const struct arrival *a)
 {
 	struct arrival *waiting;
 
-	if (s->npending >= PENDING_MAX || s->ns->npending >= NS_PENDING_MAX)
+	if (s->npending >= PENDING_MAX || s->ns->npending >= s->ns->sw->sockets_max)
 		return -ETIMEDOUT;
 	waiting = xnew(struct arrival);
 	*waiting = *a;

@@ -73,8 +73,7 @@ struct net_switch {
 	struct list networks;
 	struct list files[FILE_BUCKETS]; /* AF_UNIX sockets of files, of all namespaces: volumes are shared */
 	uint64_t last_id;
-	size_t sockets_max; /* of one namespace */
-	size_t nnamespaces;
+	size_t sockets_max; /* of one namespace; as many connections may wait in channels, and in queues */
 	uint8_t *packet; /* one datagram on its way */
 	struct list publications;
 	struct list paused; /* acceptors that wait for room or descriptors */
@@ -129,7 +128,7 @@ struct netns {
 	struct list by_port[PORT_BUCKETS];
 	struct list by_id[ID_BUCKETS];
 	struct list abstract; /* AF_UNIX names */
-	size_t nsockets, npending;
+	size_t nsockets, npending, nbacklog;
 	uint32_t port_hint, source_hint;
 	struct list publications;
 	struct dns_settings dns;
@@ -166,7 +165,7 @@ struct net_socket {
 	uint32_t uid, gid;
 	struct net_watch *channel; /* NULL: the daemon's own service */
 	struct list pending; /* connections that wait for room in the channel */
-	size_t npending;
+	size_t npending, nbacklog;
 	struct host_side *host; /* datagrams to the world, a listener in host mode */
 	/* of a service */
 	void (*on_connection)(void *arg, int take_fd, const struct net_arrival *from);

@@ -178,7 +178,7 @@ bool request_serve(struct netns *ns, struct net_request *req, size_t len, int re
 	*ret = (struct net_reply){ .epoch = netns_epoch(ns) };
 	*ret_fd = -1;
 	ret->result = len == sizeof *req ? check(req) : -EINVAL;
-	if (ret->result == 0 && req->domain == AF_UNIX)
+	if (ret->result == 0 && (req->op == NET_CONNECT || req->op == NET_BIND))
 		ret->result = address_resolve_file(req->op == NET_CONNECT ? &req->peer : &req->local, file_fd);
 	if (ret->result < 0)
 		return true;

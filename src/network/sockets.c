@@ -85,6 +85,7 @@ void socket_free(struct net_socket *s)
 	list_remove(&s->by_port);
 	list_remove(&s->by_name);
 	s->ns->nsockets--;
+	s->ns->nbacklog -= s->nbacklog;
 	net_watch_free(s->channel);
 	host_side_free(s->host);
 	free(s);
@@ -141,7 +142,7 @@ static bool may_share(const struct net_socket *s, const struct net_socket *o)
 		return true;
 	if (!(s->flags & o->flags & NET_REUSE_ADDRESS))
 		return false;
-	return s->type != SOCK_STREAM || !(o->is_listening || s->is_listening);
+	return s->type != SOCK_STREAM || !o->is_listening;
 }
 
 static bool is_taken(struct net_socket *s, const struct net_address *at)
@@ -275,12 +276,18 @@ int socket_bind_automatically(struct net_socket *s)
 	return r;
 }
 
-/* How many arrivals the channel holds; with fewer than a handful a non-blocking connect would have to wait too often. */
+/* How many arrivals the channel holds: with fewer than a handful a non-blocking connect would have to wait too often.
+ * All of a namespace come out of one purse, since what is in a channel counts against the daemon's descriptors. */
 static void set_backlog(struct net_socket *s, int backlog)
 {
-	int n = backlog < 16 ? 16 : backlog > 256 ? 256 : backlog;
-	int bytes = n * 2 * (int)sizeof(struct net_arrival); /* the kernel doubles it: room for its own part of a packet */
+	size_t wanted = backlog < 16 ? 16 : backlog > 256 ? 256 : (size_t)backlog;
+	size_t left = s->ns->sw->sockets_max - (s->ns->nbacklog - s->nbacklog);
+	int bytes;
 
+	s->ns->nbacklog -= s->nbacklog;
+	s->nbacklog = wanted < left ? wanted : left;
+	s->ns->nbacklog += s->nbacklog;
+	bytes = (int)(s->nbacklog * 2 * sizeof(struct net_arrival)); /* the kernel doubles it: its own part of a packet */
 	setsockopt(net_watch_fd(s->channel), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
@@ -303,11 +310,9 @@ int socket_listen(struct net_socket *s, int backlog)
 		s->is_listening = r == 0;
 		return r;
 	}
-	s->is_listening = true;
-	if (s->domain != AF_UNIX && is_taken(s, &s->local)) {
-		s->is_listening = false;
+	if (s->domain != AF_UNIX && is_taken(s, &s->local))
 		return -EADDRINUSE;
-	}
+	s->is_listening = true;
 	if (s->channel)
 		set_backlog(s, backlog);
 	return 0;
