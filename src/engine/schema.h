@@ -1,5 +1,5 @@
 /* The bodies that requests may have, as types for util/decode.h: every field of
- * API 1.51 (and the few older ones that are still read), under its own name. */
+ * API 1.55 (and the few older ones that are still read), under its own name. */
 #ifndef SOCKERLESS_ENGINE_SCHEMA_H
 #define SOCKERLESS_ENGINE_SCHEMA_H
 

@@ -341,3 +341,9 @@ NOT_PROVOKED = [
     (r"^GET /distribution/", (401,), "there is no registry client yet"),
     (r"^POST /(session|build)$", (400,), "later"),
 ]
+
+# Members of bodies that are not read, so that a wrong type in them is no error.
+UNREAD_BODIES = [
+    (r"^POST /volumes/create\.ClusterVolumeSpec\.", NO_CLUSTER),
+    (r"^POST /containers/\{id\}/update\.Init$", "in Docker's own structures it is no resource, so no update reads it"),
+]

@@ -31,6 +31,7 @@ UNKNOWN = [
     (r"^/system/df\.BuilderSize$", "sent until 1.42"),
     (r"^/exec/\{id\}/json\.Driver$", "ours: which driver serves it"),
     (r"^/networks(/\{id\}|\[\])\.Config(From|Only)$|^/info\.KernelMemoryTCP$|^/events\.scope$", "Debian's specification of 1.41, which forgot them"),
+    (r"^/containers/json\[\]\.Mounts\[\]\.(Name|Destination|Driver|Mode|RW|Propagation)$", "the same: it has the mounts of a request there"),
     (r"\.GraphDriver\.Data\.", "a map of the driver's"),
 ]
 

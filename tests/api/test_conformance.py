@@ -9,9 +9,9 @@ import socket
 import unittest
 from urllib.parse import urlencode
 
-import deviations
 import schema
-from conformance_cases import CASES, NOT_PROVOKED, World
+from conformance_cases import CASES, NOT_PROVOKED, UNREAD_BODIES, World
+from deviations import PRODUCES, excused
 from harness import ApiTest, Hijacked
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -111,7 +111,7 @@ class Conformance(ApiTest):
             spec.check(json.loads(body), wanted or ERROR, key, errors, set())
             return errors
         produces = (operation or {}).get("produces") or spec.root.get("produces", ["application/json"])
-        if body and kind and kind.split(";")[0] not in produces and not deviations.excused(deviations.PRODUCES, f"{key} {kind}"):
+        if body and kind and kind.split(";")[0] not in produces and not excused(PRODUCES, f"{key} {kind}"):
             errors.append(f"{key}: {kind} is none of {produces}")
         if c["read"] == "raw" or not wanted:
             return errors
@@ -167,6 +167,49 @@ class Conformance(ApiTest):
                 else:
                     errors += self.walk_operation(spec, version, key, world)
         self.assertEqual(errors, [], "\n" + "\n".join(dict.fromkeys(errors)))
+
+    # ---- what requests say ----
+
+    def wrong_bodies(self, spec, s, depth=0):
+        """(path, a body in which only the member at that path has a wrong type)"""
+        for name, member in spec.properties(s).items():
+            member = spec.resolve(member)
+            kind = member.get("type") or "object"
+            yield f".{name}", {name: 5 if kind != "integer" else "x"}
+            if depth > 4:
+                continue
+            inner = member.get("items") if kind == "array" else member.get("additionalProperties") if isinstance(
+                member.get("additionalProperties"), dict) else member
+            for path, body in self.wrong_bodies(spec, inner or {}, depth + 1):
+                wrapped = [body] if kind == "array" else {"a": body} if inner is not member else body
+                yield f".{name}{path}", {name: wrapped}
+
+    def test_bodies(self):
+        """Every member of every body is refused when it has a wrong type, in the words of Go's decoder."""
+        version, spec = list(self.specs.items())[-1]
+        world, errors, n = World(self.d, version + "b"), [], 0
+        for (method, path), operation in spec.operations().items():
+            key = f"{method} {path}"
+            bodies = [p["schema"] for p in operation.get("parameters", []) if p.get("in") == "body" and "schema" in p]
+            if key in self.later or not bodies or not spec.properties(bodies[0]):
+                continue
+            c = next((c for c in CASES[key] if c["status"] < 300), None)
+            if not c or excused(UNREAD_BODIES, key):
+                continue
+            for member, wrong in self.wrong_bodies(spec, bodies[0]):
+                if excused(UNREAD_BODIES, key + member):
+                    continue
+                good = made(c["body"], world)
+                body = {**good, **wrong} if isinstance(good, dict) else wrong
+                method_path = path
+                for name, value in made(c["path"], world).items():
+                    method_path = method_path.replace("{" + name + "}", value)
+                reply = self.d.call(method, method_path, body, made(c["query"], world), version)
+                n += 1
+                if reply.status != 400 or "cannot unmarshal" not in reply.message:
+                    errors.append(f"{key}{member}: {reply.status} {reply.body[:100]!r}")
+        self.assertEqual(errors, [], "\n" + "\n".join(errors))
+        self.assertGreater(n, 100)
 
     def test_undocumented(self):
         """Those of the table that no specification has."""
