@@ -7,6 +7,7 @@ a function gets the World and makes what is needed, anew for each version. `sinc
 `read`: "json" (one value), "lines" (each line is a value), "first" (the first line of a stream that goes on), "raw".
 `how`: "call", "hijack" or "websocket".
 """
+import itertools
 import base64
 import hashlib
 import io
@@ -126,10 +127,11 @@ class World:
         assert reply.status == 201, reply.body
         return reply.json["Id"]
 
+    subnets = itertools.count(1)
+
     def subnet(self):
-        """Another one each time: they stay taken."""
-        self.made["subnets"] = self.made.get("subnets", 0) + 1
-        return f"10.77.{self.made['subnets']}.0/24"
+        """Another one each time, whatever the version: they stay taken."""
+        return f"10.77.{next(self.subnets)}.0/24"
 
     def busy_network(self):
         """With a container on it; both of them stay."""
@@ -271,7 +273,7 @@ CASES = {
     "GET /networks/{id}": [ok(200, id="bridge"), ok(200, id="none"), bad(404, id="nope")],
     "DELETE /networks/{id}": [ok(204, id=World.network), bad(403, id="bridge"), bad(404, id="nope")],
     "POST /networks/create": [
-        ok(201, None, {"Name": World.name}), ok(201, None, {"Name": World.name, "IPAM": {"Config": [{"Subnet": World.subnet}]}}),
+        ok(201, None, {"Name": World.name}), ok(201, None, lambda w: {"Name": w.name(), "IPAM": {"Config": [{"Subnet": w.subnet()}]}}),
         bad(400, None, {"Name": "x", "IPAM": {"Config": [{"Subnet": "nope"}]}}), bad(403, None, {"Name": "bridge"}),
         bad(404, None, {"Name": "x", "Driver": "nope"})],
     "POST /networks/{id}/connect": [ok(200, None, World.running_body, id=World.network), bad(404, None, {"Container": "nope"}, id="bridge"),
