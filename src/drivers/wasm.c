@@ -37,7 +37,7 @@ struct wasm_process {
 	struct netns *netns;               /* a reference; NULL: none, or not the main process */
 	char id[ID_LEN + 1];
 	uint64_t tag;
-	bool is_main, tty, has_exited, is_told, is_released, is_stdin_open, was_full, failed;
+	bool is_main, tty, has_exited, has_gone, is_told, is_released, is_stdin_open, was_full, failed;
 	struct process_exit exit;
 	struct process_sink sink;
 	uv_pipe_t in, out[2];    /* a terminal: out[0] is the master, both ways */
@@ -60,19 +60,33 @@ static void leave_network(struct wasm_process *p)
 	p->netns = NULL;
 }
 
+/* After its end a container still answers what was asked of it (execs, a pause): until its supervisor has gone. */
 static void maybe_free(struct wasm_process *p)
 {
-	if (p->handles > 0 || !p->is_released || !p->is_told)
+	if (!p->is_released || !p->is_told)
 		return;
 	if (p->is_main) {
 		if (map_get(&p->driver->running, p->id) == p)
 			map_remove(&p->driver->running, p->id);
 		leave_network(p);
-		sandbox_container_free(p->sandbox);
 	}
+	if (p->handles > 0 || (p->is_main && p->has_exited && !p->has_gone))
+		return;
+	if (p->is_main)
+		sandbox_container_free(p->sandbox);
 	list_remove(&p->link);
 	free(p);
 }
+
+static void on_gone(void *ctx)
+{
+	struct wasm_process *p = ctx;
+
+	p->has_gone = true;
+	maybe_free(p);
+}
+
+static const struct sandbox_container_events container_events = { on_gone };
 
 static void on_pipe_closed(uv_handle_t *h)
 {
@@ -474,7 +488,7 @@ static int lifecycle_start(struct driver *base, struct container *c, struct run_
 		return DRIVER_DECLINED;
 	p = process_new(d, c, sink);
 	p->is_main = true;
-	r = sandbox_container_new(d->sandbox, c->id, NULL, p, &p->sandbox, err);
+	r = sandbox_container_new(d->sandbox, c->id, &container_events, p, &p->sandbox, err);
 	if (r < 0) {
 		list_remove(&p->link);
 		free(p);

@@ -138,6 +138,25 @@ class Order(ApiTest):
         self.assertLessEqual({s for _, s in replies}, {200, 204, 304})
         self.assertEqual([a for a, _ in self.told(cid, since)].count("die"), 1)
 
+    def test_what_races_with_the_end(self):
+        """Whatever is asked of a container while it ends is answered."""
+        for i in range(30):
+            cid = self.d.up("sleep", "1000")
+            x = self.d.exec(cid, "true")
+            replies = []
+
+            def ask(method, path, body=None):
+                replies.append(self.d.call(method, path, body, timeout=10).status)
+            calls = [("POST", f"/exec/{x}/start", {"Detach": True}), ("POST", f"/containers/{cid}/pause"), ("GET", f"/containers/{cid}/top"),
+                     ("GET", f"/containers/{cid}/stats?stream=0&one-shot=1"), ("POST", f"/containers/{cid}/kill"), ("POST", f"/containers/{cid}/unpause")]
+            threads = [threading.Thread(target=ask, args=c) for c in (calls if i % 2 else reversed(calls))]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join(20)
+            self.assertEqual(len(replies), len(calls))
+            self.d.remove(cid)
+
 
 if __name__ == "__main__":
     unittest.main()
