@@ -43,6 +43,7 @@ verdict() {
 }
 
 umask 077
+export SOCKERLESS_CGROUP=none # what holds must hold without
 for attack in signals descriptor-signals processes programs process-table table-memory broker-descriptors \
 	sockets connections switch socket-calls files bound-file descriptors privileges kernel \
 	other-abis terminal syscalls; do
@@ -69,12 +70,15 @@ for attack in signals descriptor-signals processes programs process-table table-
 done
 
 # Limits that our kernel was not asked about: the supervisor ends who breaks them. Without a limit nobody does.
-for attack in process-count memory-limit; do
-	for limits in "-p 20 -m 32000000" ""; do
+for attack in process-count memory-limit processor-time; do
+	for limits in "-p 20 -m 32000000 -c 10" ""; do
+		wanted=137
+		[ $attack != processor-time ] || wanted=0
+		[ -n "$limits" ] || wanted=1
 		set_scene
 		# shellcheck disable=SC2086 # the options are several words
 		out=$(timeout 60 build/bin/sandbox-run $limits "$sandbox" "$dir/lower" "$dir/upper" attack $attack $victim "$dir" 2>&1 </dev/null)
-		verdict "$attack with '$limits'" $? "$([ -n "$limits" ] && echo 137 || echo 1)" "$out"
+		verdict "$attack with '$limits'" $? "$wanted" "$out"
 	done
 done
 echo "walls: $passed passed, $failed failed"

@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 	int fds[3] = { 0, 1, 2 }, all[5], *dirs = all, c;
 	size_t ndirs = 2;
 
-	while ((c = getopt(argc, argv, "+tnNa:f:m:p:u:w:")) != -1) {
+	while ((c = getopt(argc, argv, "+tnNa:c:f:m:p:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
 		else if (c == 'n')
@@ -114,7 +114,10 @@ int main(int argc, char **argv)
 			setup.landlock_abi_max = (uint32_t)atoi(optarg);
 		else if (c == 'f')
 			bound = optarg;
-		else if (c == 'm')
+		else if (c == 'c') { /* percent of a processor */
+			setup.limits.cpu_period_ns = 100000000;
+			setup.limits.cpu_quota_ns = (uint64_t)atoi(optarg) * 1000000;
+		} else if (c == 'm')
 			setup.limits.memory_bytes = strtoull(optarg, NULL, 10);
 		else if (c == 'p')
 			setup.limits.pids_max = (uint32_t)atoi(optarg);

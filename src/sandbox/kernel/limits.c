@@ -5,12 +5,15 @@
 #include "sandbox/kernel/limits.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "sandbox/kernel/cgroup.h"
 #include "sandbox/kernel/throttle.h"
 
 enum {
@@ -30,7 +33,7 @@ static struct {
 	pid_t dying;
 	uint32_t allowed; /* more than the limit: they were there before it was lowered */
 	int excess_looks;
-	bool is_new;
+	bool is_new, has_begun, has_cgroup_cpu;
 } st;
 
 uint64_t monotonic_ns(void)
@@ -44,6 +47,8 @@ uint64_t monotonic_ns(void)
 const struct limits_figures *limits_figures(uint64_t *ret_peak_bytes)
 {
 	*ret_peak_bytes = st.peak_bytes;
+	if (st.has_cgroup_cpu)
+		cgroup_figures(&st.figures);
 	return &st.figures;
 }
 
@@ -131,11 +136,26 @@ static int nice_of(uint32_t shares)
 	return nice;
 }
 
+/* Where the kernel weighs sessions against each other, nice is only for those of one session. */
+static void weigh_session(pid_t pid, int nice)
+{
+	char path[48];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	dprintf(fd, "%d", nice);
+	close(fd);
+}
+
 void limits_enter(pid_t pid, const struct limits *l)
 {
 	cpu_set_t set;
 	bool has_any = false;
 
+	cgroup_enter(pid);
 	CPU_ZERO(&set);
 	for (int i = 0; i < LIMITS_CPUS_MAX && i < CPU_SETSIZE; i++) {
 		if (!(l->cpus[i / 64] >> (i % 64) & 1))
@@ -146,7 +166,10 @@ void limits_enter(pid_t pid, const struct limits *l)
 	if (!has_any)
 		sched_getaffinity(getpid(), sizeof(set), &set);
 	sched_setaffinity(pid, sizeof(set), &set);
+	if (!l->cpu_shares)
+		return;
 	setpriority(PRIO_PROCESS, (id_t)pid, nice_of(l->cpu_shares));
+	weigh_session(pid, nice_of(l->cpu_shares));
 }
 
 static void enter_one(void *arg, pid_t pid)
@@ -159,12 +182,17 @@ static void enter_one(void *arg, pid_t pid)
 
 void limits_set(struct container *c, const struct limits *l)
 {
-	bool is_first = !st.is_new && st.next_ns == 0;
+	bool is_first = !st.has_begun;
+	struct limits own;
 
 	st.limits = *l;
 	st.next_ns = 0;
-	st.is_new = true;
-	throttle_set(c, l, &st.figures);
+	st.is_new = st.has_begun = true;
+	cgroup_set(c->id, l, &st.has_cgroup_cpu);
+	own = *l;
+	if (st.has_cgroup_cpu) /* the kernel does it better */
+		own.cpu_quota_ns = own.cpu_period_ns = 0;
+	throttle_set(c, &own, &st.figures);
 	if (!is_first) /* whoever comes later takes them along */
 		descent_each(getpid(), false, enter_one, &st.limits);
 }
@@ -191,8 +219,9 @@ static uint64_t look(struct container *c, uint64_t now)
 int limits_turn(struct container *c)
 {
 	uint64_t now, next = UINT64_MAX;
+	bool is_throttled = st.limits.cpu_quota_ns && !st.has_cgroup_cpu;
 
-	if (!st.limits.memory_bytes && !st.limits.pids_max && !st.limits.cpu_quota_ns)
+	if (!st.limits.memory_bytes && !st.limits.pids_max && !is_throttled)
 		return -1;
 	now = monotonic_ns();
 	if (st.limits.memory_bytes || st.limits.pids_max) {
@@ -200,7 +229,7 @@ int limits_turn(struct container *c)
 			st.next_ns = now + look(c, now);
 		next = st.next_ns;
 	}
-	if (st.limits.cpu_quota_ns) {
+	if (is_throttled) {
 		uint64_t tick = throttle_turn(c, now);
 
 		next = tick < next ? tick : next;

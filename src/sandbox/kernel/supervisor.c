@@ -260,7 +260,6 @@ static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_m
 	close(sv.signal_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	limits_enter(getpid(), &sv.setup.limits);
 	worker_main(&start);
 }
 

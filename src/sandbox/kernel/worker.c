@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "sandbox/kernel/kernel.h"
+#include "sandbox/kernel/limits.h"
 #include "sandbox/kernel/module.h"
 #include "sandbox/program.h"
 #ifdef SANDBOX_DRILLED /* the test build with a hole in the first wall: docs/sandbox.md */
@@ -197,6 +198,7 @@ void worker_main(const struct worker_start *start)
 	rootfs_set_fd_floor(FD_GUEST_MAX);
 	set_identity(start);
 	set_terminal(start);
+	limits_enter(getpid(), &start->container->setup->limits); /* in a session of its own by now */
 	fdtable_init(start->stdio);
 	if (start->spawn->is_main)
 		prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans are pid 1's to reap, as on Linux */

@@ -25,8 +25,10 @@ d run --name kept --storage-opt size=1m busybox sh -c 'head -c 700000 /dev/zero 
 check "what an earlier start left counts" 0 "" sh -c '"$docker" start -a kept' # the same size again, in its place
 d rm kept >/dev/null
 d run -d --name grown --storage-opt size=1m busybox sleep 1000 >/dev/null
-cp -r build/guest/rootfs "$dir/image" && head -c 500000 /dev/zero >"$dir/image/big"
-tar -C "$dir/image" -c . | d import - big >/dev/null
+d create --name source busybox >/dev/null
+head -c 500000 /dev/zero >"$dir/big" && d cp -q "$dir/big" source:/big
+d export source | d import - big >/dev/null
+d rm source >/dev/null
 check "a copy of the image's file counts" 0 "full 500000" d run --rm --storage-opt size=200k big sh -c '(echo x >>/big) 2>/dev/null || echo full $(stat -c %s /big)'
 check "and fits where there is room" 0 "500002" d run --rm --storage-opt size=600k big sh -c '(echo x >>/big) 2>/dev/null; stat -c %s /big'
 d rmi big >/dev/null

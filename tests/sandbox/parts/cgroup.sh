@@ -1,0 +1,21 @@
+# Sourced by run.sh: limits by a cgroup of the container's own, where this user may make one.
+
+stop_daemon
+start_daemon || exit 1
+d run -d --name held --pids-limit 30 --cpus 0.2 busybox sh -c 'while :; do :; done' >/dev/null
+pid=$(d inspect -f '{{.State.Pid}}' held)
+if grep -q 'sockerless-' "/proc/$pid/cgroup"; then
+	group=$(find /sys/fs/cgroup -maxdepth 4 -name "sockerless-$(d inspect -f '{{.Id}}' held | cut -c1-12)" 2>/dev/null)
+	check "pids.max, with room for who is about to end" 0 "46" sh -c 'for g in $1; do cat "$g/pids.max" 2>/dev/null; done | head -1' - "$group"
+	d update --pids-limit 40 held >/dev/null
+	check "docker update reaches it" 0 "56" sh -c 'for g in $1; do cat "$g/pids.max" 2>/dev/null; done | head -1' - "$group"
+	a=$(awk '{ print $14 + $15 }' "/proc/$pid/stat") began=$(date +%s%N)
+	sleep 2
+	r=$((($(awk '{ print $14 + $15 }' "/proc/$pid/stat") - a) * 10000000 / (($(date +%s%N) - began) / 1000)))
+	check "the quota is kept, or nearly" 0 "" sh -c '[ $1 -le 230 ] || echo $1' - $r
+	d rm -f held >/dev/null
+	check "it goes with the container" 0 "" sh -c 'for g in $1; do [ ! -d "$g" ] || echo "$g"; done' - "$group"
+else
+	echo "sandbox: no cgroup can be made here: not tested"
+	d rm -f held >/dev/null
+fi
