@@ -135,6 +135,20 @@ class Update(ApiTest):
         self.assertEqual(self.output(cid, *big), "30000000")
         self.d.remove(cid)
 
+    def test_figures(self):
+        cid = self.d.up("sh", "-c", "while :; do :; done", HostConfig={"NanoCpus": 10 ** 8, "Memory": 64 * MIB, "PidsLimit": 9})
+        stats = {}
+
+        def is_throttled():
+            stats.update(self.d.call("GET", f"/containers/{cid}/stats", query={"stream": 0, "one-shot": 1}).json)
+            t = stats["cpu_stats"]["throttling_data"]
+            return t["throttled_periods"] > 1 and t["throttled_time"] > 0 and t["periods"] >= t["throttled_periods"]
+        self.d.wait_for(is_throttled, stats)
+        self.assertEqual((stats["memory_stats"]["limit"], stats["pids_stats"]["limit"]), (64 * MIB, 9))
+        self.updated(cid, Memory=32 * MIB)
+        self.assertEqual(self.d.call("GET", f"/containers/{cid}/stats", query={"stream": 0, "one-shot": 1}).json["memory_stats"]["limit"], 32 * MIB)
+        self.d.remove(cid)
+
 
 if __name__ == "__main__":
     unittest.main()

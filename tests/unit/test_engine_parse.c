@@ -157,11 +157,74 @@ static void test_runtimes(void **state)
 	assert_false(routing_is_runtime(""));
 }
 
+static struct limits limits_of(const char *json)
+{
+	json_t *host = json_loads(json, 0, NULL);
+	struct limits l;
+
+	resources_limits(host, &l);
+	json_decref(host);
+	return l;
+}
+
+static void test_limits(void **state)
+{
+	struct limits l = limits_of("{}");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(l); i++)
+		assert_int_equal(((unsigned char *)&l)[i], 0);
+	l = limits_of("{\"Memory\": 67108864, \"PidsLimit\": 9, \"CpuShares\": 512, \"NanoCpus\": 250000000}");
+	assert_true(l.memory_bytes == 64 << 20 && l.pids_max == 9 && l.cpu_shares == 512);
+	assert_true(l.cpu_quota_ns == 25000000 && l.cpu_period_ns == 100000000);
+	l = limits_of("{\"Memory\": -1, \"PidsLimit\": -1, \"CpuQuota\": -1, \"CpuPeriod\": 50000}");
+	assert_true(!l.memory_bytes && !l.pids_max && !l.cpu_quota_ns && !l.cpu_period_ns);
+	l = limits_of("{\"CpuQuota\": 5000, \"CpuPeriod\": 50000, \"CpusetCpus\": \"0-2,5,64\"}");
+	assert_true(l.cpu_quota_ns == 5000000 && l.cpu_period_ns == 50000000);
+	assert_true(l.cpus[0] == 0x27 && l.cpus[1] == 1 && l.cpus[2] == 0);
+	l = limits_of("{\"NanoCpus\": 1}"); /* as little as can be, not no limit */
+	assert_true(l.cpu_quota_ns > 0 && l.cpu_period_ns > 0);
+}
+
+static void test_resources_refused(void **state)
+{
+	static const char *const bad[] = {
+		"{\"CpusetCpus\": \"x\"}",
+		"{\"CpusetCpus\": \"1-\"}",
+		"{\"CpusetCpus\": \"2-1\"}",
+		"{\"CpusetCpus\": \"0 \"}",
+		"{\"CpusetCpus\": \"0-99999\"}",
+		"{\"CpusetCpus\": \",0\"}",
+		"{\"CpusetMems\": \"1\"}",
+		"{\"CpusetCpus\": \"-1\"}",
+		"{\"StorageOpt\": {\"size\": \"-1\"}}",
+		"{\"StorageOpt\": {\"a\": \"\"}}",
+		"{\"NanoCpus\": 99999000000000}",
+		"{\"CpuPeriod\": 999}",
+	};
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		json_t *host = json_loads(bad[i], 0, NULL);
+
+		err = (struct error){ 0 };
+		if (resources_check(host, false, &err) == 0 || !err.message[0])
+			fail_msg("%s was taken", bad[i]);
+		json_decref(host);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_signals),     cmocka_unit_test(test_log_config), cmocka_unit_test(test_tmpfs),
-		cmocka_unit_test(test_detach_keys), cmocka_unit_test(test_runtimes),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_log_config),
+		cmocka_unit_test(test_tmpfs),
+		cmocka_unit_test(test_detach_keys),
+		cmocka_unit_test(test_runtimes),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_resources_refused),
 	};
 
 	return cmocka_run_group_tests_name("engine_parse", tests, NULL, NULL);

@@ -86,8 +86,11 @@ static bool find_own(const char *name, char out[PATH], bool *ret_is_v2)
 
 static bool make_in(enum controller c, const char *base, const char *id, const char *file, const char *text)
 {
-	char dir[PATH];
+	char dir[PATH], enable[16];
 
+	snprintf(enable, sizeof(enable), "+%s", names[c]);
+	if (cg.is_v2) /* refused where there are processes, and often done already */
+		write_file(base, "cgroup.subtree_control", enable);
 	if (snprintf(dir, sizeof(dir), "%s/sockerless-%.12s", strcmp(base, "/") ? base : "", id) >= PATH ||
 	    (mkdir(dir, 0755) < 0 && errno != EEXIST))
 		return false;
