@@ -57,15 +57,18 @@ sandboxed() {
 	is "declined goes to the sandbox" hello "$("$docker" run --rm --name other busybox echo hello)"
 }
 
+# The fake names its mounts: every container has these, files of the engine's.
+etc="/etc/hosts /etc/hostname /etc/resolv.conf"
+
 fakes() {
 	is "output" "early
-main echo hi" "$("$docker" run --rm --name fake1 busybox echo hi)"
+main echo hi $etc" "$("$docker" run --rm --name fake1 busybox echo hi)"
 	"$docker" run --name fake2 busybox thread >/dev/null 2>"$dir/err"
 	is "exit code told from a thread" 3 $?
 	is "its stderr" "from a thread" "$(cat "$dir/err")"
 	is "driver in inspect" fake "$("$docker" inspect -f '{{.GraphDriver.Data.ExecutionDriver}}' fake2)"
 	is "logs" "early
-main thread
+main thread $etc
 from a thread" "$("$docker" logs fake2 2>&1)"
 	has "stdin" "typed" "$(echo typed | "$docker" run --rm -i --name fake3 busybox cat)"
 	has "mounts" "/vol" "$("$docker" run --rm --name fake4 -v vol:/vol busybox echo)"
@@ -81,12 +84,33 @@ running() {
 exec ls /" "$("$docker" exec fake7 ls /)"
 	has "shell at a terminal" "shell sh" "$(script -qec "$docker exec -it fake7 sh" /dev/null)"
 	has "top" 4711 "$("$docker" top fake7)"
+	is "stats" "fake7 4KiB 1" "$("$docker" stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' fake7 | sed 's, / [^ ]*,,')"
 	is "cp from root_path" "in the fake's root" "$("$docker" cp fake7:/where - | tar xO)"
 	has "pause is refused" "cannot pause" "$("$docker" pause fake7 2>&1)"
 	"$docker" stop -t 5 fake7 >/dev/null
 	is "stopped by its signal" 143 "$("$docker" inspect -f '{{.State.ExitCode}}' fake7)"
 	has "--runtime by the factory's name" "early" "$("$docker" run --rm --name fake8 --runtime fake busybox echo)"
 	"$docker" run -d --name fake9 busybox sleep >/dev/null
+}
+
+# A container of the factory's lives as others do: probed, started again, ended for good.
+lives() {
+	"$docker" run -d --name fake10 --restart always --health-cmd well --health-interval 50ms busybox sleep >/dev/null
+	for _ in $(seq 100); do
+		[ "$("$docker" inspect -f '{{.State.Health.Status}}' fake10)" = healthy ] && break
+		sleep 0.05
+	done
+	is "health check" "healthy early
+exec /bin/sh -c well" "$("$docker" inspect -f '{{.State.Health.Status}} {{with index .State.Health.Log 0}}{{.Output}}{{end}}' fake10)"
+	"$docker" exec fake10 true >/dev/null
+	"$docker" stop fake10 >/dev/null
+	is "stopped for good" "exited 0" "$("$docker" inspect -f '{{.State.Status}} {{.RestartCount}}' fake10)"
+	"$docker" run -d --name fake11 --restart on-failure:2 busybox thread >/dev/null
+	for _ in $(seq 100); do
+		[ "$("$docker" inspect -f '{{.State.Status}}' fake11)" = exited ] && break
+		sleep 0.05
+	done
+	is "restart policy" "exited 2 3" "$("$docker" inspect -f '{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}' fake11)"
 }
 
 mkdir "$dir/lives"
@@ -101,6 +125,7 @@ for mode in attach run; do
 	sandboxed
 	fakes
 	running
+	lives
 	stop
 	rm -rf "$dir/data"
 done
