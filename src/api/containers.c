@@ -389,6 +389,7 @@ static void prune_next(struct pruning *p)
 		   json_pack("{s:o, s:I}", "ContainersDeleted",
 			     json_array_size(p->removed) ? json_incref(p->removed) : json_null(), "SpaceReclaimed",
 			     (json_int_t)p->bytes));
+	e->is_pruning = false;
 	json_decref(p->removed);
 	free(p->containers);
 	free(p);
@@ -410,11 +411,14 @@ void ContainerPrune(struct request *req)
 	struct pruning *p;
 	int64_t until = 0;
 
-	if (!filters || !filters_until(filters, &until, &err)) {
+	if (filters && filters_until(filters, &until, &err) && e->is_pruning)
+		error_set_class(&err, ERROR_CONFLICT, "a prune operation is already running");
+	if (err.code) {
 		json_decref(filters);
 		reply_error(req, &err);
 		return;
 	}
+	e->is_pruning = true;
 	p = xnew(struct pruning);
 	p->req = req;
 	p->removed = json_array();

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "util/alloc.h"
+#include "util/buf.h"
 #include "util/clock.h"
 
 static bool is_known(const char *const *known, const char *key)
@@ -105,16 +106,29 @@ bool filters_labels(json_t *filters, json_t *labels)
 
 bool filters_bool(json_t *filters, const char *key, bool fallback, bool *ret, struct error *err)
 {
-	const char *text = json_string_value(json_array_get(json_object_get(filters, key), 0));
+	json_t *values = json_object_get(filters, key), *v;
+	bool is_true = false, is_false = false;
+	struct buf all;
+	size_t i;
 
 	*ret = fallback;
-	if (!text)
+	if (!values)
 		return true;
-	*ret = strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
-	if (*ret || strcmp(text, "0") == 0 || strcmp(text, "false") == 0)
-		return true;
-	error_set_class(err, ERROR_INVALID, "invalid filter '%.50s=[%.100s]'", key, text);
-	return false;
+	buf_init(&all, 200);
+	json_array_foreach(values, i, v) {
+		const char *text = json_string_value(v);
+
+		is_true = is_true || strcmp(text, "1") == 0 || strcmp(text, "true") == 0;
+		is_false = is_false || strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
+		buf_printf(&all, "%s%.100s", i ? " " : "", text);
+	}
+	*ret = is_true;
+	if (is_true == is_false) /* neither, or both */
+		error_set_class(err, ERROR_INVALID,
+				json_array_size(values) ? "invalid filter '%.50s=[%s]'" : "invalid filter '%.50s'", key,
+				all.data ? all.data : "");
+	buf_done(&all);
+	return is_true != is_false;
 }
 
 bool filters_until(json_t *filters, int64_t *ret_ns, struct error *err)

@@ -26,6 +26,8 @@ struct listing {
 	json_t *networks;            /* as given, and their names and ids → true */
 	json_t *published, *exposed; /* "80/tcp" → true */
 	const struct container *before, *since;
+	struct container **ids;      /* of filter "id", oldest first */
+	size_t nids;
 };
 
 static const char *const known[] = { "ancestor", "before",    "exited", "expose", "health",  "id",
@@ -196,6 +198,31 @@ static int prepare_other(struct listing *l, const char *key, const struct contai
 	return 0;
 }
 
+static int by_age(const void *a, const void *b)
+{
+	const struct container *x = *(struct container *const *)a, *y = *(struct container *const *)b;
+
+	return (x->age > y->age) - (x->age < y->age);
+}
+
+/* Beginnings of one container's id; those of several mean none, as in Docker. */
+static void prepare_ids(struct listing *l)
+{
+	json_t *ids = json_object_get(l->filters, "id"), *v;
+	struct container *c;
+	size_t i, n = 0;
+
+	l->ids = xcalloc(json_array_size(ids) + 1, sizeof(*l->ids));
+	json_array_foreach(ids, i, v)
+		if (containers_find(&l->engine->containers, json_string_value(v), &c, NULL) == 0 &&
+		    strncmp(c->id, json_string_value(v), json_string_length(v)) == 0)
+			l->ids[n++] = c;
+	qsort(l->ids, n, sizeof(*l->ids), by_age);
+	for (i = 0; i < n; i++)
+		if (i == 0 || l->ids[i] != l->ids[i - 1])
+			l->ids[l->nids++] = l->ids[i];
+}
+
 static int prepare(struct listing *l, struct error *err)
 {
 	static const char *const states[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead" };
@@ -209,6 +236,7 @@ static int prepare(struct listing *l, struct error *err)
 	    prepare_ports(l, "publish", &l->published, err) < 0 || prepare_ports(l, "expose", &l->exposed, err) < 0)
 		return err->code;
 	l->all = l->all || filters_has(l->filters, "status");
+	prepare_ids(l);
 	prepare_names(l);
 	prepare_ancestors(l);
 	prepare_networks(l);
@@ -220,6 +248,7 @@ static void listing_done(struct listing *l)
 	for (size_t i = 0; i < l->nnames; i++)
 		regfree(&l->names[i]);
 	free(l->names);
+	free(l->ids);
 	json_decref(l->plain_names);
 	json_decref(l->ancestors);
 	json_decref(l->networks);
@@ -233,10 +262,6 @@ static void listing_done(struct listing *l)
 static const struct container *as_container(const void *object)
 {
 	return object;
-}
-static bool match_id(const void *o, const char *v)
-{
-	return strncmp(as_container(o)->id, v, strlen(v)) == 0;
 }
 static bool match_status(const void *o, const char *v)
 {
@@ -333,8 +358,7 @@ static bool is_listed(const struct listing *l, const struct container *c)
 {
 	if (!container_is_live(c) && !l->all && l->limit <= 0)
 		return false;
-	return filters_any(l->filters, "id", match_id, c) && matches_name(l, c) &&
-	       filters_any(l->filters, "is-task", match_task, c) &&
+	return matches_name(l, c) && filters_any(l->filters, "is-task", match_task, c) &&
 	       filters_labels(l->filters, json_object_get(c->config, "Labels")) &&
 	       filters_any(l->filters, "exited", match_exited, c) &&
 	       filters_any(l->filters, "status", match_status, c) && filters_any(l->filters, "health", match_health, c) &&
@@ -366,15 +390,37 @@ struct candidates {
 	struct list *at, *end;
 };
 
+/* Every state asked for is one of a container with a process, or soon again. */
+static bool wants_live(const struct listing *l)
+{
+	json_t *states = json_object_get(l->filters, "status"), *v;
+	bool is = l->all ? json_array_size(states) > 0 : l->limit <= 0;
+	size_t i;
+
+	json_array_foreach(states, i, v)
+		is = is && (strcmp(json_string_value(v), "running") == 0 || strcmp(json_string_value(v), "paused") == 0 ||
+			    strcmp(json_string_value(v), "restarting") == 0);
+	return is;
+}
+
 static struct candidates candidates_of(const struct listing *l)
 {
 	struct containers *cs = &l->engine->containers;
 	struct narrowing by = { .labels = json_object_get(l->filters, "label"),
+				.volumes = json_object_get(l->filters, "volume"),
+				.networks = json_object_get(l->filters, "network"),
+				.healths = json_object_get(l->filters, "health"),
 				.name_parts = l->nnames == 0 && json_array_size(l->plain_names) == 1 ? l->plain_names : NULL,
-				.is_live = !l->all && l->limit <= 0 };
+				.is_live = wants_live(l) };
 	struct candidates s = { .at = cs->by_age.prev, .end = &cs->by_age };
 
-	s.is_narrow = containers_narrow(cs, &by, &s.few, &s.left);
+	if (filters_has(l->filters, "id")) {
+		s.is_narrow = true;
+		s.few = l->ids;
+		s.left = l->nids;
+	} else {
+		s.is_narrow = containers_narrow(cs, &by, &s.few, &s.left);
+	}
 	return s;
 }
 

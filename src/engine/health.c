@@ -157,6 +157,7 @@ static void take_result(struct health *h, int exit_code)
 	judge(c, state, h->probe_ns, exit_code);
 	buf_done(&h->output);
 	if (state->status != before) {
+		narrow_update(&h->run->engine->containers, c);
 		action = xasprintf("health_status: %s", health_status_name(state->status));
 		engine_container_event(h->run->engine, c, action, NULL);
 	}
@@ -308,6 +309,7 @@ void health_begin(struct crun *run)
 	}
 	state->status = HEALTH_STARTING;
 	state->failing_streak = 0;
+	narrow_update(&run->engine->containers, run->container);
 	wait_for_next(h);
 }
 
@@ -322,6 +324,7 @@ void health_halt(struct crun *run)
 	drop_probe(h);
 	buf_done(&h->output);
 	run->container->state.health.status = HEALTH_UNHEALTHY;
+	narrow_update(&run->engine->containers, run->container);
 }
 
 void health_go_on(struct crun *run)

@@ -87,6 +87,7 @@ void container_unref(struct container *c)
 	free(c->runtime);
 	free(c->driver);
 	free(c->state.error);
+	free(c->traits);
 	json_decref(c->state.health.log);
 	mounts_free(c);
 	map_done(&c->execs);
@@ -307,6 +308,7 @@ int containers_init(struct containers *cs, struct store *store, struct error *er
 	index_init(&cs->by_label);
 	index_init(&cs->by_part);
 	index_init(&cs->by_life);
+	index_init(&cs->by_trait);
 	r = store_load(store, KIND, load_one, cs, err);
 	if (r == -EBADMSG)
 		error_set(err, r, "state.db: a container's row is damaged");
@@ -329,6 +331,7 @@ void containers_done(struct containers *cs)
 	index_done(&cs->by_label);
 	index_done(&cs->by_part);
 	index_done(&cs->by_life);
+	index_done(&cs->by_trait);
 	free(cs->sorted_ids);
 	cs->sorted_ids = NULL;
 	cs->count = cs->size = 0;

@@ -85,6 +85,7 @@ struct container {
 	bool is_removing; /* guards a second remove; not persisted */
 	struct map execs; /* exec id → struct exec (engine's); not persisted */
 	void *run; /* the engine's run-time part; not persisted */
+	char *traits; /* narrow.c: the words by which by_trait has it, each with its NUL, and one more */
 	unsigned refs;
 	bool is_gone; /* out of the store, kept by references */
 };
@@ -108,12 +109,14 @@ struct containers {
 	size_t count, size;
 	uint64_t next_age;
 	struct index by_label, by_part, by_life; /* narrow.c: "key" and "key=value"; parts of "/name"; "live" */
+	struct index by_trait; /* "volume=name or place", "network=name", "health=healthy" */
 };
 
 /* What a filter asks for, as far as the indexes know it. NULL, false: does not matter. */
 struct narrowing {
 	json_t *labels; /* all of these: "key" or "key=value" */
 	json_t *name_parts; /* any of these is part of "/name" */
+	json_t *volumes, *networks, *healths; /* any of these; they help when there is one */
 	bool is_live;
 };
 
@@ -121,7 +124,7 @@ struct narrowing {
  * filter is a narrow one. Some of them may not match after all. False: the indexes do not help, walk by_age. */
 bool containers_narrow(const struct containers *cs, const struct narrowing *by, struct container *const **ret, size_t *ret_n);
 
-/* For containers.c. */
+/* For containers.c; narrow_update also for whoever changes the health, or networks without saving. */
 void narrow_add(struct containers *cs, struct container *c);
 void narrow_remove(struct containers *cs, struct container *c);
 void narrow_update(struct containers *cs, struct container *c); /* its status may have changed */

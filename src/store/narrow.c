@@ -5,6 +5,7 @@
 
 #include "store/containers.h"
 #include "util/alloc.h"
+#include "util/buf.h"
 #include "util/cleanup.h"
 
 /* Longer labels are found by their key alone. */
@@ -58,6 +59,77 @@ static void each_part(struct containers *cs, struct container *c, void (*each)(v
 	index_parts(name, each, &p);
 }
 
+static void add_trait(struct buf *b, const char *kind, const char *value)
+{
+	if (value && *value && strlen(value) <= WORD_MAX) {
+		buf_printf(b, "%s=%s", kind, value);
+		buf_append(b, "", 1);
+	}
+}
+
+/* Most containers are in one of these: no narrowing. */
+static bool is_usual_network(const char *name)
+{
+	static const char *const usual[] = { "default", "bridge", "host", "none" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if (strcmp(usual[i], name) == 0)
+			return true;
+	return false;
+}
+
+static char *traits_of(const struct container *c)
+{
+	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode")), *name;
+	json_t *endpoint;
+	struct buf b;
+
+	buf_init(&b, 1 << 24);
+	for (size_t i = 0; i < c->nmounts; i++) {
+		add_trait(&b, "volume", c->mounts[i].name ? c->mounts[i].name : c->mounts[i].source);
+		add_trait(&b, "volume", c->mounts[i].destination);
+	}
+	if (mode && !is_usual_network(mode))
+		add_trait(&b, "network", mode);
+	json_object_foreach(json_object_get(c->networking, "EndpointsConfig"), name, endpoint)
+		if (!is_usual_network(name))
+			add_trait(&b, "network", name);
+	if (c->state.health.status != HEALTH_NONE)
+		add_trait(&b, "health", health_status_name(c->state.health.status));
+	buf_append(&b, "", 1);
+	return buf_steal(&b);
+}
+
+static size_t traits_len(const char *traits)
+{
+	const char *p = traits;
+
+	while (*p)
+		p += strlen(p) + 1;
+	return (size_t)(p - traits) + 1;
+}
+
+static void each_trait(struct containers *cs, struct container *c,
+		       void (*act)(struct index *ix, const char *word, struct container *c))
+{
+	for (const char *p = c->traits; p && *p; p += strlen(p) + 1)
+		act(&cs->by_trait, p, c);
+}
+
+static void update_traits(struct containers *cs, struct container *c)
+{
+	char *now = traits_of(c);
+
+	if (c->traits && traits_len(c->traits) == traits_len(now) && memcmp(c->traits, now, traits_len(now)) == 0) {
+		free(now);
+		return;
+	}
+	each_trait(cs, c, index_drop);
+	free(c->traits);
+	c->traits = now;
+	each_trait(cs, c, index_put);
+}
+
 void narrow_add(struct containers *cs, struct container *c)
 {
 	each_label(cs, c, index_put);
@@ -70,11 +142,17 @@ void narrow_remove(struct containers *cs, struct container *c)
 	each_label(cs, c, index_drop);
 	each_part(cs, c, drop_part);
 	index_drop(&cs->by_life, "live", c);
+	each_trait(cs, c, index_drop);
+	free(c->traits);
+	c->traits = NULL;
 }
 
 void narrow_update(struct containers *cs, struct container *c)
 {
+	if (c->is_gone)
+		return;
 	(container_is_live(c) ? index_put : index_drop)(&cs->by_life, "live", c);
+	update_traits(cs, c);
 }
 
 void narrow_rename(struct containers *cs, struct container *c, const char *name)
@@ -135,6 +213,21 @@ static void by_name_part(const struct containers *cs, json_t *parts, const struc
 		take_shorter(best, s.best);
 }
 
+/* `is_whole`: what has no row has no container. */
+static void by_trait(const struct containers *cs, const char *kind, json_t *values, bool is_whole, const struct index_row **best)
+{
+	const char *value = json_string_value(json_array_get(values, 0));
+	CLEANUP(freep) char *word = NULL;
+	const struct index_row *row;
+
+	if (json_array_size(values) != 1 || strlen(value) > WORD_MAX)
+		return;
+	word = xasprintf("%s=%s", kind, value);
+	row = index_get(&cs->by_trait, word);
+	if (row || is_whole)
+		take_shorter(best, row);
+}
+
 bool containers_narrow(const struct containers *cs, const struct narrowing *by, struct container *const **ret, size_t *ret_n)
 {
 	const struct index_row *best = NULL;
@@ -143,6 +236,9 @@ bool containers_narrow(const struct containers *cs, const struct narrowing *by, 
 		take_shorter(&best, index_get(&cs->by_life, "live"));
 	by_labels(cs, by->labels, &best);
 	by_name_part(cs, by->name_parts, &best);
+	by_trait(cs, "volume", by->volumes, true, &best);
+	by_trait(cs, "network", by->networks, false, &best); /* it may be an id's beginning, or a network that all are in */
+	by_trait(cs, "health", by->healths, false, &best);
 	if (!best)
 		return false;
 	*ret = best->v;

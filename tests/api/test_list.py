@@ -38,6 +38,32 @@ class List(ApiTest):
         self.assertEqual(self.found(limit=-1), ["four", "three", "two.x", "one"])
         self.assertEqual(self.ask(limit="x").status, 400)
 
+    def test_ids(self):
+        common = os.path.commonprefix([self.one, self.two])
+        self.assertEqual(self.found(id=[common or ""]), [])  # of several: none, as in Docker
+        self.assertEqual(self.found(id=[self.four, self.one[:12], self.four]), ["four", "one"])
+        self.assertEqual(self.found(id=[self.four, self.one], name=["one"]), ["one"])
+        self.assertEqual(self.found(id=[self.four, self.one], limit=1), ["four"])
+
+    def test_words_of_filters(self):
+        for filters, text in (({"is-task": ["true", "false"]}, "invalid filter 'is-task=[true false]'"), ({"is-task": []}, "invalid filter 'is-task'"),
+                              ({"is-task": ["x"]}, "invalid filter 'is-task=[x]'"), ({"nope": ["x"]}, "invalid filter 'nope'")):
+            self.assertError(self.ask(**filters), 400, text)
+
+    def test_indexes_follow(self):
+        """Filters that indexes answer find what has changed since: volumes, networks, states."""
+        self.assertEqual(self.found(volume=["/v"]), ["two.x"])
+        self.assertEqual(self.found(volume=["/nowhere"]), [])
+        self.assertEqual(self.found(network=["bridge"]), ["four", "three", "two.x"])
+        self.assertEqual(self.found(status=["running", "paused"], all=0), ["four", "two.x"])
+        self.assertEqual(self.found(health=["healthy"]), [])
+        five = self.d.create("true", HostConfig={"Binds": ["fifth:/five"]})
+        self.names[five] = "five"
+        self.assertEqual(self.found(volume=["fifth"]), ["five"])
+        self.assertEqual(self.found(volume=["fifth", "named"]), ["five", "two.x"])
+        self.d.remove(five)
+        self.assertEqual(self.found(volume=["fifth"]), [])
+
     def test_filters(self):
         for filters, names in (
                 ({"id": [self.one]}, ["one"]), ({"id": [self.one[:9]]}, ["one"]), ({"id": ["zz"]}, []),
