@@ -48,25 +48,45 @@ json_t *view_image_summary(struct engine *e, const struct image *i, bool is_meas
 			 "Labels", labels ? json_incref(labels) : json_null(), "Containers", (int)engine_image_users(e, i));
 }
 
-/* "busybox", "busy*", "busybox:latest" (moby: reference.FamiliarMatch). */
-static bool match_reference(const void *o, const char *pattern)
+/* "busybox", "busy*", "busybox:latest" (moby: reference.FamiliarMatch). `mark`: what ends the name. */
+static bool matches_pattern(const char *text, char mark, const char *pattern)
 {
-	const struct image *i = o;
-	json_t *v;
-	size_t at;
+	CLEANUP(freep) char *name = xstrdup(text);
+	char *end = strrchr(name, mark);
 
-	json_array_foreach(i->tags, at, v) {
-		CLEANUP(freep) char *name = xstrdup(json_string_value(v));
-		char *colon = strrchr(name, ':');
+	if (fnmatch(pattern, name, FNM_PATHNAME) == 0)
+		return true;
+	if (end)
+		*end = '\0';
+	return fnmatch(pattern, name, FNM_PATHNAME) == 0;
+}
 
-		if (fnmatch(pattern, name, FNM_PATHNAME) == 0)
-			return true;
-		if (colon)
-			*colon = '\0';
-		if (fnmatch(pattern, name, FNM_PATHNAME) == 0)
-			return true;
+/* The names among `names` that one of the patterns means: a new array. */
+static json_t *names_meant(json_t *names, char mark, json_t *patterns)
+{
+	json_t *meant = json_array(), *name, *pattern;
+	size_t i, k;
+
+	json_array_foreach(names, i, name) {
+		json_array_foreach(patterns, k, pattern) {
+			if (matches_pattern(json_string_value(name), mark, json_string_value(pattern))) {
+				json_array_append(meant, name);
+				break;
+			}
+		}
 	}
-	return false;
+	return meant;
+}
+
+/* Asked for by reference, an image shows the names that were meant, and no others. False: none was. */
+static bool keep_meant(json_t *view, const struct image *i, json_t *patterns)
+{
+	json_t *tags = names_meant(i->tags, ':', patterns), *digests = names_meant(i->digests, '@', patterns);
+	bool is_meant = json_array_size(tags) > 0 || json_array_size(digests) > 0;
+
+	json_object_set_new(view, "RepoTags", tags);
+	json_object_set_new(view, "RepoDigests", digests);
+	return is_meant;
 }
 
 static bool is_dangling(const struct image *i)
@@ -74,15 +94,49 @@ static bool is_dangling(const struct image *i)
 	return json_array_size(i->tags) == 0 && json_array_size(i->digests) == 0;
 }
 
-static bool is_in_time(struct images *im, json_t *filters, const struct image *i, struct error *err)
+/* "before" and "since" of several images: all of them. */
+static int get_times(struct images *im, json_t *filters, int64_t *ret_before, int64_t *ret_since, struct error *err)
 {
-	const char *before = json_string_value(json_array_get(json_object_get(filters, "before"), 0));
-	const char *since = json_string_value(json_array_get(json_object_get(filters, "since"), 0));
 	struct image *other;
+	json_t *v;
+	size_t i;
 
-	if (before && (images_find(im, before, &other, err) < 0 || i->created_ns >= other->created_ns))
-		return false;
-	return !since || (images_find(im, since, &other, err) == 0 && i->created_ns > other->created_ns);
+	*ret_before = INT64_MAX;
+	*ret_since = INT64_MIN;
+	json_array_foreach(json_object_get(filters, "before"), i, v) {
+		if (images_find(im, json_string_value(v), &other, err) < 0)
+			return err->code;
+		*ret_before = other->created_ns < *ret_before ? other->created_ns : *ret_before;
+	}
+	json_array_foreach(json_object_get(filters, "since"), i, v) {
+		if (images_find(im, json_string_value(v), &other, err) < 0)
+			return err->code;
+		*ret_since = other->created_ns > *ret_since ? other->created_ns : *ret_since;
+	}
+	return 0;
+}
+
+static int list_images(struct engine *e, json_t *filters, bool is_measured, json_t *list, struct error *err)
+{
+	json_t *patterns = json_object_get(filters, "reference");
+	bool wants_dangling = false;
+	int64_t until = 0, before, since;
+
+	if (!filters_bool(filters, "dangling", false, &wants_dangling, err) || !filters_until(filters, &until, err) ||
+	    get_times(e->images, filters, &before, &since, err) < 0)
+		return err->code;
+	for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i)) {
+		json_t *view;
+
+		if (!filters_labels(filters, labels_of(i)) || (until && i->created_ns >= until) || i->created_ns >= before ||
+		    i->created_ns <= since || (filters_has(filters, "dangling") && is_dangling(i) != wants_dangling))
+			continue;
+		view = view_image_summary(e, i, is_measured);
+		if (json_array_size(patterns) == 0 || keep_meant(view, i, patterns))
+			json_array_append(list, view);
+		json_decref(view);
+	}
+	return 0;
 }
 
 void ImageList(struct request *req)
@@ -91,22 +145,15 @@ void ImageList(struct request *req)
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
 	json_t *filters = filters_parse(req, known, &err), *list = json_array();
-	bool wants_dangling = false, is_measured = versions_query_bool(req, "shared-size");
+	bool is_measured = versions_query_bool(req, "shared-size");
 	const char *name = versions_query(req, "filter"); /* of old: what is now filter "reference" */
-	int64_t until = 0;
 
 	if (filters && name && *name && !filters_has(filters, "reference"))
 		json_object_set_new(filters, "reference", json_pack("[s]", name));
 	if (versions_query_bool(req, "identity") && !versions_query_bool(req, "manifests"))
 		error_set_class(&err, ERROR_INVALID, "conflicting options: identity requires manifests=1");
-	else if (filters && filters_bool(filters, "dangling", false, &wants_dangling, &err) &&
-		 filters_until(filters, &until, &err)) {
-		for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i))
-			if (filters_any(filters, "reference", match_reference, i) && filters_labels(filters, labels_of(i)) &&
-			    (!until || i->created_ns < until) && is_in_time(e->images, filters, i, &err) &&
-			    (!filters_has(filters, "dangling") || is_dangling(i) == wants_dangling))
-				json_array_append_new(list, view_image_summary(e, i, is_measured));
-	}
+	else if (filters)
+		list_images(e, filters, is_measured, list, &err);
 	json_decref(filters);
 	if (!err.code) {
 		reply_shaped(req, 200, SHAPE_IMAGE_SUMMARY, list);

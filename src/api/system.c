@@ -165,15 +165,9 @@ static json_t *address_pools(struct engine *e)
 	return list;
 }
 
-void SystemInfo(struct request *req)
+/* How containers are run here. */
+static void put_execution(json_t *o, struct engine *e)
 {
-	static const char *const empty[] = { "HttpProxy", "HttpsProxy", "NoProxy", "Isolation", "ProductLicense" };
-	static const char *const commits[] = { "ContainerdCommit", "RuncCommit", "InitCommit" };
-	struct engine *e = api_engine(req);
-	json_t *o = json_object(), *security = json_pack("[s]", "name=seccomp,profile=builtin");
-
-	put(o, "ID", json_string(e->id));
-	put_counts(o, e);
 	put(o, "Driver", json_string("sockerless"));
 	put(o, "DriverStatus",
 	    json_pack("[[s, s], [s, s]]", "Execution drivers", "wasm, synthetic", "Synthetic driver",
@@ -181,33 +175,59 @@ void SystemInfo(struct request *req)
 	put(o, "Plugins",
 	    json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
 		      "Authorization", "Log", "json-file", "local", "none"));
-	put_abilities(o);
 	put(o, "LoggingDriver", json_string("json-file"));
 	put(o, "CgroupDriver", json_string("none"));
 	put(o, "CgroupVersion", json_string("2"));
-	put_host(o);
-	put(o, "IndexServerAddress", json_string("https://index.docker.io/v1/"));
-	put(o, "RegistryConfig", registry_config());
-	put(o, "GenericResources", json_null());
-	put(o, "DockerRootDir", json_string(e->options.data_root));
-	for (size_t i = 0; i < ARRAY_SIZE(empty); i++)
-		put(o, empty[i], json_string(""));
-	put(o, "Labels", json_array());
-	put(o, "ServerVersion", json_string(SOCKERLESS_VERSION));
 	put(o, "Runtimes",
 	    json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path", "sockerless-sandbox",
 		      "synthetic", "path", ""));
 	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
+	put(o, "InitBinary", json_string("docker-init"));
+}
+
+static void put_security(json_t *o)
+{
+	json_t *options = json_pack("[s]", "name=seccomp,profile=builtin");
+
+	if (geteuid() != 0)
+		json_array_append_new(options, json_string("name=rootless"));
+	put(o, "SecurityOptions", options);
+}
+
+/* Docker has it, and it has nothing to say here. */
+static void put_absent(json_t *o)
+{
+	static const char *const empty[] = { "HttpProxy", "HttpsProxy", "NoProxy", "Isolation", "ProductLicense" };
+	static const char *const commits[] = { "ContainerdCommit", "RuncCommit", "InitCommit" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(empty); i++)
+		put(o, empty[i], json_string(""));
+	for (size_t i = 0; i < ARRAY_SIZE(commits); i++)
+		put(o, commits[i], json_pack("{s:s}", "ID", ""));
+	put(o, "GenericResources", json_null());
+	put(o, "Labels", json_array());
+	put(o, "CDISpecDirs", json_array());
 	put(o, "Swarm",
 	    json_pack("{s:s, s:s, s:s, s:b, s:s, s:n}", "NodeID", "", "NodeAddr", "", "LocalNodeState", "inactive",
 		      "ControlAvailable", 0, "Error", "", "RemoteManagers"));
-	put(o, "InitBinary", json_string("docker-init"));
-	for (size_t i = 0; i < ARRAY_SIZE(commits); i++)
-		put(o, commits[i], json_pack("{s:s}", "ID", ""));
-	if (geteuid() != 0)
-		json_array_append_new(security, json_string("name=rootless"));
-	put(o, "SecurityOptions", security);
-	put(o, "CDISpecDirs", json_array());
+}
+
+void SystemInfo(struct request *req)
+{
+	struct engine *e = api_engine(req);
+	json_t *o = json_object();
+
+	put(o, "ID", json_string(e->id));
+	put(o, "ServerVersion", json_string(SOCKERLESS_VERSION));
+	put(o, "DockerRootDir", json_string(e->options.data_root));
+	put_counts(o, e);
+	put_execution(o, e);
+	put_abilities(o);
+	put_security(o);
+	put_host(o);
+	put(o, "IndexServerAddress", json_string("https://index.docker.io/v1/"));
+	put(o, "RegistryConfig", registry_config());
+	put_absent(o);
 	if (e->options.address_pools[0])
 		put(o, "DefaultAddressPools", address_pools(e));
 	reply_shaped(req, 200, SHAPE_INFO, o);

@@ -161,14 +161,17 @@ static void on_volumes(uv_work_t *w, int status)
 	reply(u);
 }
 
+/* One after the other, each in a turn of the loop of its own: many containers hold nobody up. */
 static void on_size(void *arg, int64_t rw, int64_t rootfs, const struct error *err)
 {
 	struct usage *u = arg;
-	json_t *o = json_array_get(u->containers, u->at);
+	struct container *c = u->measured[u->at++];
+	json_t *o = view_container_summary(u->engine, c);
 
 	json_object_set_new(o, "SizeRw", json_integer(err ? 0 : rw));
 	json_object_set_new(o, "SizeRootFs", json_integer(err ? 0 : rootfs));
-	container_unref(u->measured[u->at++]);
+	json_array_append_new(u->containers, o);
+	container_unref(c);
 	if (u->at < u->ncontainers)
 		engine_container_size(u->engine, u->measured[u->at], on_size, u);
 	else
@@ -240,7 +243,6 @@ void SystemDataUsage(struct request *req)
 		struct container *c = container_of(it, struct container, by_age);
 
 		u->measured[u->ncontainers++] = container_ref(c);
-		json_array_append_new(u->containers, view_container_summary(e, c));
 	}
 	for (struct volume *v = volumes_next(e->volumes, NULL); (kinds & USAGE_VOLUMES) && v; v = volumes_next(e->volumes, v))
 		if (json_object_size(v->options) == 0) /* the others' files are elsewhere */

@@ -106,5 +106,22 @@ class Images(ApiTest):
         self.d.call("DELETE", "/images/labelled")
 
 
+class Filters(ApiTest):
+    def test_names_that_were_meant(self):
+        for repo, tag in (("meant", "1"), ("meant", "2"), ("other", "1")):
+            self.assertEqual(self.d.call("POST", "/images/busybox/tag", query={"repo": repo, "tag": tag}).status, 201)
+        for patterns, tags in ((["meant"], ["meant:1", "meant:2"]), (["*:1"], ["meant:1", "other:1"]), (["meant:2", "oth*"], ["meant:2", "other:1"])):
+            found = self.d.call("GET", "/images/json", query={"filters": json.dumps({"reference": patterns})}).json
+            self.assertEqual([sorted(i["RepoTags"]) for i in found], [tags])
+        self.assertEqual(self.d.call("GET", "/images/json", query={"filters": '{"reference":["nosuch"]}'}).json, [])
+        self.assertEqual(len(self.d.call("GET", "/images/busybox/json").json["RepoTags"]), 4)
+
+    def test_times(self):
+        for key in ("before", "since"):
+            for filters in ({key: ["nosuch"]}, {key: ["busybox", "nosuch"]}, {key: ["nosuch"], "reference": ["none"]}):
+                self.assertError(self.d.call("GET", "/images/json", query={"filters": json.dumps(filters)}), 404, "No such image: nosuch:latest")
+            self.assertEqual(self.d.call("GET", "/images/json", query={"filters": json.dumps({key: ["busybox"]})}).json, [])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -79,36 +79,6 @@ class Info(ApiTest):
         self.assertEqual(self.get("/system/df", "v1.55", {"type": "volume"}), {"VolumeUsage": new["VolumeUsage"]})
         self.d.remove(cid)
 
-    def test_df_sums(self):
-        """Since 1.52: sums, and the items with verbose; 1.52 has the old fields as well, where it was not verbose."""
-        up = self.d.up("sh", "-c", "head -c 700 /dev/zero >/f; echo done; sleep 1000", HostConfig={"Binds": ["summed:/v"]})
-        self.d.wait_for(lambda: b"done" in self.d.logs(up), "it does not write")
-        old = self.get("/system/df", "v1.51")
-        now = self.get("/system/df", "v1.55")
-        self.assertEqual(set(now), {"ImageUsage", "ContainerUsage", "VolumeUsage", "BuildCacheUsage"})
-        both = self.get("/system/df", "v1.52")
-        self.assertEqual(set(both), set(now) | {"LayersSize", "Images", "Containers", "Volumes", "BuildCache"})
-        verbose = self.get("/system/df", "v1.52", query={"verbose": 1})
-        self.assertEqual(set(verbose), set(now))
-        containers = old["Containers"]
-        self.assertEqual(now["ContainerUsage"], {
-            "ActiveCount": sum(c["State"] == "running" for c in containers), "TotalCount": len(containers),
-            "TotalSize": sum(c["SizeRw"] for c in containers),
-            "Reclaimable": sum(c["SizeRw"] for c in containers if c["State"] != "running")})
-        self.assertGreater(now["ContainerUsage"]["TotalSize"], now["ContainerUsage"]["Reclaimable"])
-        volumes = old["Volumes"]
-        self.assertEqual(now["VolumeUsage"], {
-            "ActiveCount": sum(v["UsageData"]["RefCount"] > 0 for v in volumes), "TotalCount": len(volumes),
-            "TotalSize": sum(v["UsageData"]["Size"] for v in volumes),
-            "Reclaimable": sum(v["UsageData"]["Size"] for v in volumes if not v["UsageData"]["RefCount"])})
-        self.assertEqual(now["ImageUsage"], {"ActiveCount": 1, "TotalCount": 1, "TotalSize": old["LayersSize"], "Reclaimable": 0})
-        self.assertEqual(now["BuildCacheUsage"], {"ActiveCount": 0, "TotalCount": 0, "TotalSize": 0, "Reclaimable": 0})
-        self.assertEqual([c["Id"] for c in verbose["ContainerUsage"]["Items"]], [c["Id"] for c in containers])
-        self.assertEqual(sorted(v["Name"] for v in verbose["VolumeUsage"]["Items"]), sorted(v["Name"] for v in volumes))
-        self.assertEqual(len(verbose["ImageUsage"]["Items"]), 1)
-        self.assertEqual(set(self.get("/system/df", "v1.55", query={"type": "volume"})), {"VolumeUsage"})
-        self.d.remove(up)
-
     def test_df_of_many_holds_nobody_up(self):
         for _ in range(300):
             self.d.create("true", Labels={"many": ""})
