@@ -24,6 +24,7 @@ struct listing {
 	json_t *plain_names;         /* those that are not: parts of a name */
 	json_t *ancestors;           /* ids of images → true */
 	json_t *networks;            /* as given, and their names and ids → true */
+	const char *network;         /* the only one that was asked for; borrowed; NULL: none, or several */
 	json_t *published, *exposed; /* "80/tcp" → true */
 	const struct container *before, *since;
 	struct container **ids;      /* of filter "id", oldest first */
@@ -155,6 +156,7 @@ static void prepare_networks(struct listing *l)
 			continue;
 		json_object_set_new(l->networks, n->name, json_true());
 		json_object_set_new(l->networks, n->id, json_true());
+		l->network = json_array_size(json_object_get(l->filters, "network")) == 1 ? n->name : NULL;
 	}
 }
 
@@ -408,7 +410,7 @@ static struct candidates candidates_of(const struct listing *l)
 	struct containers *cs = &l->engine->containers;
 	struct narrowing by = { .labels = json_object_get(l->filters, "label"),
 				.volumes = json_object_get(l->filters, "volume"),
-				.networks = json_object_get(l->filters, "network"),
+				.network = l->network,
 				.healths = json_object_get(l->filters, "health"),
 				.name_parts = l->nnames == 0 && json_array_size(l->plain_names) == 1 ? l->plain_names : NULL,
 				.is_live = wants_live(l) };

@@ -350,7 +350,9 @@ void NetworkPrune(struct request *req)
 	struct network *n, *next;
 	int64_t until = 0;
 
-	if (!filters || !filters_until(filters, &until, &err)) {
+	if (filters && filters_until(filters, &until, &err) && e->is_pruning)
+		error_set_class(&err, ERROR_CONFLICT, "a prune operation is already running");
+	if (err.code) {
 		json_decref(filters);
 		reply_error(req, &err);
 		return;

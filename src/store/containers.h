@@ -116,7 +116,8 @@ struct containers {
 struct narrowing {
 	json_t *labels; /* all of these: "key" or "key=value" */
 	json_t *name_parts; /* any of these is part of "/name" */
-	json_t *volumes, *networks, *healths; /* any of these; they help when there is one */
+	json_t *volumes, *healths; /* any of these; they help when there is one */
+	const char *network; /* the name of one that is there */
 	bool is_live;
 };
 

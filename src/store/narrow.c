@@ -213,14 +213,20 @@ static void by_name_part(const struct containers *cs, json_t *parts, const struc
 		take_shorter(best, s.best);
 }
 
-/* `is_whole`: what has no row has no container. */
-static void by_trait(const struct containers *cs, const char *kind, json_t *values, bool is_whole, const struct index_row **best)
+/* NULL where there are none, or several: their union would have to be made. */
+static const char *only(json_t *values)
 {
-	const char *value = json_string_value(json_array_get(values, 0));
+	return json_array_size(values) == 1 ? json_string_value(json_array_get(values, 0)) : NULL;
+}
+
+/* `is_whole`: what has no row has no container. */
+static void by_trait(const struct containers *cs, const char *kind, const char *value, bool is_whole,
+		     const struct index_row **best)
+{
 	CLEANUP(freep) char *word = NULL;
 	const struct index_row *row;
 
-	if (json_array_size(values) != 1 || strlen(value) > WORD_MAX)
+	if (!value || strlen(value) > WORD_MAX)
 		return;
 	word = xasprintf("%s=%s", kind, value);
 	row = index_get(&cs->by_trait, word);
@@ -236,9 +242,10 @@ bool containers_narrow(const struct containers *cs, const struct narrowing *by, 
 		take_shorter(&best, index_get(&cs->by_life, "live"));
 	by_labels(cs, by->labels, &best);
 	by_name_part(cs, by->name_parts, &best);
-	by_trait(cs, "volume", by->volumes, true, &best);
-	by_trait(cs, "network", by->networks, false, &best); /* it may be an id's beginning, or a network that all are in */
-	by_trait(cs, "health", by->healths, false, &best);
+	by_trait(cs, "volume", only(by->volumes), true, &best);
+	if (by->network && !is_usual_network(by->network))
+		by_trait(cs, "network", by->network, true, &best);
+	by_trait(cs, "health", only(by->healths), false, &best); /* "none" has no row */
 	if (!best)
 		return false;
 	*ret = best->v;

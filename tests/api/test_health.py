@@ -47,6 +47,9 @@ class Health(ApiTest):
         self.assertEqual(self.listed(cid, version="v1.52")[0]["Health"], {"Status": "starting", "FailingStreak": 0})
         self.assertNotIn("Health", self.listed(cid, version="v1.51")[0])
         h = self.until(cid, "unhealthy")
+        for status, n in (("unhealthy", 1), ("starting", 0)): # by their index alone
+            reply = self.d.call("GET", "/containers/json", query={"filters": json.dumps({"health": [status]})})
+            self.assertEqual(sum(c["Id"] == cid for c in reply.json), n, status)
         self.assertGreaterEqual(h["FailingStreak"], 2)
         self.assertEqual((h["Log"][0]["ExitCode"], h["Log"][0]["Output"]), (1, "looked\n"))
         self.assertEqual(sorted(h["Log"][0]), ["End", "ExitCode", "Output", "Start"])

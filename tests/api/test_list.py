@@ -63,6 +63,16 @@ class List(ApiTest):
         self.assertEqual(self.found(volume=["fifth", "named"]), ["five", "two.x"])
         self.d.remove(five)
         self.assertEqual(self.found(volume=["fifth"]), [])
+        net = self.d.call("POST", "/networks/create", {"Name": "listed"}).json["Id"]
+        for value in ("listed", net, net[:10]):
+            self.assertEqual(self.found(network=[value]), [])
+        self.assertEqual(self.d.call("POST", "/networks/listed/connect", {"Container": self.four}).status, 200)
+        for value in ("listed", net, net[:10]):
+            self.assertEqual(self.found(network=[value]), ["four"])
+        self.assertEqual(self.found(network=["listed", "bridge"]), ["four", "three", "two.x"])
+        self.d.call("POST", "/networks/listed/disconnect", {"Container": self.four, "Force": True})
+        self.assertEqual(self.found(network=["listed"]), [])
+        self.d.call("DELETE", "/networks/listed")
 
     def test_filters(self):
         for filters, names in (

@@ -28,7 +28,7 @@ check "events as JSON" 0 "container die 0" sh -c '"$docker" events --since '"$si
 	sed "s/.*\"exitCode\":\"\([0-9]*\)\".*/container die \1/"'
 check "events by label" 0 "create attach start die destroy" sh -c 'echo $("$docker" events --since '"$since"' --until $(date +%s) --filter label=told=yes --filter type=container --format "{{.Action}}")'
 check "events by label of none" 0 "" events --filter label=told=no
-check "events by image" 0 "sy3" sh -c '"$docker" events --since '"$since"' --until $(date +%s) --filter image=busybox --filter event=start --format "{{.Actor.Attributes.name}}"'
+check "events by image" 0 "sy3" sh -c '"$docker" events --since '"$since"' --until $(date +%s) --filter image=busybox --filter event=start --filter container=sy3 --format "{{.Actor.Attributes.name}}"'
 check_has "events as text" 0 "container start" events --filter container=sy3
 check_has "events of a time that is none" 1 "failed to parse value" d events --since nonsense --until 1
 
@@ -78,6 +78,13 @@ d create --name sy4 -l keep=yes busybox true >/dev/null
 d create --name sy5 busybox true >/dev/null
 check "container prune by label" 0 "sy4" sh -c '"$docker" container prune -f --filter label!=keep >/dev/null; "$docker" ps -a --filter name=sy4 --filter name=sy5 --format "{{.Names}}"'
 d rm -f sy4 >/dev/null
+d create --name sy8 busybox true >/dev/null
+d network create sysnet >/dev/null
+d volume create syx >/dev/null
+check_has "system prune" 0 "sysnet" d system prune -f
+check "it took what was unused, and left volumes" 0 "sy2 syv syx" sh -c 'echo $("$docker" ps -a --filter name=sy --format "{{.Names}}") $("$docker" volume ls -q --filter name=sy)'
+check_has "system prune with volumes" 0 "Total reclaimed space" d system prune -af --volumes --filter label=nosuch
+d volume rm syx >/dev/null
 
 # ---- docker container, by its long names ----
 check "container create" 0 "created" sh -c '"$docker" container create --name sy6 busybox sh -c "echo hi; exec sleep 1000" >/dev/null; "$docker" container inspect -f "{{.State.Status}}" sy6'
