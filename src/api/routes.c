@@ -29,7 +29,7 @@ const struct route api_routes[] = {
 	{ "ContainerTop", "GET", "/containers/{name}/top", ContainerTop, 0, ALL, SLOT_LIFECYCLE,
 	  "partial: the columns of -ef, aux, -o and few others" },
 	{ "ContainerStats", "GET", "/containers/{name}/stats", ContainerStats, ROUTE_STREAM, ALL, SLOT_LIFECYCLE,
-	  "partial: no figures of networks and block devices" },
+	  "partial: no figures of block devices" },
 	{ "ContainerLogs", "GET", "/containers/{name}/logs", ContainerLogs, ROUTE_STREAM, ALL, SLOT_NONE, "full" },
 	{ "ContainerStart", "POST", "/containers/{name}/start", ContainerStart, 0, ALL, SLOT_LIFECYCLE, "full" },
 	{ "ContainerStop", "POST", "/containers/{name}/stop", ContainerStop, 0, ALL, SLOT_LIFECYCLE, "full" },

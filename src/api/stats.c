@@ -6,6 +6,8 @@
 
 #include "api/api.h"
 #include "api/versions.h"
+#include "engine/networks.h"
+#include "network/switch.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
@@ -101,9 +103,34 @@ static json_t *memory_of(const struct process_figures *f)
 	return o;
 }
 
-static json_t *full_sample(const struct container *c, const struct process_figures *f, int64_t now_ns)
+/* By interface, of the container whose network it has; NULL: it has none. Errors and losses do not happen in the switch. */
+static json_t *networks_of(struct engine *e, const struct container *c)
 {
-	json_t *o = empty_sample(c), *cpu = cpu_of(f), *pids = json_object_get(o, "pids_stats");
+	const struct net_sandbox *s = net_sandbox_of(e, networks_named(e, c));
+	json_t *all = json_object();
+
+	for (const struct list *it = s ? s->endpoints.next : NULL; s && it != &s->endpoints; it = it->next) {
+		const struct endpoint *ep = container_of(it, struct endpoint, of_sandbox);
+		struct net_interface i;
+
+		if (!netns_counters(s->ns, ep->network->id, &i))
+			continue;
+		json_object_set_new(all, i.name,
+				    json_pack("{s:I, s:I, s:i, s:i, s:I, s:I, s:i, s:i}", "rx_bytes",
+					      (json_int_t)i.rx_bytes, "rx_packets", (json_int_t)i.rx_packets,
+					      "rx_errors", 0, "rx_dropped", 0, "tx_bytes", (json_int_t)i.tx_bytes,
+					      "tx_packets", (json_int_t)i.tx_packets, "tx_errors", 0, "tx_dropped", 0));
+	}
+	if (json_object_size(all) > 0)
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+static json_t *full_sample(struct engine *e, const struct container *c, const struct process_figures *f, int64_t now_ns)
+{
+	json_t *o = empty_sample(c), *cpu = cpu_of(f), *pids = json_object_get(o, "pids_stats"),
+	       *networks = networks_of(e, c);
 	json_int_t pids_max = json_integer_value(json_object_get(c->host_config, "PidsLimit"));
 	uint64_t system_ns;
 	unsigned online;
@@ -113,6 +140,8 @@ static json_t *full_sample(const struct container *c, const struct process_figur
 	json_object_set_new(cpu, "online_cpus", json_integer(online));
 	json_object_set_new(o, "cpu_stats", cpu);
 	json_object_set_new(o, "memory_stats", memory_of(f));
+	if (networks)
+		json_object_set_new(o, "networks", networks);
 	if (f->pids)
 		json_object_set_new(pids, "current", json_integer(f->pids));
 	if (pids_max > 0)
@@ -194,7 +223,7 @@ static void on_figures(void *arg, const struct process_figures *f, const struct 
 	else if (err)
 		take(s, empty_sample(s->container), 0);
 	else
-		take(s, full_sample(s->container, f, now), now);
+		take(s, full_sample(s->engine, s->container, f, now), now);
 }
 
 static void look(struct sampling *s)

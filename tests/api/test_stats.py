@@ -86,6 +86,26 @@ class Stats(ApiTest):
         self.assertGreater(self.stats(cid, stream=0, **{"one-shot": 1})["cpu_stats"]["cpu_usage"]["total_usage"], 10_000_000)
         self.d.remove(cid)
 
+    def test_networks(self):
+        server = self.d.up("sh", "-c", "while :; do nc -l -p 80 </etc/passwd; done", name="server")
+        address = self.d.inspect(server)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        cid = self.d.up("sh", "-c", f"until nc {address} 80 </dev/null | grep root; do sleep 0.1; done; echo done; sleep 1000")
+        self.d.wait_for(lambda: b"done" in self.d.logs(cid), "a connection")
+
+        def counted(container):
+            return self.stats(container, stream=0, **{"one-shot": 1}).get("networks")
+        self.assertEqual(list(counted(cid)), ["eth0"])
+        self.assertEqual(sorted(counted(cid)["eth0"]), ["rx_bytes", "rx_dropped", "rx_errors", "rx_packets", "tx_bytes", "tx_dropped", "tx_errors", "tx_packets"])
+        shared = self.d.up("sleep", "1000", HostConfig={"NetworkMode": f"container:{cid}"})
+        self.assertEqual(counted(shared), counted(cid))
+        for mode in ("none", "host"):
+            other = self.d.up("sleep", "1000", HostConfig={"NetworkMode": mode})
+            self.assertIsNone(counted(other), mode)
+            self.d.remove(other)
+        self.assertGreater(counted(cid)["eth0"]["tx_packets"], 0, counted(cid))
+        for c in (shared, cid, server):
+            self.d.remove(c)
+
     def test_stream(self):
         cid = self.d.up(*BURN, name="streamed")
         with Stream(self.d, cid) as stream:
