@@ -110,12 +110,15 @@ int sandbox_start(uv_loop_t *loop, const struct sandbox_options *options, struct
 					  { .flags = UV_IGNORE },
 					  { .flags = UV_INHERIT_FD, .data.fd = 2 },
 					  { .flags = UV_INHERIT_FD } };
-	char *args[] = { (char *)options->program, NULL }, *env[] = { NULL };
+	char *args[] = { (char *)options->program, NULL }, *env[] = { NULL, NULL };
+	const char *cgroup = getenv("SOCKERLESS_CGROUP");
 	uv_process_options_t po = {
 		.exit_cb = on_zygote_exit, .file = options->program, .args = args, .env = env, .stdio = stdio, .stdio_count = 4
 	};
 	int pair[2], r;
 
+	if (cgroup && strcmp(cgroup, "none") == 0) /* all that it gets of our environment */
+		env[0] = "SOCKERLESS_CGROUP=none";
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		free(sb);
 		return error_set(err, -errno, "sandbox: socketpair: %s", strerror(errno));

@@ -17,7 +17,8 @@ wait_until() {
 	return 1
 }
 
-SOCKERLESS_CGROUP=none start_daemon || exit 1 # the part cgroup has one
+export SOCKERLESS_CGROUP=none # the part cgroup has one
+start_daemon || exit 1
 for part in ${*:-escapes processes signals terminals pause limits storage cgroup}; do
 	# shellcheck disable=SC1090 # one of the files beside this one
 	. "tests/sandbox/parts/$part.sh"

@@ -18,6 +18,8 @@
 
 enum {
 	LOOK_MS = 50,
+	LOOK_IDLE_MS = 200, /* nothing has changed for a while */
+	IDLE_LOOKS = 20,
 	LOOK_NEAR_MS = 10,  /* three quarters are used; more processes than there may be */
 	LOOK_HURRY_MS = 2,  /* somebody has been granted more than is free, but has not touched it yet */
 	HURRY_MS = 500,
@@ -32,7 +34,8 @@ static struct {
 	uint64_t peak_bytes, next_ns, hurry_end_ns;
 	pid_t dying;
 	uint32_t allowed; /* more than the limit: they were there before it was lowered */
-	int excess_looks;
+	int excess_looks, same_looks;
+	struct pressure last;
 	bool is_new, has_begun, has_cgroup_cpu;
 } st;
 
@@ -208,7 +211,12 @@ static uint64_t look(struct container *c, uint64_t now)
 		kill_largest(&p);
 	look_at_count(p.processes);
 	st.is_new = false;
-	if (st.excess_looks || (st.limits.memory_bytes && p.bytes > st.limits.memory_bytes / 4 * 3))
+	st.same_looks = p.bytes == st.last.bytes && p.processes == st.last.processes ? st.same_looks + 1 : 0;
+	st.last = p;
+	if (st.same_looks > IDLE_LOOKS)
+		wait = LOOK_IDLE_MS * 1000000ull;
+	if (st.excess_looks ||
+	    (st.limits.memory_bytes && st.same_looks <= IDLE_LOOKS && p.bytes > st.limits.memory_bytes / 4 * 3))
 		wait = LOOK_NEAR_MS * 1000000ull;
 	if (now < st.hurry_end_ns)
 		wait = LOOK_HURRY_MS * 1000000ull;

@@ -24,6 +24,7 @@ enum {
 	TICK_MAX_MS = 25,
 	SIGNAL_PARK = 33,
 	STUBBORN_TICKS = 3,
+	IDLE_TICKS = 20,
 	STOPPED_MAX = 4096,
 };
 
@@ -33,7 +34,7 @@ static struct {
 	uint64_t used_ns, last_ns; /* at the last tick */
 	int64_t balance_ns;        /* what may be used at once */
 	uint64_t period_end_ns, parked_since_ns;
-	int stubborn_ticks;
+	int stubborn_ticks, idle_ticks;
 	bool is_parked, is_active, was_throttled;
 	pid_t stopped[STOPPED_MAX];
 	size_t nstopped;
@@ -172,5 +173,6 @@ uint64_t throttle_turn(struct container *c, uint64_t now)
 		park(c, now);
 	else
 		unpark(c, now);
-	return now + (th.is_parked || spent ? th.tick_ns : 2 * th.tick_ns);
+	th.idle_ticks = th.is_parked || spent ? 0 : th.idle_ticks + 1;
+	return now + th.tick_ns * (th.idle_ticks == 0 ? 1 : th.idle_ticks < IDLE_TICKS ? 2 : 8);
 }

@@ -1,6 +1,7 @@
 # Sourced by run.sh: limits by a cgroup of the container's own, where this user may make one.
 
 stop_daemon
+unset SOCKERLESS_CGROUP
 start_daemon || exit 1
 d run -d --name held --pids-limit 30 --cpus 0.2 busybox sh -c 'while :; do :; done' >/dev/null
 pid=$(d inspect -f '{{.State.Pid}}' held)
