@@ -27,6 +27,7 @@ void api_reply_done(void *arg, const struct error *err);
  * Those that the request's version does not know are not looked at. */
 int api_check_platform(struct request *req, const char *key, const char *image, struct error *err);
 /* The one of `offers` (NULL-ended) that the Accept header names with the highest weight; `fallback` when it names none. */
+bool api_accepts(const struct request *req, const char *header, const char *what); /* by its name, with a weight above 0 */
 const char *api_negotiate(const struct request *req, const char *const *offers, const char *fallback);
 /* What attach, exec and logs send: frames of both outputs, or as it comes. */
 const char *api_stream_type(const struct request *req, bool is_mux);

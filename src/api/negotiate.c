@@ -63,3 +63,10 @@ const char *api_negotiate(const struct request *req, const char *const *offers, 
 	}
 	return best;
 }
+
+bool api_accepts(const struct request *req, const char *header, const char *what)
+{
+	const char *accept = request_header(req, header);
+
+	return accept && weight_of_offer(accept, what) > 0;
+}

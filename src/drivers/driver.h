@@ -177,6 +177,7 @@ struct file_job {
 	const struct run_plan *plan; /* its mounts */
 	const char *path; /* absolute in the container */
 	int tar_fd; /* GET and EXPORT write it, PUT reads it; the position is the caller's */
+	bool is_gzip; /* GET: what is written is compressed */
 	bool no_overwrite_dir_non_dir;
 	bool copy_uid_gid; /* PUT: all goes to uid and gid, else to whom the archive says */
 	uint32_t uid, gid;

@@ -219,6 +219,7 @@ static void get(struct file_job *j, struct rootfs *fs)
 	if (look(j, fs) < 0)
 		return;
 	opt.rename_root = j->stat.name;
+	opt.is_gzip = j->is_gzip;
 	if (j->path[1] && j->path[strlen(j->path) - 1] == '/')
 		whole = xasprintf("%s.", j->path);
 	tar_write(fs, whole ? whole : j->path, &opt, write_fd, j, &j->err);

@@ -169,11 +169,12 @@ static void answer_get(struct archive_job *j, const struct error *err)
 	send_tar(j, j->done.get(j->arg, &j->file.stat, err), err);
 }
 
-void engine_archive_get(struct engine *e, struct container *c, const char *path,
+void engine_archive_get(struct engine *e, struct container *c, const char *path, bool is_gzip,
 			struct stream *(*head)(void *arg, const struct path_stat *st, const struct error *err), void *arg)
 {
 	struct archive_job *j = job_new(e, c, FILE_GET, path, arg);
 
+	j->file.is_gzip = is_gzip;
 	j->answer = answer_get;
 	j->done.get = head;
 	job_run(j);

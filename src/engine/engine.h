@@ -200,7 +200,7 @@ void engine_archive_stat(struct engine *e, struct container *c, const char *path
 			 void (*done)(void *arg, const struct path_stat *st, const struct error *err), void *arg);
 /* First `head` (before any byte; err set: nothing follows), which answers the stream to
  * write the tar to (NULL: cancelled). */
-void engine_archive_get(struct engine *e, struct container *c, const char *path,
+void engine_archive_get(struct engine *e, struct container *c, const char *path, bool is_gzip,
 			struct stream *(*head)(void *arg, const struct path_stat *st, const struct error *err), void *arg);
 /* The whole root without other mounts, in the same way. */
 void engine_export(struct engine *e, struct container *c, struct stream *(*head)(void *arg, const struct error *err),

@@ -25,6 +25,7 @@ struct tar_write_options {
 	const char *rename_root; /* root entry's name in the archive; NULL: basename of path */
 	bool contents_only;      /* entries below the directory, no entry for itself ("./" kept) */
 	bool skip_mounts;        /* export: do not cross into other mounts */
+	bool is_gzip;            /* compressed, quickly rather than well */
 };
 
 /* Writes `path` (not followed when it is a link; a directory recursively)

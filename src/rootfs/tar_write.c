@@ -183,6 +183,8 @@ int tar_write(struct rootfs *fs, const char *path, const struct tar_write_option
 	before = locale_enter_utf8(); /* names in archives are UTF-8 */
 	archive_write_set_format_pax_restricted(w.archive);
 	archive_write_set_bytes_in_last_block(w.archive, 1);
+	if (w.opt->is_gzip && archive_write_add_filter_gzip(w.archive) == ARCHIVE_OK)
+		archive_write_set_filter_option(w.archive, "gzip", "compression-level", "1");
 	archive_write_open(w.archive, &w, NULL, on_write, NULL);
 	map_init(&w.linked);
 	base = w.opt->contents_only ? "" : w.opt->rename_root ? w.opt->rename_root : base && base[1] ? base + 1 : "/";

@@ -105,6 +105,17 @@ class Archive(ApiTest):
 
     # ---- putting ----
 
+    def test_get_compressed(self):
+        plain = self.d.call("GET", f"/containers/{self.cid}/archive", query={"path": "/etc"})
+        for accept, is_gzip in (("gzip", True), ("gzip, deflate", True), ("deflate, gzip;q=0.5", True), ("gzip;q=0", False), ("identity", False), ("xgzip", False)):
+            reply = self.d.call("GET", f"/containers/{self.cid}/archive", query={"path": "/etc"}, headers={"Accept-Encoding": accept})
+            self.assertEqual((reply.status, reply.headers["Content-Type"], reply.headers.get("Content-Encoding")),
+                             (200, "application/x-tar", "gzip" if is_gzip else None), accept)
+            body = gzip.decompress(reply.body) if is_gzip else reply.body
+            self.assertEqual(tarfile.open(fileobj=io.BytesIO(body)).getnames(), tarfile.open(fileobj=io.BytesIO(plain.body)).getnames())
+        reply = self.d.call("GET", f"/containers/{self.cid}/archive", query={"path": "/nosuch"}, headers={"Accept-Encoding": "gzip"})
+        self.assertEqual((reply.status, reply.headers.get("Content-Encoding")), (404, None))
+
     def test_put(self):
         body = tar_of(("sub", None, {}), ("sub/x", b"hello", {"mode": 0o600, "uid": 5, "gid": 6, "mtime": 1000000000}))
         reply = self.put(body)
