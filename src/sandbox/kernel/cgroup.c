@@ -5,6 +5,7 @@
  * processes must be in leaves: systemd's DelegateSubgroup). */
 #include "sandbox/kernel/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,9 @@
 #include <unistd.h>
 
 enum { PATH = 512, PIDS_SLACK = 16 }; /* who has given its slot back may still be there */
+
+/* The number is the zygote's: at its end it removes what killed supervisors have left. */
+#define NAME_FORMAT "sockerless-%d-"
 
 enum controller { PIDS, CPU, CONTROLLERS };
 static const char *const names[] = { "pids", "cpu" };
@@ -91,7 +95,7 @@ static bool make_in(enum controller c, const char *base, const char *id, const c
 	snprintf(enable, sizeof(enable), "+%s", names[c]);
 	if (cg.is_v2) /* refused where there are processes, and often done already */
 		write_file(base, "cgroup.subtree_control", enable);
-	if (snprintf(dir, sizeof(dir), "%s/sockerless-%.12s", strcmp(base, "/") ? base : "", id) >= PATH ||
+	if (snprintf(dir, sizeof(dir), "%s/" NAME_FORMAT "%.12s", base, (int)getppid(), id) >= PATH ||
 	    (mkdir(dir, 0755) < 0 && errno != EEXIST))
 		return false;
 	if (write_file(dir, file, text) < 0) {
@@ -202,4 +206,38 @@ void cgroup_figures(struct limits_figures *f)
 	}
 	if (in)
 		fclose(in);
+}
+
+static void sweep(const char *base)
+{
+	char prefix[32], path[PATH + 256];
+	DIR *d = opendir(base);
+	struct dirent *e;
+
+	snprintf(prefix, sizeof(prefix), NAME_FORMAT, (int)getpid());
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", base, e->d_name);
+		rmdir(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+void cgroup_sweep(void)
+{
+	for (int c = 0; c < CONTROLLERS; c++) {
+		char own[PATH], *slash;
+		bool is_v2;
+
+		if (!find_own(names[c], own, &is_v2))
+			continue;
+		sweep(own);
+		slash = is_v2 ? strrchr(own, '/') : NULL;
+		if (slash) {
+			*slash = '\0';
+			sweep(own);
+		}
+	}
 }

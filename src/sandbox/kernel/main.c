@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox/kernel/cgroup.h"
 #include "sandbox/kernel/kernel.h"
 #include "sandbox/kernel/module.h"
 #include "sandbox/kernel/supervisor.h"
@@ -159,5 +160,6 @@ int main(int argc, char **argv)
 		}
 	}
 	descent_kill_all();
+	cgroup_sweep();
 	return 0;
 }

@@ -6,7 +6,7 @@ start_daemon || exit 1
 d run -d --name held --pids-limit 30 --cpus 0.2 busybox sh -c 'while :; do :; done' >/dev/null
 pid=$(d inspect -f '{{.State.Pid}}' held)
 if grep -q 'sockerless-' "/proc/$pid/cgroup"; then
-	group=$(find /sys/fs/cgroup -maxdepth 4 -name "sockerless-$(d inspect -f '{{.Id}}' held | cut -c1-12)" 2>/dev/null)
+	group=$(find /sys/fs/cgroup -maxdepth 4 -name "sockerless-*-$(d inspect -f '{{.Id}}' held | cut -c1-12)" 2>/dev/null)
 	check "pids.max, with room for who is about to end" 0 "46" sh -c 'for g in $1; do cat "$g/pids.max" 2>/dev/null; done | head -1' - "$group"
 	d update --pids-limit 40 held >/dev/null
 	check "docker update reaches it" 0 "56" sh -c 'for g in $1; do cat "$g/pids.max" 2>/dev/null; done | head -1' - "$group"
@@ -16,6 +16,13 @@ if grep -q 'sockerless-' "/proc/$pid/cgroup"; then
 	check "the quota is kept, or nearly" 0 "" sh -c '[ $1 -le 230 ] || echo $1' - $r
 	d rm -f held >/dev/null
 	check "it goes with the container" 0 "" sh -c 'for g in $1; do [ ! -d "$g" ] || echo "$g"; done' - "$group"
+	d run -d --pids-limit 30 busybox sleep 1000 >/dev/null
+	kill -9 "$daemon_pid"
+	wait "$daemon_pid" 2>/dev/null
+	zygote=${group%-*} zygote=${zygote##*-}
+	check "a killed daemon leaves none" 0 "" sh -c 'for i in $(seq 100); do [ -d "/proc/$1" ] || break; sleep 0.05; done
+		find /sys/fs/cgroup -maxdepth 4 -name "sockerless-$1-*" 2>/dev/null' - "$zygote"
+	start_daemon || exit 1
 else
 	echo "sandbox: no cgroup can be made here: not tested"
 	d rm -f held >/dev/null
