@@ -6,6 +6,8 @@
 set -eu
 guest=$1 dir=$2 musl=$3 busybox=$4
 [ ! -e "$dir" ] || exit 0
+# A compiler given to the outer make is not the guest's.
+unset MAKEFLAGS MAKEOVERRIDES MFLAGS CC
 
 mkdir -p "$(dirname "$dir")"
 work=$(mktemp -d "$dir.XXXXXX")

@@ -59,6 +59,39 @@ printf 'localhost\n' >etc/hostname
 : >etc/resolv.conf
 printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n' >etc/nsswitch.conf
 printf '/bin/sh\n/bin/ash\n' >etc/shells
+# name port [protocol]: both when none is said
+while read -r name port protocol; do
+	for p in ${protocol:-tcp udp}; do printf '%s\t\t%s/%s\n' "$name" "$port" "$p"; done
+done >etc/services <<'EOF'
+echo 7
+discard 9
+daytime 13
+chargen 19
+ftp-data 20 tcp
+ftp 21 tcp
+ssh 22 tcp
+telnet 23 tcp
+smtp 25 tcp
+time 37
+domain 53
+bootps 67 udp
+bootpc 68 udp
+tftp 69 udp
+http 80
+pop3 110 tcp
+ntp 123 udp
+imap2 143 tcp
+snmp 161
+ldap 389
+https 443
+syslog 514 udp
+ldaps 636
+imaps 993 tcp
+pop3s 995 tcp
+mysql 3306 tcp
+postgresql 5432 tcp
+EOF
+printf 'ip\t0\tIP\nicmp\t1\tICMP\ntcp\t6\tTCP\nudp\t17\tUDP\nipv6-icmp\t58\tIPv6-ICMP\n' >etc/protocols
 
 # The layer's digest, as of a tar archive of it with owners and times as told here.
 find . -exec touch -h -d '2024-01-01T00:00:00Z' {} +
