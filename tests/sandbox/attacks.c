@@ -192,7 +192,7 @@ static void attack_process_table(void)
 		slots[i].host_pid = victim;
 		slots[i].state = PROC_RUNNING;
 	}
-	if (broker_call(&req, &reply, NULL, 0) < 0)
+	if (broker_call(&req, -1, &reply, NULL) < 0)
 		return broke("the broker", "gives no answer");
 	errno = reply.result == -ESRCH ? EPERM : -reply.result;
 	held("a forged process table", reply.result);
@@ -208,7 +208,7 @@ static void attack_table_memory(void)
 		if (fcntl(fd, F_GETFD) >= 0 && fd != self.container->broker_fd)
 			(void)!ftruncate(fd, 0);
 	self.container->table->slots[PROCTABLE_SLOTS - 1].cmdline_len = UINT32_MAX;
-	if (broker_call(&req, &reply, NULL, 0) < 0 || reply.result != 0)
+	if (broker_call(&req, -1, &reply, NULL) < 0 || reply.result != 0)
 		broke("the supervisor", "does not stand any more");
 }
 

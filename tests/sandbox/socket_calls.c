@@ -212,6 +212,8 @@ static void test_refusals(void)
 	IS(-ESPIPE, CALL(8 /* lseek */, fd, 0, 0));
 	close_all(&fd, 1);
 	fd = CALL(N_SOCKET, AF_INET, SOCK_DGRAM, 0);
+	IS(0, CALL(N_DUP, fd) - fd - 1); /* the lowest numbers, as ever */
+	CALL(N_CLOSE, fd + 1);
 	IS(-EOPNOTSUPP, CALL(N_LISTEN, fd, 1));
 	IS(-EDESTADDRREQ, send_text(fd, "x", 0));
 	close_all(&fd, 1);

@@ -2,8 +2,12 @@
  * the table is only a hint for who is meant, proved by descent before any
  * signal is sent. Pid 1 feels from inside only what it has a handler for. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,9 +82,77 @@ static void answer_times(const struct broker_request *req, struct broker_reply *
 	*reply = (struct broker_reply){ .value = { f.user_ns, f.system_ns, f.rss_bytes, (uint64_t)(unsigned char)f.state } };
 }
 
+enum { TERMINALS_MAX = 64 };
+
+/* The terminals that the container has of its own making are those given out whose slaves are still there. */
+static bool has_room_for_terminal(unsigned number)
+{
+	static unsigned given[TERMINALS_MAX];
+	static size_t n;
+	char path[32];
+
+	for (size_t i = n; i-- > 0;) {
+		snprintf(path, sizeof(path), "/dev/pts/%u", given[i]);
+		if (given[i] == number || access(path, F_OK) < 0)
+			given[i] = given[--n];
+	}
+	if (n == TERMINALS_MAX)
+		return false;
+	given[n++] = number;
+	return true;
+}
+
+/* The slave is opened by way of the master: by whoever holds that. */
+static int open_terminal(struct broker_reply *reply)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), unlock = 0;
+	unsigned number;
+
+	*reply = (struct broker_reply){ .result = fd < 0 ? -errno : 0 };
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, TIOCSPTLCK, &unlock) < 0 || ioctl(fd, TIOCGPTN, &number) < 0)
+		reply->result = -errno;
+	else if (!has_room_for_terminal(number))
+		reply->result = -ENOSPC;
+	if (reply->result < 0) {
+		close(fd);
+		return -1;
+	}
+	reply->value[0] = number;
+	return fd;
+}
+
+static void answer(int to, const struct broker_reply *reply, int fd)
+{
+	struct iovec iov = { (void *)reply, sizeof(*reply) };
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		control.head =
+			(struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	(void)!sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static int open_slave(int master, struct broker_reply *reply)
+{
+	int fd = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	*reply = (struct broker_reply){ .result = fd < 0 ? -errno : 0 };
+	return fd;
+}
+
 /* Takes what came with a message: who asks, and where the answer goes. The
- * sender chooses how many descriptors come; all but the one are closed. */
-static void take_control(struct msghdr *msg, struct ucred *who, int *reply_fd)
+ * sender chooses how many descriptors come; all but two are closed. */
+static void take_control(struct msghdr *msg, struct ucred *who, int fds[2])
 {
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h; h = CMSG_NXTHDR(msg, h)) {
 		if (h->cmsg_type == SCM_CREDENTIALS && h->cmsg_len == CMSG_LEN(sizeof(*who)))
@@ -91,8 +163,10 @@ static void take_control(struct msghdr *msg, struct ucred *who, int *reply_fd)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
-			if (*reply_fd < 0)
-				*reply_fd = fd;
+			if (fds[0] < 0)
+				fds[0] = fd;
+			else if (fds[1] < 0)
+				fds[1] = fd;
 			else
 				close(fd);
 		}
@@ -106,18 +180,18 @@ void broker_serve(struct container *c, int sock)
 	struct iovec iov = { &req, sizeof(req) };
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+		char bytes[CMSG_SPACE(2 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 	} control;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
 	struct ucred who = { 0 };
 	struct proc_slot *from;
-	int reply_fd = -1;
+	int fds[2] = { -1, -1 }, fd = -1;
 	ssize_t n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0)
 		return;
-	take_control(&msg, &who, &reply_fd);
-	if (reply_fd < 0)
+	take_control(&msg, &who, fds);
+	if (fds[0] < 0)
 		return;
 	from = proctable_find_host(who.pid);
 	if (n == (ssize_t)sizeof(req) && from && descent_is_below(who.pid, getpid())) {
@@ -128,7 +202,15 @@ void broker_serve(struct container *c, int sock)
 			answer_times(&req, &reply);
 		else if (req.op == BROKER_MEMORY)
 			reply.result = limits_ask_memory(c, who.pid, req.arg);
+		else if (req.op == BROKER_OPEN_PTY)
+			fd = open_terminal(&reply);
+		else if (req.op == BROKER_OPEN_TTY)
+			fd = open_slave(fds[1], &reply);
 	}
-	(void)!send(reply_fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(reply_fd);
+	answer(fds[0], &reply, fd);
+	if (fd >= 0)
+		close(fd);
+	close(fds[0]);
+	if (fds[1] >= 0)
+		close(fds[1]);
 }

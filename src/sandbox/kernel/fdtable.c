@@ -25,6 +25,17 @@ int fd_to_floor(int fd)
 	return moved;
 }
 
+int fd_to_lowest(int fd)
+{
+	int high = fd_to_floor(fd), low = high < 0 ? high : fcntl(high, F_DUPFD_CLOEXEC, 0);
+
+	if (low < 0 && high >= 0)
+		low = -errno;
+	if (high >= 0)
+		close(high);
+	return low;
+}
+
 struct kfile *fdtable_get(int fd)
 {
 	if (fd < 0 || fd >= FD_GUEST_MAX || files[fd].kind == KFILE_NONE)

@@ -49,7 +49,7 @@ static _Noreturn void stand_by(int32_t command)
 			continue;
 		if (signo != SIGCHLD) {
 			req.signo = signo;
-			broker_call(&req, &reply, NULL, 0);
+			broker_call(&req, -1, &reply, NULL);
 			continue;
 		}
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {

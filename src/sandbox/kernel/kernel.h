@@ -131,7 +131,8 @@ void signal_exec(void);       /* handlers back to default, ignored ones stay */
 void signal_fork_child(void);
 /* Runs what is pending. True when an interrupted call may be made again. */
 bool signal_deliver(void);
-long broker_call(const struct broker_request *req, struct broker_reply *ret, int *fds, int nfds);
+/* fd: goes along, or -1. ret_fd NULL: no descriptor is wanted; else -1 when none came. */
+long broker_call(const struct broker_request *req, int fd, struct broker_reply *ret, int *ret_fd);
 
 /* ---- file descriptors (fdtable.c) ---- */
 
@@ -140,6 +141,7 @@ long broker_call(const struct broker_request *req, struct broker_reply *ret, int
  * not say (directories, lower files, devices, terminals) is in its kfile. */
 #define FD_GUEST_MAX 1024
 int fd_to_floor(int fd);      /* moves a host fd above the floor, CLOEXEC; takes fd */
+int fd_to_lowest(int fd);     /* to the lowest free number, CLOEXEC: for one that came while others of ours were open */
 
 enum kfile_kind {
 	KFILE_NONE,
@@ -150,7 +152,8 @@ enum kfile_kind {
 	KFILE_VIRTUAL,
 	KFILE_PTY,
 	KFILE_SOCKET,
-	KFILE_EPOLL
+	KFILE_EPOLL,
+	KFILE_MASTER
 };
 
 struct kfile {  /* per guest fd; plain data, copied by fork */
@@ -160,7 +163,7 @@ struct kfile {  /* per guest fd; plain data, copied by fork */
 	struct rootfs_dir *dir;   /* DIR: itself; FILE: the parent */
 	char *name;               /* FILE: last component */
 	struct rootfs_listing *listing;
-	uint64_t cookie;
+	uint64_t cookie;          /* DIR: where its listing is; MASTER: N of its slave's /dev/pts/N */
 	uint64_t rdev;            /* devices; of a PTY its /dev/pts/N */
 	bool is_lower;
 	struct ksocket *socket;   /* SOCKET: shared by its numbers in this process */
@@ -179,6 +182,8 @@ int file_stat(int fd, struct rootfs_stat *ret);
 int stat_path(int at_fd, uint64_t path_addr, int flags, uint64_t out);
 /* A character device of the container's /dev by its number: a host fd. */
 int device_open(uint64_t rdev, int flags);
+/* The kfile that goes with what device_open has opened. */
+void device_describe(int fd, uint64_t rdev, struct kfile *ret);
 /* What fstat says of a descriptor of terminal N: the same as of /dev/pts/N. */
 int device_terminal_stat(uint32_t number, struct rootfs_stat *ret);
 uint64_t device_terminal_rdev(uint32_t number);

@@ -117,7 +117,7 @@ static int ask_for_memory(uint64_t bytes)
 	long r;
 
 	for (int i = 0; i < 5000; i++) {
-		r = broker_call(&req, &reply, NULL, 0);
+		r = broker_call(&req, -1, &reply, NULL);
 		if (r < 0 || reply.result != -EAGAIN)
 			return r < 0 ? -ENOMEM : reply.result;
 		host_call(SYS_nanosleep, (long)&a_moment, 0, 0, 0, 0, 0);

@@ -321,38 +321,55 @@ SYS(sched_getaffinity)
 
 /* ---- the broker ---- */
 
-long broker_call(const struct broker_request *req, struct broker_reply *ret, int *fds, int nfds)
+static long receive_answer(int from, struct broker_reply *ret, int *ret_fd)
 {
-	int pair[2];
-	struct iovec iov = { (void *)req, sizeof(*req) };
 	union {
 		struct cmsghdr head;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct iovec iov = { ret, sizeof(*ret) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (ret_fd) {
+		*ret_fd = -1;
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	do
+		n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n > 0 && ret_fd && CMSG_FIRSTHDR(&msg) && control.head.cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(&control.head), sizeof(int));
+	return n == (ssize_t)sizeof(*ret) ? 0 : -ESRCH;
+}
+
+long broker_call(const struct broker_request *req, int fd, struct broker_reply *ret, int *ret_fd)
+{
+	int pair[2], fds[2];
+	size_t size = sizeof(int) * (fd >= 0 ? 2 : 1);
+	struct iovec iov = { (void *)req, sizeof(*req) };
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(fds))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(size) };
 	ssize_t n;
 	long r;
 
-	(void)fds, (void)nfds;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	control.head =
-		(struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-	memcpy(CMSG_DATA(&control.head), &pair[1], sizeof(int));
+	fds[0] = pair[1];
+	fds[1] = fd;
+	control.head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(size), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control.head), fds, size);
 	do
 		n = sendmsg(self.container->broker_fd, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	r = n < 0 ? -errno : -EIO;
-	if (n == (ssize_t)sizeof(*req)) {
-		close(pair[1]);
-		pair[1] = -1;
-		do
-			r = recv(pair[0], ret, sizeof(*ret), 0);
-		while (r < 0 && errno == EINTR);
-		r = r == (long)sizeof(*ret) ? 0 : -ESRCH;
-	}
+	close(pair[1]);
+	if (n == (ssize_t)sizeof(*req))
+		r = receive_answer(pair[0], ret, ret_fd);
 	close(pair[0]);
-	if (pair[1] >= 0)
-		close(pair[1]);
 	return r;
 }

@@ -261,6 +261,8 @@ static int describe_fd(int fd, char *buf, size_t size)
 		return snprintf(buf, size, "anon_inode:[eventpoll]");
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	if (f->kind == KFILE_MASTER)
+		return snprintf(buf, size, "/dev/ptmx");
 	if (f->kind == KFILE_VIRTUAL)
 		return snprintf(buf, size, "/dev/null");
 	return snprintf(buf, size, "%s:[%lu]", S_ISSOCK(st.st_mode) ? "socket" : "pipe", st.st_ino);

@@ -24,7 +24,7 @@ static struct usage usage_of(const struct proc_slot *s)
 		u.state = 'R';
 		u.user_ticks = (uint64_t)ru.ru_utime.tv_sec * 100 + (uint64_t)ru.ru_utime.tv_usec / 10000;
 		u.system_ticks = (uint64_t)ru.ru_stime.tv_sec * 100 + (uint64_t)ru.ru_stime.tv_usec / 10000;
-	} else if (broker_call(&req, &reply, NULL, 0) == 0 && reply.result == 0) {
+	} else if (broker_call(&req, -1, &reply, NULL) == 0 && reply.result == 0) {
 		u = (struct usage){ (char)reply.value[3], reply.value[0] / 10000000u, reply.value[1] / 10000000u,
 				    reply.value[2] / 4096 };
 	}

@@ -551,7 +551,7 @@ SYS(kill)
 
 	if (req.signo < 0 || req.signo > SIGNALS)
 		return -EINVAL;
-	r = broker_call(&req, &reply, NULL, 0);
+	r = broker_call(&req, -1, &reply, NULL);
 	return r < 0 ? r : reply.result;
 }
 

@@ -413,7 +413,7 @@ int file_stat(int fd, struct rootfs_stat *ret)
 	if (f->kind == KFILE_PATH)
 		return rootfs_stat(self.container->fs, NULL, f->dir, f->name, AT_SYMLINK_NOFOLLOW, ret);
 	r = rootfs_fstat(self.container->fs, f->dir, f->name, fd, ret);
-	if (r == 0 && f->kind == KFILE_VIRTUAL && f->rdev) {
+	if (r == 0 && (f->kind == KFILE_VIRTUAL || f->kind == KFILE_MASTER) && f->rdev) {
 		ret->rdev = f->rdev;
 		ret->mode = S_IFCHR | 0666;
 	}

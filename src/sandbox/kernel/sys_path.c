@@ -75,10 +75,7 @@ static int open_device(struct rootfs_file *f, int flags)
 	rootfs_file_done(f);
 	if (fd < 0)
 		return fd;
-	if (isatty(fd)) {
-		k.kind = KFILE_PTY;
-		k.rdev = device_terminal_rdev(self.tty_number);
-	}
+	device_describe(fd, k.rdev, &k);
 	return fdtable_install(fd, &k);
 }
 

@@ -81,7 +81,7 @@ static int open_end(struct ksocket *s)
 	if (r < 0)
 		return r;
 	s->id = reply.socket_id;
-	return fd < 0 ? -ENFILE : fd;
+	return fd < 0 ? -ENFILE : fd_to_lowest(fd);
 }
 
 SYS(socket)

@@ -123,6 +123,8 @@ SYS(ioctl)
 		if (r != -ENOTTY)
 			return r;
 	}
+	if (f->kind == KFILE_MASTER && (request == TIOCGPTN || request == TIOCSPTLCK))
+		return request == TIOCGPTN ? copy_out(a[2], &(uint32_t){ (uint32_t)f->cookie }, 4) : 0;
 	switch (request) {
 	case FIOCLEX:
 	case FIONCLEX: {
