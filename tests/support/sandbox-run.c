@@ -3,7 +3,8 @@
  *   sandbox-run [-tnN] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
  *
  * -f binds the file DIR/file onto /bound. -n drops the second wall in the drilled build.
- * -N gives it a network of its own: loopback, and one network with nobody else on it.
+ * -N gives it a network of its own: loopback, and one network with nobody else on it; -D MS leaves that network after so
+ * many milliseconds.
  * Standard streams are the command's own; exits with its exit code. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static struct sandbox *sandbox;
 static struct sandbox_container *container;
 static struct net_switch *net_switch;
 static struct netns *netns;
+static uv_timer_t leave_timer;
 
 static void on_ready(void *ctx, const struct sandbox_ready *ready)
 {
@@ -32,6 +34,12 @@ static void wake(void *arg)
 {
 	(void)arg;
 	sandbox_container_wake(container);
+}
+
+static void on_leave(uv_timer_t *t)
+{
+	(void)t;
+	netns_detach(netns, "test");
 }
 
 /* fds: the net socket and the page. */
@@ -60,6 +68,7 @@ static int make_network(int fds[2], struct error *err)
 
 static void finish(void)
 {
+	uv_timer_stop(&leave_timer);
 	netns_unref(netns);
 	net_switch_free(net_switch);
 	sandbox_container_free(container);
@@ -99,17 +108,19 @@ int main(int argc, char **argv)
 	struct sandbox_options options = { 0 };
 	struct error err = { 0 };
 	const char *bound = NULL;
-	uint64_t tag;
+	uint64_t tag, leave_ms = 0;
 	int fds[3] = { 0, 1, 2 }, all[5], *dirs = all, c;
 	size_t ndirs = 2;
 
-	while ((c = getopt(argc, argv, "+tnNa:c:f:m:p:u:w:")) != -1) {
+	while ((c = getopt(argc, argv, "+tnND:a:c:f:m:p:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
 		else if (c == 'n')
 			setup.drop_walls = true; /* obeyed by the drilled build only */
 		else if (c == 'N')
 			setup.has_network = true;
+		else if (c == 'D')
+			leave_ms = strtoull(optarg, NULL, 10);
 		else if (c == 'a')
 			setup.landlock_abi_max = (uint32_t)atoi(optarg);
 		else if (c == 'f')
@@ -128,6 +139,7 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
+	uv_timer_init(uv_default_loop(), &leave_timer);
 	if (argc - optind < 4)
 		return 2;
 	options.program = argv[optind];
@@ -136,6 +148,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "sandbox-run: %s\n", err.message);
 			return 125;
 		}
+		if (leave_ms)
+			uv_timer_start(&leave_timer, on_leave, leave_ms, 0);
 		dirs = all + 2;
 		ndirs += 2;
 	}

@@ -2,9 +2,11 @@
 # one are in socket_calls.c (make test-walls).
 
 mkdir -p "$dir/net-upper"
-# box SCRIPT: as the main process of a sandbox with a network of its own; its output in one line
+# box SCRIPT [OPTION...]: as the main process of a sandbox with a network of its own; its output in one line
 box() {
-	timeout 60 "$B/bin/sandbox-run" -N "$dir/sockerless-sandbox" build/guest/rootfs "$dir/net-upper" sh -c "$1" </dev/null |
+	script=$1
+	shift
+	timeout 60 "$B/bin/sandbox-run" -N "$@" "$dir/sockerless-sandbox" build/guest/rootfs "$dir/net-upper" sh -c "$script" </dev/null |
 		tr '\n' ' ' | sed 's/ $/\n/'
 }
 # In the scripts: until somebody listens, or nobody does.
@@ -73,3 +75,10 @@ check "a path that may not be written to" 0 "1 yes 0" box '
 	rm -f /tmp/t; tcpsvd local:/tmp/t 0 echo yes & for i in $(seq 100); do [ -S /tmp/t ] && break; sleep 0.02; done
 	chmod 700 /tmp/t; setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; chmod 777 /tmp/t
 	setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; kill $!'
+
+# ---- leaving a network ----
+check "who sleeps on a connection over it is woken, nobody else" 0 "172.17.0.2 127.0.0.1 refused" box "$until_listening"'
+	tcpsvd 0 1010 sh -c "cat 2>/dev/null; echo \$TCPREMOTEADDR | cut -d: -f1 >>/tmp/ended" & l 1010; rm -f /tmp/ended
+	(sleep 3 | nc 127.0.0.1 1010) & (sleep 30 | nc 172.17.0.2 1010) &
+	for i in $(seq 150); do [ "$(wc -l 2>/dev/null </tmp/ended)" = 2 ] && break; sleep 0.05; done; cat /tmp/ended
+	nc 172.17.0.2 1010 </dev/null && echo reached || echo refused' -D 1500
