@@ -61,6 +61,7 @@ void bench_loops(struct bench *b);
 void bench_bytes(struct bench *b);
 void bench_many(struct bench *b);
 void bench_store(struct bench *b);
+void bench_net(struct bench *b);
 void bench_checks(struct bench *b);
 
 #endif

@@ -28,6 +28,7 @@ static const struct device {
 	{ "tty", S_IFCHR | 0666, 5, 0, NULL },
 	{ "console", S_IFCHR | 0620, 5, 1, NULL },
 	{ "ptmx", S_IFCHR | 0666, 5, 2, NULL },
+	{ "log", S_IFLNK | 0777, 0, 0, "/var/run/log" }, /* sockets are files of the union file system */
 	{ "fd", S_IFLNK | 0777, 0, 0, "/proc/self/fd" },
 	{ "stdin", S_IFLNK | 0777, 0, 0, "/proc/self/fd/0" },
 	{ "stdout", S_IFLNK | 0777, 0, 0, "/proc/self/fd/1" },

@@ -19,7 +19,7 @@ check "a bind's own root has no parent outside" 0 "none" d run --rm -v "$dir/rac
 check "links of /proc lead nowhere else" 0 "none" d run --rm busybox sh -c \
 	"cat /proc/self/root$dir/secret /proc/1/root$dir/secret /proc/self/cwd/../../../..$dir/secret /proc/self/fd/0/../..$dir/secret 2>/dev/null || echo none"
 check "no memory of processes" 0 "none" d run --rm busybox sh -c 'cat /proc/self/mem /proc/1/mem /proc/kcore /dev/mem 2>/dev/null || echo none'
-check "nothing of the host's /dev" 0 "console fd full null ptmx pts random shm stderr stdin stdout tty urandom zero" d run --rm busybox sh -c 'echo $(ls /dev)'
+check "nothing of the host's /dev" 0 "console fd full log null ptmx pts random shm stderr stdin stdout tty urandom zero" d run --rm busybox sh -c 'echo $(ls /dev)'
 check "devices are not for making" 0 "refused" d run --rm --cap-add MKNOD busybox sh -c '(mknod /tmp/null c 1 3) 2>/dev/null || echo refused'
 check "nothing but the table of descriptors" 0 "none" d run --rm busybox sh -c \
 	'for i in $(seq 3 2000); do (true <&$i) 2>/dev/null && echo $i; done | grep . || echo none'

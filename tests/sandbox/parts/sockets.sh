@@ -75,6 +75,9 @@ check "a path that may not be written to" 0 "1 yes 0" box '
 	rm -f /tmp/t; tcpsvd local:/tmp/t 0 echo yes & for i in $(seq 100); do [ -S /tmp/t ] && break; sleep 0.02; done
 	chmod 700 /tmp/t; setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; chmod 777 /tmp/t
 	setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; kill $!'
+check "syslogd and logger" 0 "hello" box '
+	syslogd -n -O /tmp/messages & for i in $(seq 100); do [ -S /var/run/log ] && break; sleep 0.02; done
+	logger hello; for i in $(seq 100); do grep -q hello /tmp/messages && break; sleep 0.02; done; grep -o "hello$" /tmp/messages; kill $!'
 
 # ---- leaving a network ----
 check "who sleeps on a connection over it is woken, nobody else" 0 "172.17.0.2 127.0.0.1 refused" box "$until_listening"'
