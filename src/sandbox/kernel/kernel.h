@@ -141,7 +141,7 @@ long broker_call(const struct broker_request *req, int fd, struct broker_reply *
  * not say (directories, lower files, devices, terminals) is in its kfile. */
 #define FD_GUEST_MAX 1024
 int fd_to_floor(int fd);      /* moves a host fd above the floor, CLOEXEC; takes fd */
-int fd_to_lowest(int fd);     /* to the lowest free number, CLOEXEC: for one that came while others of ours were open */
+int fd_to_lowest(int fd); /* to the lowest free number, CLOEXEC: for one that came while others of ours were open */
 
 enum kfile_kind {
 	KFILE_NONE,
@@ -156,24 +156,24 @@ enum kfile_kind {
 	KFILE_MASTER
 };
 
-struct kfile {  /* per guest fd; plain data, copied by fork */
+struct kfile { /* per guest fd; plain data, copied by fork */
 	uint8_t kind;
-	bool is_cloexec;          /* mirrors the host's flag for kinds without a host fd */
-	int flags;                /* O_* as opened */
-	struct rootfs_dir *dir;   /* DIR: itself; FILE: the parent */
-	char *name;               /* FILE: last component */
+	bool is_cloexec; /* mirrors the host's flag for kinds without a host fd */
+	int flags; /* O_* as opened */
+	struct rootfs_dir *dir; /* DIR: itself; FILE: the parent */
+	char *name; /* FILE: last component */
 	struct rootfs_listing *listing;
-	uint64_t cookie;          /* DIR: where its listing is; MASTER: N of its slave's /dev/pts/N */
-	uint64_t rdev;            /* devices; of a PTY its /dev/pts/N */
+	uint64_t cookie; /* DIR: where its listing is; MASTER: N of its slave's /dev/pts/N */
+	uint64_t rdev; /* devices; of a PTY its /dev/pts/N */
 	bool is_lower;
-	struct ksocket *socket;   /* SOCKET: shared by its numbers in this process */
+	struct ksocket *socket; /* SOCKET: shared by its numbers in this process */
 };
-struct kfile *fdtable_get(int fd);                   /* NULL: -EBADF */
+struct kfile *fdtable_get(int fd); /* NULL: -EBADF */
 int fdtable_install(int host_fd, const struct kfile *f); /* lowest free guest number ≥ 0; takes both */
 int fdtable_close(int fd);
 /* Puts take_fd in the place of every number of a socket, each with its own close-on-exec; closes it. */
 int fdtable_replace(const struct ksocket *s, int take_fd);
-void fdtable_exec(void);      /* closes what is close-on-exec */
+void fdtable_exec(void); /* closes what is close-on-exec */
 void fdtable_init(const int stdio[3]);
 
 /* Where a relative path starts: NULL for an absolute one. Borrowed. */
@@ -192,8 +192,8 @@ uint64_t device_terminal_rdev(uint32_t number);
 
 /* What a new program gets; owned by exec.c until the program has started. */
 struct exec_image {
-	char path[4096];          /* guest path of what runs */
-	char comm[16];            /* base name of the file asked for: a script's own, not its interpreter's */
+	char path[4096]; /* guest path of what runs */
+	char comm[16]; /* base name of the file asked for: a script's own, not its interpreter's */
 	char **argv, **env;
 	bool is_setuid, is_setgid; /* by the file's mode, as the guest sees it */
 	uint32_t uid, gid;
