@@ -133,6 +133,12 @@ class World:
         """Another one each time, whatever the version: they stay taken."""
         return f"10.77.{next(self.subnets)}.0/24"
 
+    def end(self):
+        """Gives the address pools back, which are few."""
+        for c in self.d.call("GET", "/containers/json", query={"all": 1, "filters": json.dumps({"name": ["^/" + self.version.replace(".", "") + "-"]})}).json:
+            self.d.remove(c["Id"])
+        self.d.call("POST", "/networks/prune")
+
     def busy_network(self):
         """With a container on it; both of them stay."""
         def make():
@@ -269,8 +275,8 @@ CASES = {
     "POST /volumes/prune": [ok(200, filters(label=["nope"])), bad(400, BAD_FILTERS)],
 
     # ---- networks ----
-    "GET /networks": [ok(200)],
-    "GET /networks/{id}": [ok(200, id="bridge"), ok(200, id="none"), bad(404, id="nope")],
+    "GET /networks": [ok(200), bad(400, BAD_FILTERS)],
+    "GET /networks/{id}": [ok(200, id="bridge"), ok(200, id=World.busy_network), ok(200, id="none"), bad(404, id="nope")],
     "DELETE /networks/{id}": [ok(204, id=World.network), bad(403, id="bridge"), bad(404, id="nope")],
     "POST /networks/create": [
         ok(201, None, {"Name": World.name}), ok(201, None, lambda w: {"Name": w.name(), "IPAM": {"Config": [{"Subnet": w.subnet()}]}}),

@@ -166,6 +166,7 @@ class Conformance(ApiTest):
                     errors += self.walk_later(spec, version, key, world)
                 else:
                     errors += self.walk_operation(spec, version, key, world)
+            world.end()
         self.assertEqual(errors, [], "\n" + "\n".join(dict.fromkeys(errors)))
 
     # ---- what requests say ----
