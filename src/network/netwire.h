@@ -52,6 +52,7 @@ struct net_address {
 	uint64_t dev, ino;  /* of the socket's file on the host; 0: abstract or without name */
 	uint8_t path_len;   /* of path, as given to bind (shown by getsockname); an abstract one begins with NUL */
 	char path[108];
+	uint8_t reserved[3]; /* nowhere is there padding, which would carry bytes of the sender's stack */
 };
 
 enum net_op {
@@ -81,7 +82,7 @@ struct net_request {
 	int32_t value;
 	struct net_address local, peer;
 	int32_t vpid; /* claims of the first wall: what SO_PEERCRED tells the other side */
-	uint32_t uid, gid;
+	uint32_t uid, gid, reserved;
 };
 
 enum net_flag {
@@ -96,17 +97,18 @@ struct net_reply {
 	uint32_t count; /* rows of the memory file */
 	uint64_t socket_id;
 	bool is_in_progress;
+	uint8_t reserved[3];
 	uint32_t epoch; /* of the page, when this was decided */
 	struct net_address local, peer;
 	int32_t vpid; /* SO_PEERCRED of an AF_UNIX connection */
-	uint32_t uid, gid;
+	uint32_t uid, gid, reserved2;
 };
 
 struct net_arrival {
-	uint32_t epoch;
+	uint32_t epoch, reserved;
 	struct net_address local, peer;
 	int32_t vpid;
-	uint32_t uid, gid;
+	uint32_t uid, gid, reserved2;
 };
 
 #define NET_DATAGRAM_MAX 65507
@@ -121,7 +123,7 @@ struct net_socket_row {
 	uint32_t domain, type, protocol;
 	uint32_t state; /* as /proc/net/tcp has it: 1 established, 7 closed (udp), 10 listening */
 	struct net_address local, peer;
-	uint32_t uid;
+	uint32_t uid, reserved;
 	uint64_t inode; /* the socket id */
 };
 
@@ -139,6 +141,7 @@ struct net_interface {
 struct net_route {
 	uint8_t destination[16], gateway[16]; /* gateway zero: on link */
 	uint8_t prefix; /* of 128; an IPv4 one is 96 more */
+	uint8_t reserved[3];
 	uint32_t interface_index;
 };
 

@@ -295,7 +295,7 @@ static void endpoint_name(struct endpoint *ep, const char *wanted)
 	if (wanted && *wanted)
 		snprintf(ep->interface, sizeof ep->interface, "%s", wanted);
 	for (unsigned i = 0; !*ep->interface; i++) {
-		char name[16];
+		char name[16] = "";
 
 		snprintf(name, sizeof name, "eth%u", i);
 		if (!has_interface(ep->ns, name))

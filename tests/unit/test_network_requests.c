@@ -415,6 +415,9 @@ static void no_descriptors_left(void **state)
 	assert_true(fixture_wait(f, at)); /* its end, or an error */
 	assert_false(fixture_answer(at, &reply, &in) && reply.result == 0);
 	close(at);
+	close(client);
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof to), 0);
 	in = fixture_accept(f, listener, NULL);
 	assert_true(in >= 0);
 	close(in);
