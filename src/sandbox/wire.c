@@ -554,11 +554,13 @@ int wire_recv(int sock, struct wire_message *ret)
 	ret->tag = 0;
 	ret->data = NULL;
 	ret->len = ret->nfds = 0;
+	/* ECONNRESET: the other side ended with something of ours unread. It is told once, before what the other
+	 * side had said, which is still there to be read; the end comes after that. */
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == ECONNRESET ? 0 : -errno;
+		return -errno;
 	if (n == 0 && msg.msg_controllen == 0)
 		return 0;
 	take_fds(&msg, ret);

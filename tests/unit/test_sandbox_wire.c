@@ -284,6 +284,26 @@ static void test_hostile_packets(void **state)
 	close(zero);
 }
 
+/* A supervisor tells how its container ended, and ends while a request is on its way to it. */
+static void test_last_words_outlive_a_reset(void **state)
+{
+	int *pair = ((struct pair *)*state)->fd;
+	struct wire_message m;
+	struct buf b;
+
+	buf_init(&b, WIRE_MAX_BYTES);
+	wire_put_u32(&b, 7);
+	assert_int_equal(wire_send(pair[0], WIRE_TOP, 1, NULL, NULL, 0), 0); /* never read */
+	assert_int_equal(wire_send(pair[1], WIRE_EXITED, 2, &b, NULL, 0), 0);
+	buf_done(&b);
+	close(pair[1]);
+	pair[1] = -1;
+	assert_int_equal(wire_recv(pair[0], &m), 1);
+	assert_int_equal(m.type, WIRE_EXITED);
+	wire_message_done(&m);
+	assert_int_equal(wire_recv(pair[0], &m), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_strings_mean_one_thing),
 		cmocka_unit_test_setup_teardown(test_large_fields_travel, make_pair, close_pair),
 		cmocka_unit_test_setup_teardown(test_hostile_packets, make_pair, close_pair),
+		cmocka_unit_test_setup_teardown(test_last_words_outlive_a_reset, make_pair, close_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
