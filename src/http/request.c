@@ -8,6 +8,7 @@
 #include "http/head.h"
 #include "http/internal.h"
 #include "util/alloc.h"
+#include "util/cleanup.h"
 
 struct request *request_new(struct http_server *s, const char *target)
 {
@@ -159,8 +160,22 @@ const char *request_path(const struct request *req)
 {
 	return req->path;
 }
+/* Programs that take the newest version that is offered, and read what an older one has. */
+static const struct {
+	const char *agent; /* how their User-Agent begins */
+	int version;
+} old_readers[] = {
+	/* An image without ContainerConfig (1.45) or an event without id (1.52) ends it with a KeyError. */
+	{ "docker-compose/1.", API_VERSION(1, 44) },
+};
+
 int request_api_version(const struct request *req)
 {
+	const char *agent = req->version > API_VERSION(1, 44) ? request_header(req, "User-Agent") : NULL;
+
+	for (size_t i = 0; agent && i < ARRAY_SIZE(old_readers); i++)
+		if (strncmp(agent, old_readers[i].agent, strlen(old_readers[i].agent)) == 0)
+			return old_readers[i].version;
 	return req->version;
 }
 void *request_context(const struct request *req)
