@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "api/filters.h"
 #include "api/versions.h"
+#include "engine/standins.h"
 #include "image/images.h"
 #include "image/reference.h"
 #include "util/alloc.h"
@@ -354,41 +355,51 @@ static void put_status(struct stream *s, const char *id, char *take_text)
 	free(take_text);
 }
 
-/* What is there is up to date. Otherwise there is no registry client yet: only a
- * synthetic image, where they were asked for, and it says what it is. */
+/* What is there is up to date. Otherwise there is no registry client yet: only stand-ins, and synthetic
+ * images where they were asked for; what was made says what it is. */
+static int make_image(struct engine *e, const char *text, const char **ret_kind, struct error *err)
+{
+	struct image *i;
+
+	if (standin_for(text)) {
+		*ret_kind = "a stand-in image";
+		return standin_make_image(e, text, &i, err);
+	}
+	*ret_kind = "a synthetic image";
+	if (strcmp(images_mode(e->images), "synthetic") == 0)
+		return images_make_over(e->images, text, IMAGE_SYNTHETIC, NULL, &i, err);
+	return error_set_class(err, ERROR_NOT_FOUND,
+			       "%.300s cannot be pulled: this engine has no registry client yet; the built-in image is busybox:latest",
+			       text);
+}
+
 static void pull(struct request *req, const char *text)
 {
-	struct images *im = api_engine(req)->images;
+	struct engine *e = api_engine(req);
+	const char *made = NULL;
 	struct reference ref;
 	struct error err = { 0 };
 	struct image *i;
 	struct stream *s;
-	bool is_there;
 
-	if (reference_parse(text, &ref, &err) < 0 || engine_check_builder(text, &err) < 0) {
-		reply_error(req, &err);
-		return;
-	}
-	is_there = images_find(im, text, &i, NULL) == 0;
-	if (!is_there && strcmp(images_mode(im), "synthetic") != 0) {
-		error_set_class(&err, ERROR_NOT_FOUND,
-				"%.300s cannot be pulled: this engine has no registry client yet; the built-in image is busybox:latest",
-				text);
-		reply_error(req, &err);
-		return;
-	}
-	if (!is_there && images_make_synthetic(im, text, &i, &err) < 0) {
+	if (reference_parse(text, &ref, &err) < 0 || engine_check_builder(text, &err) < 0 ||
+	    (images_find(e->images, text, &i, NULL) < 0 && make_image(e, text, &made, &err) < 0)) {
 		reply_error(req, &err);
 		return;
 	}
 	s = reply_stream(req, 200, "application/json");
 	put_status(s, *ref.tag ? ref.tag : "latest",
 		   xasprintf("Pulling from %s%s", strchr(ref.name, '/') ? "" : "library/", ref.name));
-	if (!is_there)
+	if (made && standin_for(text))
+		put_status(s, NULL,
+			   xasprintf("Stand-in: nothing was downloaded; this engine does the work of %s itself", ref.name));
+	else if (made)
 		put_status(s, NULL,
 			   xasprintf("Synthetic image: nothing was downloaded; the built-in root file system stands in for %s",
 				     ref.name));
-	put_status(s, NULL, xasprintf("Status: %s for %s", is_there ? "Image is up to date" : "Made a synthetic image", text));
+	put_status(s, NULL,
+		   made ? xasprintf("Status: Made %s for %s", made, text) :
+			  xasprintf("Status: Image is up to date for %s", text));
 	stream_end(s);
 }
 

@@ -11,6 +11,7 @@
 #include "drivers/wasm.h"
 #include "engine/internal.h"
 #include "engine/networks.h"
+#include "engine/standins.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
@@ -119,7 +120,13 @@ static int identify(struct engine *e, struct error *err)
 	return 0;
 }
 
-/* An embedder's execution comes first, then agents when there are any; the order is the chain's meaning. */
+static void put_first(struct engine *e, struct driver *d)
+{
+	d->next = e->drivers;
+	e->drivers = d;
+}
+
+/* An embedder's execution comes first, then stand-ins, then agents when there are any; the order is the chain's meaning. */
 static int build_chain(struct engine *e, struct error *err)
 {
 	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
@@ -127,12 +134,9 @@ static int build_chain(struct engine *e, struct error *err)
 	if (r < 0)
 		return r;
 	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
-	if (e->options.factory) {
-		struct driver *plugin = plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx);
-
-		plugin->next = e->drivers;
-		e->drivers = plugin;
-	}
+	put_first(e, plugin_driver_new(e->loop, &standin_factory, e));
+	if (e->options.factory)
+		put_first(e, plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx));
 	return chain_check(e->drivers, err);
 }
 

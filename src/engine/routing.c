@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/standins.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -42,6 +43,8 @@ int routing_decide(struct engine *e, const struct image *image, const char *requ
 		return error_set_class(err, ERROR_INVALID, "runtime agent: no agent is connected to this engine");
 	if (!routing_is_runtime(runtime) && !is_drivers_name(e, runtime))
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
+	if (image->kind == IMAGE_STANDIN) /* nothing else can do its work */
+		runtime = standin_factory.name;
 	launcher = strcmp(runtime, "auto") == 0 && image->has_native ? launcher_for(image) : NULL;
 	*ret = xstrdup(launcher ? launcher : runtime);
 	return 0;

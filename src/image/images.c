@@ -481,12 +481,13 @@ int images_remove(struct images *im, const char *text, bool force, const char *u
 	return 0;
 }
 
-/* ---- synthetic images ---- */
+/* ---- images over the built-in root ---- */
 
-int images_make_synthetic(struct images *im, const char *text, struct image **ret, struct error *err)
+int images_make_over(struct images *im, const char *text, enum image_kind kind, json_t *changes, struct image **ret,
+		     struct error *err)
 {
 	struct image *builtin = images_next(im, NULL), *i;
-	json_t *config, *labels;
+	json_t *config, *settings;
 	struct reference ref;
 	int r = reference_parse(text, &ref, err);
 
@@ -495,10 +496,12 @@ int images_make_synthetic(struct images *im, const char *text, struct image **re
 	while (builtin->kind != IMAGE_BUILTIN) /* always there */
 		builtin = images_next(im, builtin);
 	config = json_deep_copy(builtin->config);
-	labels = json_object_get(json_object_get(config, "config"), "Labels");
-	json_object_set_new(labels, "sockerless.image", json_string("synthetic"));
-	json_object_set_new(labels, "sockerless.image.reference", json_string(text));
-	i = image_add(im, config, IMAGE_SYNTHETIC, BUILTIN_CHAIN, builtin->root_path, builtin->size_bytes, false);
+	settings = json_object_get(config, "config");
+	if (kind == IMAGE_SYNTHETIC)
+		json_object_set_new(json_object_get(settings, "Labels"), "sockerless.image", json_string("synthetic"));
+	json_object_set_new(json_object_get(settings, "Labels"), "sockerless.image.reference", json_string(text));
+	json_object_update_recursive(settings, changes);
+	i = image_add(im, config, kind, BUILTIN_CHAIN, builtin->root_path, builtin->size_bytes, false);
 	image_event(im, "pull", i, text);
 	*ret = i;
 	if (*ref.digest && !*ref.tag) {

@@ -15,7 +15,7 @@
 #include "util/error.h"
 #include "util/list.h"
 
-enum image_kind { IMAGE_BUILTIN, IMAGE_IMPORTED, IMAGE_SYNTHETIC };
+enum image_kind { IMAGE_BUILTIN, IMAGE_IMPORTED, IMAGE_SYNTHETIC, IMAGE_STANDIN };
 
 struct image {
 	struct list by_age;
@@ -55,8 +55,10 @@ int images_tag(struct images *im, struct image *i, const char *repo, const char 
 int images_remove(struct images *im, const char *ref, bool force, const char *user, bool is_user_running,
 		  json_t **ret_report, struct error *err);
 
-/* Makes the synthetic image of this reference: the built-in root under another name, labelled so. */
-int images_make_synthetic(struct images *im, const char *ref, struct image **ret, struct error *err);
+/* Makes an image of this reference over the built-in root: a synthetic one, labelled so, or a stand-in
+ * (engine/standins.h). `changes`: what its config has beside the built-in one's, Labels merged; borrowed, may be NULL. */
+int images_make_over(struct images *im, const char *ref, enum image_kind kind, json_t *changes, struct image **ret,
+		     struct error *err);
 const char *images_mode(const struct images *im);
 
 /* `docker import`: the body arrives by write, unpacks on the pool. `repo` may be NULL. `done` runs
