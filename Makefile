@@ -154,7 +154,7 @@ test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzin
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
 	$(MAKE) all headers lint format-check docs-check
-	$(MAKE) test test-walls test-sandbox test-busybox
+	$(MAKE) test test-walls test-sandbox test-busybox check-clients
 	$(MAKE) test SAN=address,undefined
 
 include src/package.mk tests/tests.mk
