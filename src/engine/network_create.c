@@ -280,7 +280,7 @@ static int check_config_only(const struct network *n, json_t *body, struct error
 static int check_config_from(const struct network *n, struct error *err)
 {
 	if (strcmp(n->ipam_driver, "default") || !n->has_ipv4 || n->has_ipv6 || json_object_size(n->labels) ||
-	    n->ipam_options || n->nsubnets)
+	    json_object_size(n->ipam_options) || n->nsubnets)
 		return error_set_class(
 			err, ERROR_FORBIDDEN,
 			"user-specified configurations are not supported if the network depends on a configuration network");

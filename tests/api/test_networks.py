@@ -204,7 +204,8 @@ class Objects(NetworkTest):
         self.made("config", ConfigOnly=True, IPAM=self.pool("10.40.0.0/24"), Labels={"l": "1"}, Options={"o": "1"})
         config = self.inspect("config")
         self.assertEqual((config["Driver"], config["ConfigOnly"], config["IPAM"]["Config"]), ("null", True, [{"Subnet": "10.40.0.0/24"}]))
-        n = self.made("applied", ConfigFrom={"Network": "config"})
+        n = self.made("applied", ConfigFrom={"Network": "config"}, Labels={}, Options={}, # as the CLI says it
+                      IPAM={"Driver": "default", "Options": {}, "Config": []})
         got = self.inspect("applied")
         self.assertEqual((got["ConfigFrom"], got["Labels"], got["Options"], got["IPAM"]["Config"]),
                          ({"Network": "config"}, {"l": "1"}, {"o": "1"}, [{"Subnet": "10.40.0.0/24", "Gateway": "10.40.0.1"}]))

@@ -1,0 +1,46 @@
+# Sourced by run.sh: bytes between containers, from the host, and where none may pass.
+d network create front >/dev/null
+d network create back >/dev/null
+d network create --internal inside >/dev/null
+d run -d --name web --network front --network-alias www -p 127.0.0.1::8080 busybox \
+	sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 8080 -h /w' >/dev/null
+fetch() { d run --rm --network "$1" busybox wget -T 3 -qO- "http://$2:8080/"; }
+web=$(d inspect web -f '{{.NetworkSettings.Networks.front.IPAddress}}')
+soon fetch front web
+check "by name" 0 "hello" fetch front web
+check "by alias" 0 "hello" fetch front www
+check "by short id" 0 "hello" fetch front "$(d inspect web -f '{{slice .Id 0 12}}')"
+check "by address" 0 "hello" fetch front "$web"
+check_has "another network does not know the name" 1 "bad address" fetch back web
+check_has "nor reaches the address" 1 "can't connect" fetch back "$web"
+check_has "nor does the default bridge" 1 "can't connect" fetch bridge "$web"
+check "none has only itself" 1 "wget: can't connect to remote host (1.2.3.4): Network unreachable" \
+	d run --rm --network none busybox wget -T 3 -qO- http://1.2.3.4/
+check_has "an internal network has no way out" 1 "Network unreachable" d run --rm --network inside busybox wget -T 3 -qO- http://1.2.3.4/
+check "the loopback is its own" 0 "hello" d exec web wget -qO- http://127.0.0.1:8080/
+check_has "and no one else's" 1 "Connection refused" d run --rm --network front busybox wget -qO- http://127.0.0.1:8080/
+check "--network container: shares it" 0 "hello" d run --rm --network container:web busybox wget -qO- http://127.0.0.1:8080/
+check "a published port, from the host" 0 "hello" curl -s -m 5 "http://$(d port web 8080)/"
+
+# ---- connect and disconnect while it runs ----
+d run -d --name mover busybox sleep 1000 >/dev/null
+d network connect front mover
+check "connected, it is reached" 0 "hello" d exec mover wget -T 3 -qO- http://www:8080/
+d network disconnect front mover
+check_has "disconnected, it is not" 1 "bad address" d exec mover wget -T 3 -qO- http://www:8080/
+check_has "nor by address" 1 "can't connect" d exec mover wget -T 3 -qO- "http://$web:8080/"
+
+# ---- links ----
+check "--link on the bridge reaches by its alias" 0 "1 packets received" sh -c '
+	"$docker" run --rm --link mover:peer busybox ping -c 1 peer 2>/dev/null | grep -o "1 packets received"'
+check "--link on a network of one's own" 0 "hello" d run --rm --network front --link web:mine busybox wget -T 3 -qO- http://mine:8080/
+
+# ---- a restart ----
+d restart -t 0 web >/dev/null
+soon fetch front web
+check "after a restart, by name" 0 "hello" fetch front web
+check "and by its port" 0 "hello" sh -c 'curl -s -m 5 "http://$("$docker" port web 8080)/"'
+port=$(d port web 8080)
+d rm -f web mover >/dev/null
+check "the port is free again" 7 "" curl -s -m 5 "http://$port/"
+d network rm front back inside >/dev/null
