@@ -44,3 +44,38 @@ port=$(d port web 8080)
 d rm -f web mover >/dev/null
 check "the port is free again" 7 "" curl -s -m 5 "http://$port/"
 d network rm front back inside >/dev/null
+
+# ---- the host's own services, and a second daemon ----
+mkdir -p "$dir/www" && echo "host" >"$dir/www/index.html"
+python3 -u -m http.server --bind 127.0.0.1 --directory "$dir/www" 0 >"$dir/served" 2>&1 &
+server=$!
+soon grep -q port "$dir/served"
+private=$(sed -n 's/.* port \([0-9]*\).*/\1/p' "$dir/served" | head -n1)
+check "the host reaches its own service" 0 "host" curl -s -m 5 "http://127.0.0.1:$private/"
+check_has "a container does not, at its own loopback" 1 "Connection refused" d run --rm busybox wget -T 3 -qO- "http://127.0.0.1:$private/"
+check_has "nor through the gateway" 1 "can't connect" d run --rm busybox wget -T 3 -qO- "http://172.17.0.1:$private/"
+check "a container listens on a port that the host uses" 0 "inside" d run --rm busybox sh -c "
+	mkdir /w && echo inside >/w/index.html && httpd -p $private -h /w && wget -qO- http://127.0.0.1:$private/"
+check_has "but it cannot be published there" 125 "address already in use" d run --rm -p "127.0.0.1:$private:80" busybox true
+check "and the host's service still answers" 0 "host" curl -s -m 5 "http://127.0.0.1:$private/"
+kill $server
+
+"$B/bin/sockerlessd" -H "unix://$dir/second.sock" --data-root "$dir/second" --sandbox "$dir/sockerless-sandbox" \
+	--guest build/guest/rootfs >>"$dir/log" 2>&1 &
+second=$!
+d2() { DOCKER_HOST="unix://$dir/second.sock" d "$@"; }
+soon d2 version
+content='mkdir /w && echo $0 >/w/index.html && exec httpd -f -p 8080 -h /w'
+d run -d --name twin busybox sh -c "$content" first >/dev/null
+for _ in 1 2; do d2 run -d busybox sleep 600 >/dev/null; done # addresses that the first one has not
+d2 run -d --name twin busybox sh -c "$content" second >/dev/null
+address=$(d2 inspect -f '{{.NetworkSettings.Networks.bridge.IPAddress}}' twin)
+same=$(d inspect -f '{{.NetworkSettings.Networks.bridge.IPAddress}}' twin)
+check "each daemon's containers have their own world: the first" 0 "first" d run --rm busybox sh -c \
+	"for i in \$(seq 50); do wget -qO- http://$same:8080/ 2>/dev/null && exit; sleep 0.1; done"
+check "the second" 0 "second" d2 run --rm busybox sh -c \
+	"for i in \$(seq 50); do wget -qO- http://$address:8080/ 2>/dev/null && exit; sleep 0.1; done"
+check_has "the first does not reach the second's" 1 "can't connect" d run --rm busybox wget -T 3 -qO- "http://$address:8080/"
+d rm -f twin >/dev/null
+kill $second
+wait $second
