@@ -32,7 +32,7 @@ func test(name string, body func(made *[]testcontainers.Container) error) {
 	var made []testcontainers.Container
 	err := body(&made)
 	for i := len(made) - 1; i >= 0; i-- {
-		if e := testcontainers.TerminateContainer(made[i]); e != nil && err == nil {
+		if e := testcontainers.TerminateContainer(made[i], testcontainers.StopTimeout(0)); e != nil && err == nil {
 			err = e
 		}
 	}
@@ -183,7 +183,7 @@ func networks(made *[]testcontainers.Container) error {
 		return err
 	}
 	for _, c := range *made {
-		if err := testcontainers.TerminateContainer(c); err != nil {
+		if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
 			return err
 		}
 	}
