@@ -106,7 +106,7 @@ static bool has_room_for_terminal(unsigned number)
 static int open_terminal(struct broker_reply *reply)
 {
 	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), unlock = 0;
-	unsigned number;
+	unsigned number = 0;
 
 	*reply = (struct broker_reply){ .result = fd < 0 ? -errno : 0 };
 	if (fd < 0)

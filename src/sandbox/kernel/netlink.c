@@ -80,7 +80,7 @@ static void put_link(struct answers *a, const struct net_interface *i)
 	struct nlmsghdr *h = begin(a, RTM_NEWLINK, NLM_F_MULTI);
 	struct ifinfomsg *info = append(a, h, sizeof(*info));
 	uint8_t state = is_loopback ? 0 : 6; /* unknown, up */
-	const char *discipline = is_loopback ? "noqueue" : "noqueue";
+	const char *discipline = "noqueue";
 
 	info->ifi_type = is_loopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
 	info->ifi_index = (int)i->index;
