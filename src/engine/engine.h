@@ -85,7 +85,8 @@ int engine_container_create(struct engine *e, const struct container_create *req
  * do, `done` never runs. When it fails the container is gone again, and `done` has the error. */
 bool engine_container_prepare(struct engine *e, struct container *c, engine_done done, void *arg);
 /* Container is told `started` (204). ERROR_NOT_MODIFIED when it runs already.
- * A failed start sets State.ExitCode and Error (126, 127, 128). */
+ * A failed start sets State.ExitCode and Error (126, 127, 128). Until the start has ended, stop, restart, kill, pause and
+ * remove wait for that. */
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg);
 /* timeout_s -1: for ever; INT_MIN: the container's own StopTimeout. signal NULL: its own. */
 void engine_container_stop(struct engine *e, struct container *c, const char *signal, int timeout_s, engine_done done,

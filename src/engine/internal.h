@@ -21,8 +21,8 @@ struct crun {
 	engine_done start_done;
 	void *start_arg;
 	uv_timer_t stop_timer;
-	struct list stop_waits;        /* those who asked for a stop */
-	struct list after_start;       /* what waits for the end of a start */
+	struct list stop_waits;        /* waiters: for the end of the main process */
+	struct list after_start;       /* waiters: for the end of the start that is under way, however it ends */
 	bool has_timer, is_starting, is_restarting;
 	uv_timer_t backoff;            /* until the restart policy starts it again */
 	bool has_backoff;
@@ -36,6 +36,14 @@ struct crun {
 	bool is_stdin_closed;
 	struct process_exit exit;      /* held until the log is written */
 };
+
+/* A start is under way, by hand or by the restart policy. Whatever would change such a container waits in after_start. */
+static inline bool crun_is_starting(const struct container *c)
+{
+	const struct crun *run = c->run;
+
+	return run && run->is_starting;
+}
 
 /* Never NULL. crun_free: when the container goes; its clients' streams end. */
 struct crun *crun_of(struct engine *e, struct container *c);
@@ -89,9 +97,9 @@ int mounts_resolve(struct engine *e, struct container *c, struct error *err);
 enum plan_kind {
 	PLAN_POPULATE, /* the content of new volumes only */
 	PLAN_MOUNTS, /* for work on files */
-	PLAN_OWNER,  /* the same, with the container's user in spec.uid and gid */
-	PLAN_START,  /* the main process; prepares tmpfs and mount points */
-	PLAN_EXEC,   /* a further process */
+	PLAN_OWNER, /* the same, with the container's user in spec.uid and gid */
+	PLAN_START, /* the main process; prepares tmpfs and mount points */
+	PLAN_EXEC, /* a further process */
 };
 typedef void (*plan_done)(void *arg, struct run_plan *take_plan, const struct error *err);
 /* RLIMIT_… of a name as "nofile"; ret_resource may be NULL. */
@@ -134,8 +142,6 @@ int users_resolve(struct rootfs *fs, const char *user, json_t *group_add, struct
 void crun_finish_start(struct crun *run, const struct error *err);
 /* For the restart policy: without an end of its counting and waiting. */
 void crun_start_again(struct crun *run);
-/* Calls back once, from the loop, when the start that is under way has ended, however; `err` says nothing. */
-void crun_after_start(struct crun *run, engine_done done, void *arg);
 void crun_flow(void *arg, bool is_open); /* arg: struct crun */
 
 /* ---- signals.c ---- */
@@ -146,9 +152,13 @@ int crun_signal(struct crun *run, int signo, struct error *err);
 int crun_kill(struct crun *run, int signo, struct error *err);
 
 /* ---- stop.c ---- */
-/* Whoever waits for the end of the main process: answered once, from the loop. */
-void crun_wait_for_stop(struct crun *run, engine_done done, void *arg);
+/* The main process has ended, or with `err` it will not: whoever waits for that is told, and no stop's time runs on. */
 void crun_answer_stops(struct crun *run, const struct error *err);
+
+/* ---- waiters.c: lists of callbacks, each called once, from the loop, never from within ---- */
+void waiters_add(struct list *waiters, engine_done done, void *arg);
+void waiters_answer(struct engine *e, struct list *waiters, const struct error *err); /* empties it */
+void waiters_drop(struct list *waiters, engine_done done, const void *arg); /* that one is not called */
 
 /* ---- restart.c ---- */
 /* Pure. Would its policy start it again after such an end? */

@@ -101,20 +101,36 @@ static void on_files_removed(uv_work_t *work, int status)
 	free(rm);
 }
 
+/* It goes on living. */
+static void give_up(struct removal *rm, const struct error *err)
+{
+	struct error told = *err;
+
+	rm->container->is_removing = false;
+	error_prefix(&told, "cannot remove container \"/%s\": could not kill", rm->container->name);
+	engine_later(rm->engine, rm->done, rm->arg, &told);
+	container_unref(rm->container);
+	free(rm->parent);
+	free(rm);
+}
+
 static void remove_now(void *arg, const struct error *err)
 {
 	struct removal *rm = arg;
 
-	(void)err;
-	uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
+	if (err)
+		give_up(rm, err);
+	else
+		uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
 }
 
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done, void *arg)
 {
 	struct error err = { 0 };
 	struct removal *rm;
+	struct crun *run;
 
-	if (c->run && crun_of(e, c)->is_starting) {
+	if (crun_is_starting(c)) {
 		struct retry *t = xnew(struct retry);
 
 		*t = (struct retry){ .engine = e,
@@ -123,7 +139,7 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 				     .remove_volumes = remove_volumes,
 				     .done = done,
 				     .arg = arg };
-		crun_after_start(c->run, on_retry, t);
+		waiters_add(&crun_of(e, c)->after_start, on_retry, t);
 		return;
 	}
 	if (c->is_removing)
@@ -149,7 +165,10 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 		remove_now(rm, NULL);
 		return;
 	}
-	json_object_del(c->host_config, "AutoRemove"); /* this is the removal */
-	crun_wait_for_stop(crun_of(e, c), remove_now, rm);
-	crun_kill(crun_of(e, c), SIGKILL, NULL);
+	run = crun_of(e, c);
+	waiters_add(&run->stop_waits, remove_now, rm);
+	if (crun_kill(run, SIGKILL, &err) < 0) {
+		waiters_drop(&run->stop_waits, remove_now, rm);
+		give_up(rm, &err);
+	}
 }

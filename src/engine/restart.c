@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/networks.h"
 #include "util/alloc.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 60000 };
@@ -96,12 +97,10 @@ static void revive(void *arg, const struct error *err)
 /* The container whose network it uses; always an older one. */
 static struct container *network_owner(struct engine *e, const struct container *c)
 {
-	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+	const char *id = network_mode_container(network_mode_of(c));
 	struct container *owner;
 
-	if (!mode || strncmp(mode, "container:", 10) != 0 || containers_find(&e->containers, mode + 10, &owner, NULL) < 0)
-		return NULL;
-	return owner;
+	return id && containers_find(&e->containers, id, &owner, NULL) == 0 ? owner : NULL;
 }
 
 void restart_all(struct engine *e)
@@ -113,13 +112,13 @@ void restart_all(struct engine *e)
 		if (!c->state.started_ns || !restart_is_due(c, c->state.exit_code))
 			continue;
 		owner = network_owner(e, c);
-		if (!owner || !owner->run || !crun_of(e, owner)->is_starting) {
+		if (!owner || !crun_is_starting(owner)) {
 			engine_container_start(e, c, NULL, NULL);
 			continue;
 		}
 		r = xnew(struct revival);
 		r->engine = e;
 		r->container = container_ref(c);
-		crun_after_start(crun_of(e, owner), revive, r);
+		waiters_add(&crun_of(e, owner)->after_start, revive, r);
 	}
 }

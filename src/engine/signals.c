@@ -115,21 +115,42 @@ struct killing {
 	void *arg;
 };
 
+/* The reply to KILL tells the end. Nobody waits for that of one that would not take it. */
+static void kill_running(const struct killing *k, struct crun *run)
+{
+	bool is_last = k->signo == SIGKILL;
+	struct error err = { 0 };
+	int r;
+
+	if (is_last)
+		waiters_add(&run->stop_waits, k->done, k->arg);
+	r = crun_kill(run, k->signo, &err);
+	if (r < 0 && is_last)
+		waiters_drop(&run->stop_waits, k->done, k->arg);
+	if (r < 0 || !is_last)
+		engine_later(k->engine, k->done, k->arg, r < 0 ? &err : NULL);
+}
+
+/* `start_error` says nothing. */
 static void kill_now(void *arg, const struct error *start_error)
 {
-	struct killing k = *(struct killing *)arg;
-	struct crun *run = crun_of(k.engine, k.container);
+	struct killing *k = arg;
+	struct container *c = k->container;
 	struct error err = { 0 };
 
 	(void)start_error;
-	free(arg);
-	if (!container_is_live(k.container))
-		error_set_class(&err, ERROR_CONFLICT, "container %s is not running", k.container->id);
-	else if (k.signo == SIGKILL)
-		crun_wait_for_stop(run, k.done, k.arg); /* the reply tells its end */
-	if (err.code || crun_kill(run, k.signo, &err) < 0 || k.signo != SIGKILL)
-		engine_later(k.engine, k.done, k.arg, err.code ? &err : NULL);
-	container_unref(k.container);
+	if (crun_is_starting(c)) {
+		waiters_add(&crun_of(k->engine, c)->after_start, kill_now, k);
+		return;
+	}
+	if (container_is_live(c)) {
+		kill_running(k, crun_of(k->engine, c));
+	} else {
+		error_set_class(&err, ERROR_CONFLICT, "container %s is not running", c->id);
+		engine_later(k->engine, k->done, k->arg, &err);
+	}
+	container_unref(c);
+	free(k);
 }
 
 void engine_container_kill(struct engine *e, struct container *c, const char *signal, engine_done done, void *arg)
@@ -145,8 +166,5 @@ void engine_container_kill(struct engine *e, struct container *c, const char *si
 	}
 	k = xnew(struct killing);
 	*k = (struct killing){ e, container_ref(c), signo, done, arg };
-	if (container_is_live(c) && crun_of(e, c)->is_starting)
-		crun_after_start(c->run, kill_now, k);
-	else
-		kill_now(k, NULL);
+	kill_now(k, NULL);
 }

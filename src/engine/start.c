@@ -19,21 +19,6 @@ static void save(struct engine *e, struct container *c)
 
 /* ---- the end of a start ---- */
 
-struct after_start {
-	struct list link;
-	engine_done done;
-	void *arg;
-};
-
-void crun_after_start(struct crun *run, engine_done done, void *arg)
-{
-	struct after_start *a = xnew(struct after_start);
-
-	a->done = done;
-	a->arg = arg;
-	list_append(&run->after_start, &a->link);
-}
-
 void crun_finish_start(struct crun *run, const struct error *err)
 {
 	engine_done done = run->start_done;
@@ -41,13 +26,7 @@ void crun_finish_start(struct crun *run, const struct error *err)
 	run->is_starting = run->is_starting_again = false;
 	run->start_done = NULL;
 	engine_later(run->engine, done, run->start_arg, err);
-	list_for_each_safe(it, &run->after_start) {
-		struct after_start *a = container_of(it, struct after_start, link);
-
-		list_remove(it);
-		engine_later(run->engine, a->done, a->arg, NULL);
-		free(a);
-	}
+	waiters_answer(run->engine, &run->after_start, NULL);
 }
 
 static bool is_auto_remove(const struct container *c)
@@ -194,8 +173,6 @@ static void finish_exit(void *arg)
 	c->state.status = is_again ? CONTAINER_RESTARTING : CONTAINER_EXITED;
 	c->state.restart_count += is_again;
 	drop_process(run);
-	if (run->has_timer)
-		uv_timer_stop(&run->stop_timer);
 	end_output(run);
 	save(e, c);
 	tell_end(e, c, is_oom_untold);

@@ -6,36 +6,22 @@
 #include "engine/internal.h"
 #include "util/alloc.h"
 
-/* Somebody who waits for the end of the main process. */
-struct stop_wait {
-	struct list link;
-	engine_done done;
-	void *arg;
-};
-
-void crun_wait_for_stop(struct crun *run, engine_done done, void *arg)
-{
-	struct stop_wait *w = xnew(struct stop_wait);
-
-	w->done = done;
-	w->arg = arg;
-	list_append(&run->stop_waits, &w->link);
-}
+enum { REFUSED_TIMEOUT_S = 2 }; /* moby: how long it waits for one that would not take the signal */
 
 void crun_answer_stops(struct crun *run, const struct error *err)
 {
-	list_for_each_safe(it, &run->stop_waits) {
-		struct stop_wait *w = container_of(it, struct stop_wait, link);
-
-		list_remove(it);
-		engine_later(run->engine, w->done, w->arg, err);
-		free(w);
-	}
+	if (run->has_timer) /* it would end the next run */
+		uv_timer_stop(&run->stop_timer);
+	waiters_answer(run->engine, &run->stop_waits, err);
 }
 
 static void on_stop_timer(uv_timer_t *t)
 {
-	crun_kill(t->data, SIGKILL, NULL);
+	struct crun *run = t->data;
+	struct error err = { 0 };
+
+	if (crun_kill(run, SIGKILL, &err) < 0)
+		crun_answer_stops(run, &err);
 }
 
 /* Of several stops the one that waits least holds. */
@@ -94,6 +80,8 @@ static void on_stopped(void *arg, const struct error *err)
 {
 	struct stopping *s = arg;
 
+	if (s->is_restart)
+		crun_of(s->engine, s->container)->is_restarting = false;
 	if (err) {
 		stopping_end(s, err);
 		return;
@@ -103,8 +91,13 @@ static void on_stopped(void *arg, const struct error *err)
 		stopping_end(s, NULL);
 		return;
 	}
-	crun_of(s->engine, s->container)->is_restarting = false;
 	engine_container_start(s->engine, s->container, on_restarted, s);
+}
+
+static void check_live(const struct container *c, struct error *err)
+{
+	if (!container_is_live(c))
+		error_set_class(err, ERROR_NOT_MODIFIED, "Container already stopped");
 }
 
 /* `err` says nothing. */
@@ -113,19 +106,33 @@ static void stop_now(void *arg, const struct error *err)
 	struct stopping *s = arg;
 	struct container *c = s->container;
 	struct crun *run = crun_of(s->engine, c);
+	struct error told = { 0 };
 
 	(void)err;
-	if (!container_is_live(c)) { /* the start that we waited for failed */
-		if (s->is_restart)
-			engine_container_start(s->engine, c, on_restarted, s);
-		else
-			stopping_end(s, NULL);
+	if (run->is_starting) {
+		waiters_add(&run->after_start, stop_now, s);
+		return;
+	}
+	if (!container_is_live(c) && s->is_restart) {
+		engine_container_start(s->engine, c, on_restarted, s);
+		return;
+	}
+	check_live(c, &told); /* a start that we waited for may have failed */
+	if (told.code) {
+		stopping_end(s, &told);
 		return;
 	}
 	run->is_restarting = run->is_restarting || s->is_restart;
-	crun_wait_for_stop(run, on_stopped, s);
+	waiters_add(&run->stop_waits, on_stopped, s);
 	start_stop_timer(run, s->timeout_s);
-	crun_kill(run, s->signo, NULL);
+	if (crun_kill(run, s->signo, &told) == 0)
+		return;
+	if (s->timeout_s >= 0) {
+		start_stop_timer(run, s->timeout_s < REFUSED_TIMEOUT_S ? s->timeout_s : REFUSED_TIMEOUT_S);
+	} else {
+		waiters_drop(&run->stop_waits, on_stopped, s);
+		engine_later(s->engine, on_stopped, s, &told);
+	}
 }
 
 static void stop(struct engine *e, struct container *c, const char *signal, int timeout_s, bool is_restart,
@@ -137,8 +144,8 @@ static void stop(struct engine *e, struct container *c, const char *signal, int 
 
 	if (signal && *signal && signal_number(signal) < 0)
 		error_set_class(&err, ERROR_INVALID, "invalid signal: %.100s", signal);
-	else if (!container_is_live(c) && !is_restart)
-		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already stopped");
+	else if (!is_restart && !crun_is_starting(c))
+		check_live(c, &err);
 	if (err.code) {
 		engine_later(e, done, arg, &err);
 		return;
@@ -153,9 +160,7 @@ static void stop(struct engine *e, struct container *c, const char *signal, int 
 								  "TERM"),
 				timeout_s == INT_MIN ? own_timeout(c) : timeout_s,
 				is_restart };
-	if (container_is_live(c) && crun_of(e, c)->is_starting)
-		crun_after_start(c->run, stop_now, s);
-	else if (container_is_live(c))
+	if (container_is_live(c) || crun_is_starting(c))
 		stop_now(s, NULL);
 	else
 		engine_later(e, stop_now, s, NULL);

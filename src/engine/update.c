@@ -6,6 +6,7 @@
 #include "engine/internal.h"
 #include "engine/schema.h"
 #include "util/cleanup.h"
+#include "util/log.h"
 
 static json_int_t number_of(json_t *o, const char *key)
 {
@@ -79,9 +80,9 @@ static json_t *merge(json_t *host, json_t *body)
 }
 
 /* Those that run get the new limits at once. */
-static int apply(struct engine *e, struct container *c, struct error *err)
+static int apply(struct container *c, struct error *err)
 {
-	struct driver_process *p = crun_of(e, c)->process;
+	struct driver_process *p = c->run ? ((struct crun *)c->run)->process : NULL;
 	struct limits limits;
 
 	if (!container_is_live(c) || !p)
@@ -90,6 +91,18 @@ static int apply(struct engine *e, struct container *c, struct error *err)
 	if (!p->owner->ops->lifecycle->update)
 		return error_set(err, -ENOSYS, "the driver cannot change the limits of a running container");
 	return p->owner->ops->lifecycle->update(p->owner, c, p, &limits, err);
+}
+
+/* The start that was under way had the limits of before. */
+static void apply_late(void *arg, const struct error *err)
+{
+	struct container *c = arg;
+	struct error told = { 0 };
+
+	(void)err;
+	if (apply(c, &told) < 0)
+		log_warn("container %.12s runs under the limits from before its update: %s", c->id, told.message);
+	container_unref(c);
 }
 
 static int update(struct engine *e, struct container *c, json_t *body, struct error *err)
@@ -103,7 +116,10 @@ static int update(struct engine *e, struct container *c, json_t *body, struct er
 		r = check_conflicts(old, body, err);
 	if (r == 0) {
 		c->host_config = merge(old, body);
-		r = apply(e, c, err);
+		if (crun_is_starting(c))
+			waiters_add(&crun_of(e, c)->after_start, apply_late, container_ref(c));
+		else
+			r = apply(c, err);
 		json_decref(r < 0 ? c->host_config : old);
 		if (r < 0)
 			c->host_config = old;

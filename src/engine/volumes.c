@@ -515,12 +515,12 @@ void volumes_prune_end(struct volumes *vs)
 /* ---- where the files are ---- */
 
 /* Somebody else has it mounted. */
-static bool is_mounted(struct engine *e, const struct volume *v, const struct container *except)
+static bool is_mounted(const struct volume *v, const struct container *except)
 {
 	for (size_t i = 0; i < v->nusers; i++) {
 		struct container *c = v->users[i];
 
-		if (c != except && (container_has_process(c) || (c->run && crun_of(e, c)->is_starting)))
+		if (c != except && (container_has_process(c) || crun_is_starting(c)))
 			return true;
 	}
 	return false;
@@ -544,7 +544,7 @@ static void back_volume(struct engine *e, struct volume *v, const struct contain
 		break;
 	case VOLUME_TMPFS:
 		/* What nobody has mounted is empty when the next one comes. */
-		if (!v->generation || !(container_has_process(c) || is_mounted(e, v, c)))
+		if (!v->generation || !(container_has_process(c) || is_mounted(v, c)))
 			v->generation = clock_wall_ns();
 		b->is_tmpfs = true;
 		b->tmpfs = o.tmpfs;

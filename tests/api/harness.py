@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 from urllib.parse import urlencode
@@ -242,8 +243,45 @@ class Daemon:
         assert reply.status == 200, reply.body
         return reply.json
 
+    def later(self, *request, **more):
+        """The request from a thread; call what is returned for the reply."""
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(self.call(*request, **more)), daemon=True)
+        thread.start()
+
+        def reply(timeout_s=DEADLINE_S):
+            thread.join(timeout_s)
+            return replies[0] if replies else None
+        return reply
+
     def remove(self, cid):
         self.call("DELETE", f"/containers/{cid}", query={"force": 1, "v": 1})
+
+
+class HeldStart:
+    """Inside the block every start of the container stands still: the daemon waits for a reader of a FIFO where its log is to be."""
+
+    def __init__(self, d, cid):
+        self.dir = os.path.join(d.data, "containers", cid)
+        self.log, self.fifo = os.path.join(self.dir, "output.log"), os.path.join(self.dir, "held")
+        self.reader = -1
+
+    def __enter__(self):
+        os.makedirs(self.dir, mode=0o700, exist_ok=True)
+        os.mkfifo(self.fifo, 0o600)
+        os.link(self.fifo, self.fifo + ".log")
+        os.replace(self.fifo + ".log", self.log)
+        return self
+
+    def release(self):
+        if self.reader < 0:
+            os.unlink(self.log)
+            self.reader = os.open(self.fifo, os.O_RDONLY | os.O_NONBLOCK)
+            os.unlink(self.fifo)
+
+    def __exit__(self, *_):
+        self.release()
+        os.close(self.reader)
 
 
 def normalised(value, replace):

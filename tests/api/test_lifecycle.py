@@ -3,7 +3,7 @@ import json
 import time
 import unittest
 
-from harness import ApiTest
+from harness import ApiTest, HeldStart
 
 TRAP = ("sh", "-c", "trap 'exit 9' TERM; trap 'exit 10' INT; echo ready; while true; do sleep 0.05; done")
 
@@ -65,6 +65,36 @@ class Lifecycle(ApiTest):
         self.assertError(self.post(cid, "start"), 409, "cannot start a paused container, try unpause instead")
         self.d.remove(cid)
         self.assertError(self.post("nope", "start"), 404, "No such container: nope")
+
+    def test_during_the_first_start(self):
+        """As dockerd, which holds the container's lock: what comes while it starts is done afterwards."""
+        stopped, running = ("exited", 137), ("running", 0)
+        for what, query, status, state in (("stop", {"t": 0}, 204, stopped), ("kill", {}, 204, stopped), ("restart", {"t": 0}, 204, running),
+                                           ("pause", {}, 204, ("paused", 0)), ("kill", {"signal": "USR1"}, 204, running)):
+            with self.subTest((what, query)):
+                cid = self.d.create("sleep", "1000")
+                with HeldStart(self.d, cid) as held:
+                    start = self.d.later("POST", f"/containers/{cid}/start")
+                    self.assertIsNone(start(0.2))
+                    reply = self.d.later("POST", f"/containers/{cid}/{what}", query=query)
+                    self.assertIsNone(reply(0.2))
+                    held.release()
+                    self.assertEqual((start().status, reply().status), (204, status))
+                self.assertEqual((self.state(cid)["Status"], self.state(cid)["ExitCode"]), state)
+                self.d.remove(cid)
+
+    def test_during_a_start_that_fails(self):
+        for what, status, text in (("stop", 304, None), ("kill", 409, "cannot kill container: {0}: container {0} is not running")):
+            cid = self.d.create("/nope")
+            with HeldStart(self.d, cid) as held:
+                start = self.d.later("POST", f"/containers/{cid}/start")
+                self.assertIsNone(start(0.2))
+                reply = self.d.later("POST", f"/containers/{cid}/{what}")
+                self.assertIsNone(reply(0.2))
+                held.release()
+                self.assertEqual((start().status, reply().status), (400, status))
+            if text:
+                self.assertEqual(reply().message, text.format(cid))
 
     def test_failed_start(self):
         cid = self.d.create("/nope")

@@ -5,7 +5,7 @@ import tarfile
 import time
 import unittest
 
-from harness import ApiTest, Daemon
+from harness import ApiTest, Daemon, HeldStart
 
 CRASH = ("sh", "-c", "echo again; exit 3")
 
@@ -95,6 +95,46 @@ class Restart(ApiTest):
         self.assertEqual(self.actions(cid, since), ["stop"])
         self.d.remove(cid)
 
+    def test_stop_between_is_over(self):
+        """The time of a stop that there was nothing to wait for does not end the next run."""
+        cid = self.d.up("sh", "-c", "[ -e /go ] && exec sleep 1000; exit 3", **policy("always"))
+        self.d.wait_for(lambda: self.d.inspect(cid)["RestartCount"] >= 3 and self.state(cid)["Restarting"], "the restarts")
+        self.assertEqual(self.post(cid, "stop", t=1).status, 204)
+        self.assertEqual(self.put(cid, "go"), 200)
+        since = time.time()
+        self.assertEqual(self.post(cid, "start").status, 204)
+        time.sleep(1.5)
+        self.assertTrue(self.state(cid)["Running"])
+        self.assertEqual(self.actions(cid, since), ["start"])
+        self.d.remove(cid)
+
+    def put(self, cid, name, text=b""):
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as tar:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(text), 0o755
+            tar.addfile(info, io.BytesIO(text))
+        return self.d.call("PUT", f"/containers/{cid}/archive", data.getvalue(), query={"path": "/"}).status
+
+    def test_during_a_start(self):
+        """What comes while the policy starts it again is done when that has ended."""
+        for what, query, told in (("stop", {"t": 0}, ["start", "kill 15", "kill 9", "die 137", "stop"]),
+                                  ("kill", {}, ["start", "kill 9", "die 137"]),
+                                  ("kill", {"signal": "USR1"}, ["start", "kill 10"])):
+            with self.subTest((what, query)):
+                cid = self.d.up("sh", "-c", "[ -e /go ] && exec sleep 1000; exit 3", **policy("always"))
+                self.d.wait_for(lambda: self.d.inspect(cid)["RestartCount"] >= 3 and self.state(cid)["Restarting"], "the restarts")
+                self.assertEqual(self.put(cid, "go"), 200)
+                since = time.time()
+                with HeldStart(self.d, cid) as held:
+                    time.sleep(1.2) # the wait is 800 ms
+                    reply = self.d.later("POST", f"/containers/{cid}/{what}", query=query)
+                    self.assertIsNone(reply(0.3))
+                    held.release()
+                    self.assertEqual(reply().status, 204)
+                self.assertEqual(self.actions(cid, since), told)
+                self.d.remove(cid)
+
     def test_kill_between(self):
         cid = self.looping(2)
         since = time.time()
@@ -181,13 +221,7 @@ class Restart(ApiTest):
 
     def test_start_that_fails(self):
         cid = self.d.create("/s", **policy("always"))
-        data = io.BytesIO()
-        with tarfile.open(fileobj=data, mode="w") as tar:
-            info = tarfile.TarInfo("s")
-            text = b"#!/bin/sh\nrm /s\nexit 6\n"
-            info.size, info.mode = len(text), 0o755
-            tar.addfile(info, io.BytesIO(text))
-        self.assertEqual(self.d.call("PUT", f"/containers/{cid}/archive", data.getvalue(), query={"path": "/"}).status, 200)
+        self.assertEqual(self.put(cid, "s", b"#!/bin/sh\nrm /s\nexit 6\n"), 200)
         self.assertEqual(self.post(cid, "start").status, 204)
         self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the end")
         c = self.d.inspect(cid)

@@ -2,7 +2,7 @@
 import time
 import unittest
 
-from harness import ApiTest
+from harness import ApiTest, HeldStart
 
 MIB = 1 << 20
 
@@ -133,6 +133,18 @@ class Update(ApiTest):
         self.assertTrue(self.d.inspect(cid)["State"]["Running"])
         self.updated(cid, Memory=256 * MIB, MemorySwap=-1)
         self.assertEqual(self.output(cid, *big), "30000000")
+        self.d.remove(cid)
+
+    def test_during_a_start(self):
+        """It is answered at once; the process that was being started has the new limits when it runs."""
+        cid = self.d.create("sleep", "1000", HostConfig={"PidsLimit": 9})
+        with HeldStart(self.d, cid) as held:
+            start = self.d.later("POST", f"/containers/{cid}/start")
+            self.assertIsNone(start(0.2))
+            self.assertEqual(self.updated(cid, PidsLimit=2)["PidsLimit"], 2)
+            held.release()
+            self.assertEqual(start().status, 204)
+        self.assertIn("can't fork", self.output(cid, "sh", "-c", "sleep 0 & sleep 0 & wait && echo well"))
         self.d.remove(cid)
 
     def test_figures(self):

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static int fake_wait(void *p, void (*exited)(void *arg, int code), void *arg)
 	if (strcmp(f->name, "thread") == 0) {
 		pthread_create(&t, NULL, work, f);
 		pthread_detach(t);
-	} else if (strcmp(f->name, "sleep") != 0 && strcmp(f->name, "cat") != 0) {
+	} else if (strcmp(f->name, "sleep") != 0 && strcmp(f->name, "cat") != 0 && strcmp(f->name, "stubborn") != 0) {
 		end(f, 0);
 	}
 	return 0;
@@ -101,6 +102,8 @@ static int fake_wait(void *p, void (*exited)(void *arg, int code), void *arg)
 
 static int fake_signal(void *p, int signo)
 {
+	if (strcmp(((struct fake *)p)->name, "stubborn") == 0 && signo != SIGUSR1)
+		return -EPERM;
 	end(p, 128 + signo);
 	return 0;
 }

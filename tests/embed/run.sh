@@ -113,6 +113,22 @@ exec /bin/sh -c well" "$("$docker" inspect -f '{{.State.Health.Status}} {{with i
 	is "restart policy" "exited 2 3" "$("$docker" inspect -f '{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}' fake11)"
 }
 
+# A process that takes no signal: whoever asked is told, once, and the container is as it was.
+refusals() {
+	"$docker" run -d --name fake12 busybox stubborn >/dev/null
+	refused="cannot signal the process: Operation not permitted"
+	has "kill is refused" "cannot kill container: fake12: $refused" "$("$docker" kill fake12 2>&1)"
+	for attempt in first second; do
+		has "removal is refused, $attempt" "cannot remove container \"/fake12\": could not kill: $refused" "$("$docker" rm -f fake12 2>&1)"
+	done
+	has "stop is refused" "$refused" "$("$docker" stop -t 1 fake12 2>&1)"
+	has "and its restart" "$refused" "$("$docker" restart -t 0 fake12 2>&1)"
+	is "it lives" running "$("$docker" inspect -f '{{.State.Status}}' fake12)"
+	is "the signal that it takes" fake12 "$("$docker" kill -s USR1 fake12 2>&1)"
+	is "its end" 138 "$("$docker" wait fake12)"
+	is "its removal" fake12 "$("$docker" rm fake12 2>&1)"
+}
+
 mkdir "$dir/lives"
 "$B/bin/embed-static" lives - "$dir/lives" build/bin/sockerless-sandbox build/guest/rootfs >"$dir/out" 2>"$dir/log"
 is "lives of a server" 0 $?
@@ -126,6 +142,7 @@ for mode in attach run; do
 	fakes
 	running
 	lives
+	refusals
 	stop
 	rm -rf "$dir/data"
 done
