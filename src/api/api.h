@@ -40,7 +40,6 @@ void api_reply_sized(struct request *req, json_t *take_reply, struct container *
 /* inspect.c */
 json_t *view_container_inspect(struct engine *e, struct container *c);
 json_t *view_mounts(const struct container *c);
-const char *view_network_name(const struct container *c); /* "bridge" for the default */
 
 /* networks.c */
 json_t *view_networks(struct engine *e, const struct container *c, bool is_whole); /* name → endpoint; the list's form: not whole */

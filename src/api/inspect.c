@@ -91,13 +91,6 @@ json_t *view_mounts(const struct container *c)
 	return list;
 }
 
-const char *view_network_name(const struct container *c)
-{
-	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
-
-	return !mode || !*mode || strcmp(mode, "default") == 0 ? "bridge" : mode;
-}
-
 /* ---- the whole ---- */
 
 /* --link as the default network keeps it: "/other:/self/alias". */
@@ -120,7 +113,7 @@ static json_t *host_view(const struct container *c)
 	json_t *h = filled(host_defaults, c->host_config);
 
 	json_object_set_new(h, "Runtime", json_string(c->runtime));
-	if (json_array_size(json_object_get(h, "Links")) > 0 && !network_is_user_defined(view_network_name(c)))
+	if (json_array_size(json_object_get(h, "Links")) > 0 && !network_is_user_defined(network_mode_of(c)))
 		json_object_set_new(h, "Links", links_view(c));
 	if (json_is_true(json_object_get(h, "Privileged")) && !json_object_get(c->host_config, "MaskedPaths")) {
 		json_object_set_new(h, "MaskedPaths", json_null());
@@ -133,7 +126,8 @@ static json_t *host_view(const struct container *c)
 static json_t *config_view(struct engine *e, const struct container *c)
 {
 	json_t *config = filled(config_defaults, c->config), *labels, *endpoints = container_endpoints(e, c);
-	json_t *mac = json_object_get(json_object_get(endpoints, view_network_name(c)), "MacAddress");
+	const char *network = network_mode_name(e, network_mode_of(c));
+	json_t *mac = json_object_get(json_object_get(endpoints, network), "MacAddress");
 
 	if (mac)
 		json_object_set(config, "MacAddress", mac);

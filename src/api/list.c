@@ -308,7 +308,7 @@ static bool matches_network(const struct listing *l, const struct container *c)
 	if (!filters_has(l->filters, "network"))
 		return true;
 	if (!endpoints)
-		return json_object_get(l->networks, view_network_name(c)) != NULL;
+		return json_object_get(l->networks, network_mode_of(c)) != NULL;
 	json_object_foreach(endpoints, name, v)
 		if (json_object_get(l->networks, name))
 			return true;

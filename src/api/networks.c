@@ -441,7 +441,7 @@ json_t *view_network_settings(struct engine *e, const struct container *c)
 {
 	const struct net_sandbox *s = net_sandbox_of(e, c);
 	const char *id = s ? s->id : "";
-	bool is_host = strcmp(view_network_name(c), "host") == 0;
+	bool is_host = strcmp(network_mode_of(c), "host") == 0;
 	json_t *key = !*id    ? json_string("") :
 		      is_host ? json_string("/var/run/docker/netns/default") :
 				json_sprintf("/var/run/docker/netns/%.12s", id);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/network_mode.h"
 #include "http/route.h"
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -388,7 +389,7 @@ static int refuse_mac_of_no_network(json_t *body, json_t *warnings, struct error
 	const char *mode = text_of(json_object_get(body, "HostConfig"), "NetworkMode");
 
 	(void)warnings;
-	if (!*text_of(body, "MacAddress") || (strcmp(mode, "host") && strcmp(mode, "none") && strncmp(mode, "container:", 10)))
+	if (!*text_of(body, "MacAddress") || (strcmp(mode, "host") && strcmp(mode, "none") && !network_mode_container(mode)))
 		return 0;
 	return error_set_class(err, ERROR_INVALID, "conflicting options: mac-address and the network mode");
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "engine/network_mode.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -91,7 +92,7 @@ static const char *image_shown(struct engine *e, const struct container *c)
 
 static json_t *summary_host(const struct container *c)
 {
-	json_t *o = json_pack("{s:s}", "NetworkMode", view_network_name(c));
+	json_t *o = json_pack("{s:s}", "NetworkMode", network_mode_of(c));
 	json_t *annotations = json_object_get(c->host_config, "Annotations");
 
 	if (json_object_size(annotations) > 0)

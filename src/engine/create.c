@@ -265,7 +265,8 @@ static void normalise_network(struct engine *e, json_t *host)
 
 	if (!mode || !*mode || strcmp(mode, "default") == 0)
 		json_object_set_new(host, "NetworkMode", json_string("bridge"));
-	else if (strncmp(mode, "container:", 10) == 0 && containers_find(&e->containers, mode + 10, &other, NULL) == 0)
+	else if (network_mode_container(mode) &&
+		 containers_find(&e->containers, network_mode_container(mode), &other, NULL) == 0)
 		json_object_set_new(host, "NetworkMode", json_sprintf("container:%s", other->id));
 	else if (network_is_user_defined(mode) && networks_find(e->networks, mode, &n, NULL) == 0 && strcmp(mode, n->name))
 		json_object_set_new(host, "NetworkMode", json_string(n->id)); /* what was the beginning of it */
@@ -355,12 +356,12 @@ static int check_platform(const char *platform, const char *image_name, struct e
 /* Not "not found": a client would take it for the image and pull. */
 static int check_network_of(struct engine *e, json_t *host, struct error *err)
 {
-	const char *mode = json_string_value(json_object_get(host, "NetworkMode"));
+	const char *owner = network_mode_container(json_string_value(json_object_get(host, "NetworkMode")));
 	struct container *other;
 
-	if (!mode || strncmp(mode, "container:", 10) != 0 || containers_find(&e->containers, mode + 10, &other, err) == 0)
+	if (!owner || containers_find(&e->containers, owner, &other, err) == 0)
 		return 0;
-	return error_set_class(err, ERROR_INVALID, "No such container: %.200s", mode + 10);
+	return error_set_class(err, ERROR_INVALID, "No such container: %.200s", owner);
 }
 
 static int create(struct engine *e, const struct container_create *req, struct container **ret, struct error *err)

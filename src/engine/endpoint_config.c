@@ -66,18 +66,23 @@ static int decode_ip(json_t *o, const char *key, struct error *err)
 	return 0;
 }
 
+static void set_mac(json_t *o, const uint8_t mac[6])
+{
+	char usual[18];
+
+	mac_format(mac, usual);
+	json_object_set_new(o, "MacAddress", json_string(usual));
+}
+
 static int decode_mac(json_t *o, struct error *err)
 {
 	const char *text = text_of(o, "MacAddress");
 	uint8_t mac[6];
-	char usual[18];
 	int r = *text ? mac_parse(text, mac, err) : 0;
 
-	if (r < 0 || !*text)
-		return r;
-	mac_format(mac, usual);
-	json_object_set_new(o, "MacAddress", json_string(usual));
-	return 0;
+	if (r == 0 && *text)
+		set_mac(o, mac);
+	return r;
 }
 
 int endpoint_decode(json_t *config, struct error *err)
@@ -198,15 +203,15 @@ static json_t *child(json_t *o, const char *key)
 	return v;
 }
 
-/* The endpoint that container-wide settings mean (moby: epConfigForNetMode). */
-static json_t *main_endpoint(json_t *endpoints, const char *mode, struct error *err)
+/* The endpoint that container-wide settings mean (moby: epConfigForNetMode); `name` is that of the mode's network. */
+static json_t *main_endpoint(json_t *endpoints, const char *name, struct error *err)
 {
-	json_t *config = json_object_get(endpoints, mode);
+	json_t *config = json_object_get(endpoints, name);
 
 	if (config)
 		return config;
 	if (json_object_size(endpoints) == 0)
-		return child(endpoints, mode);
+		return child(endpoints, name);
 	if (json_object_size(endpoints) == 1) /* all that clients before 1.44 could say */
 		return json_object_iter_value(json_object_iter(endpoints));
 	error_set_class(err, ERROR_INVALID,
@@ -215,7 +220,7 @@ static json_t *main_endpoint(json_t *endpoints, const char *mode, struct error *
 }
 
 /* Config.MacAddress, which 1.44 moved to the endpoint and 1.52 dropped (moby: handleMACAddressBC). */
-static int move_mac(json_t *body, const char *mode, struct error *err)
+static int move_mac(json_t *body, const char *name, struct error *err)
 {
 	json_t *endpoints = child(child(body, "NetworkingConfig"), "EndpointsConfig"), *config;
 	const char *mac = text_of(body, "MacAddress"), *own;
@@ -227,9 +232,9 @@ static int move_mac(json_t *body, const char *mode, struct error *err)
 		error_prefix(err, "invalid JSON");
 		return err->code;
 	}
-	if (strcmp(mode, "bridge") != 0 && !network_is_user_defined(mode))
+	if (strcmp(name, "bridge") != 0 && !network_is_user_defined(name))
 		return 0;
-	config = main_endpoint(endpoints, mode, err);
+	config = main_endpoint(endpoints, name, err);
 	if (!config) {
 		error_prefix(err, "unable to migrate container-wide MAC address to a specific network");
 		return err->code;
@@ -239,7 +244,7 @@ static int move_mac(json_t *body, const char *mode, struct error *err)
 		return error_set_class(
 			err, ERROR_INVALID,
 			"the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty");
-	json_object_set_new(config, "MacAddress", json_string(mac));
+	set_mac(config, bytes);
 	json_object_del(body, "MacAddress");
 	return 0;
 }
@@ -348,36 +353,41 @@ static int adapt_endpoints(struct engine *e, json_t *networking, struct error *e
 	return r;
 }
 
-/* One endpoint without wishes on the network of the mode is what is meant anyway: 100,000 containers need not keep it. */
-static void drop_usual(struct engine *e, json_t *networking, const char *mode)
+/* One endpoint without wishes on the network of the mode is what is meant anyway: 100,000 containers need not keep it.
+ * Of a mode that is an id it is kept all the same, by its name, which lists are filtered by. */
+static void drop_usual(json_t *body, const char *mode, const char *name)
 {
-	json_t *endpoints = json_object_get(networking, "EndpointsConfig");
-	struct network *n;
-	const char *name = networks_find(e->networks, mode, &n, NULL) == 0 ? n->name : mode;
+	json_t *networking = child(body, "NetworkingConfig"), *endpoints = json_object_get(networking, "EndpointsConfig");
+	json_t *own = json_object_get(endpoints, name);
+	bool is_usual = json_object_size(endpoints) == 0 ||
+			(json_object_size(endpoints) == 1 && own && json_object_size(own) == 0);
 
-	if (json_object_size(endpoints) == 0 || strncmp(mode, "container:", 10) == 0 ||
-	    (json_object_size(endpoints) == 1 && json_object_get(endpoints, name) &&
-	     json_object_size(json_object_get(endpoints, name)) == 0))
+	if (!is_usual && !network_mode_container(mode))
+		return;
+	if (strcmp(mode, name) == 0 || json_is_true(json_object_get(body, "NetworkDisabled")))
 		json_object_del(networking, "EndpointsConfig");
+	else
+		json_object_set_new(networking, "EndpointsConfig", json_pack("{s:{}}", name));
 }
 
 /* --link on a user-defined network is the endpoint's (moby's client sends both). */
 int networks_adapt_create(struct engine *e, json_t *body, struct error *err)
 {
 	json_t *host = child(body, "HostConfig"), *networking = child(body, "NetworkingConfig"), *usual;
-	const char *mode = text_of(host, "NetworkMode");
+	const char *mode = text_of(host, "NetworkMode"), *name;
 
 	if (!*mode || strcmp(mode, "default") == 0)
 		mode = "bridge";
+	name = network_mode_name(e, mode);
 	usual = json_object_get(json_object_get(networking, "EndpointsConfig"), "default");
 	if (usual && strcmp(mode, "bridge") == 0) {
 		json_object_set(json_object_get(networking, "EndpointsConfig"), "bridge", usual);
 		json_object_del(json_object_get(networking, "EndpointsConfig"), "default");
 	}
-	if (move_mac(body, mode, err) < 0 || adapt_endpoints(e, networking, err) < 0 ||
+	if (adapt_endpoints(e, networking, err) < 0 || move_mac(body, name, err) < 0 ||
 	    check_links(e, host, mode, err) < 0 || check_host_addresses(host, err) < 0)
 		return err->code;
-	drop_usual(e, networking, mode);
+	drop_usual(body, mode, name);
 	return 0;
 }
 
@@ -400,14 +410,14 @@ static void name_endpoints(struct engine *e, json_t *endpoints)
 json_t *container_endpoints(struct engine *e, const struct container *c)
 {
 	json_t *endpoints = json_object_get(c->networking, "EndpointsConfig");
-	const char *mode = text_of(c->host_config, "NetworkMode");
+	const char *mode = network_mode_of(c);
 
 	if (endpoints)
 		endpoints = json_copy(endpoints);
-	else if (strncmp(mode, "container:", 10) == 0 || json_is_true(json_object_get(c->config, "NetworkDisabled")))
+	else if (network_mode_container(mode) || json_is_true(json_object_get(c->config, "NetworkDisabled")))
 		endpoints = json_object();
 	else
-		endpoints = json_pack("{s:{}}", *mode && strcmp(mode, "default") ? mode : "bridge");
+		endpoints = json_pack("{s:{}}", mode);
 	name_endpoints(e, endpoints);
 	return endpoints;
 }

@@ -9,25 +9,6 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
-
-static const char *mode_of(const struct container *c)
-{
-	const char *mode = text_of(c->host_config, "NetworkMode");
-
-	return *mode && strcmp(mode, "default") ? mode : "bridge";
-}
-
-static bool is_container_mode(const char *mode)
-{
-	return strncmp(mode, "container:", 10) == 0;
-}
-
 struct net_sandbox *net_sandbox_of(struct engine *e, const struct container *c)
 {
 	return map_get(&e->networks->sandboxes, c->id);
@@ -134,17 +115,14 @@ static int join_one(struct net_sandbox *s, const char *name, json_t *config, str
 static int join_all(struct net_sandbox *s, struct error *err)
 {
 	json_t *endpoints = container_endpoints(s->engine, s->container), *config;
-	const char *mode = mode_of(s->container), *name;
-	struct network *n;
+	const char *first = network_mode_name(s->engine, network_mode_of(s->container)), *name;
 	int r = 0;
 
-	if (networks_find(s->engine->networks, mode, &n, NULL) == 0)
-		mode = n->name;
-	config = json_object_get(endpoints, mode);
+	config = json_object_get(endpoints, first);
 	if (config)
-		r = join_one(s, mode, config, err);
+		r = join_one(s, first, config, err);
 	json_object_foreach(endpoints, name, config) {
-		if (r == 0 && strcmp(name, mode) != 0)
+		if (r == 0 && strcmp(name, first) != 0)
 			r = join_one(s, name, config, err);
 	}
 	json_decref(endpoints);
@@ -153,7 +131,7 @@ static int join_all(struct net_sandbox *s, struct error *err)
 
 static int open_own(struct net_sandbox *s, struct error *err)
 {
-	bool is_host = strcmp(mode_of(s->container), "host") == 0;
+	bool is_host = strcmp(network_mode_of(s->container), "host") == 0;
 	int r;
 
 	id_generate(s->id);
@@ -191,8 +169,8 @@ static int join_container(struct net_sandbox *s, const char *id, struct error *e
 int networks_start(struct engine *e, struct container *c, struct error *err)
 {
 	struct net_sandbox *s = sandbox_new(e, c);
-	const char *mode = mode_of(c);
-	int r = is_container_mode(mode) ? join_container(s, mode + 10, err) : open_own(s, err);
+	const char *owner = network_mode_container(network_mode_of(c));
+	int r = owner ? join_container(s, owner, err) : open_own(s, err);
 
 	if (r < 0) {
 		error_prefix(err, "failed to set up container networking");
@@ -275,7 +253,7 @@ static int check_together(struct engine *e, const struct container *c, const str
 	json_t *v;
 
 	*ret_is_there = false;
-	if (strcmp(mode_of(c), "host") != 0 && strcmp(n->driver, "host") == 0)
+	if (strcmp(network_mode_of(c), "host") != 0 && strcmp(n->driver, "host") == 0)
 		return error_set_class(err, ERROR_INVALID,
 				       "cannot connect container to host network - container must be created in host network mode");
 	json_object_foreach(endpoints, name, v) {
@@ -304,7 +282,7 @@ static int connect_live(struct engine *e, struct container *c, struct network *n
 	struct endpoint *ep;
 	int r;
 
-	if (is_container_mode(mode_of(c)) || !s)
+	if (network_mode_container(network_mode_of(c)) || !s)
 		return error_set_class(
 			err, ERROR_INVALID,
 			"container sharing network namespace with another container or host cannot be connected to any other network");
@@ -371,7 +349,7 @@ int network_connect(struct engine *e, const char *network, const char *name, jso
 		r = endpoint_decode(config, err);
 	if (r < 0)
 		return r;
-	if (net_sandbox_of(e, c) && is_container_mode(mode_of(c)))
+	if (net_sandbox_of(e, c) && network_mode_container(network_mode_of(c)))
 		return error_set_class(
 			err, ERROR_INVALID,
 			"container sharing network namespace with another container or host cannot be connected to any other network");
@@ -407,7 +385,7 @@ static int disconnect_live(struct engine *e, struct container *c, struct network
 	struct endpoint *ep = endpoint_find(s, n->name);
 	int r;
 
-	if (strcmp(mode_of(c), "host") == 0 && strcmp(n->driver, "host") == 0)
+	if (strcmp(network_mode_of(c), "host") == 0 && strcmp(n->driver, "host") == 0)
 		return error_set_class(err, ERROR_INVALID,
 				       "cannot disconnect container from host network - container was created in host network mode");
 	if (!ep)

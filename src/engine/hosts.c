@@ -102,7 +102,7 @@ char *container_files_dir(struct engine *e, const struct container *c)
 {
 	const struct net_sandbox *s = net_sandbox_of(e, c);
 
-	if (!s && (!c->state.started_ns || strncmp(text_of(c->host_config, "NetworkMode"), "container:", 10) == 0))
+	if (!s && (!c->state.started_ns || network_mode_container(network_mode_of(c))))
 		return NULL;
 	return xasprintf("%s/containers/%s/net", e->options.data_root, s ? s->files_of : c->id);
 }
@@ -268,7 +268,7 @@ int container_files_new(struct engine *e, struct container *c, struct container_
 	if (!s || strcmp(s->files_of, c->id) != 0)
 		return 0;
 	f = files_of(s);
-	is_host = strcmp(text_of(c->host_config, "NetworkMode"), "host") == 0;
+	is_host = strcmp(network_mode_of(c), "host") == 0;
 	if (!is_host || json_array_size(json_object_get(c->host_config, "ExtraHosts")) > 0)
 		r = make_hosts(e, c, s, &f->hosts, err);
 	if (r < 0) {

@@ -24,7 +24,28 @@ bool network_is_predefined(const char *name)
 
 bool network_is_user_defined(const char *mode)
 {
-	return *mode && !network_is_predefined(mode) && strncmp(mode, "container:", 10) != 0;
+	return *mode && !network_is_predefined(mode) && !network_mode_container(mode);
+}
+
+const char *network_mode_of(const struct container *c)
+{
+	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+
+	return mode && *mode && strcmp(mode, "default") != 0 ? mode : "bridge";
+}
+
+const char *network_mode_container(const char *mode)
+{
+	size_t n = strlen("container:");
+
+	return mode && strncmp(mode, "container:", n) == 0 ? mode + n : NULL;
+}
+
+const char *network_mode_name(struct engine *e, const char *mode)
+{
+	struct network *n;
+
+	return networks_find(e->networks, mode, &n, NULL) == 0 ? n->name : mode;
 }
 
 bool option_is_true(const struct network *n, const char *key, bool fallback)

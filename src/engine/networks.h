@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "engine/engine.h"
+#include "engine/network_mode.h"
 #include "network/ipam.h"
 #include "network/prefix.h"
 #include "util/buf.h"

@@ -8,6 +8,7 @@
 
 #include "engine/internal.h"
 #include "engine/log.h"
+#include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -220,14 +221,9 @@ static int check_capabilities(json_t *host, const char *key, struct error *err)
 	return 0;
 }
 
-static bool is_container(const char *mode)
-{
-	return strncmp(mode, "container:", 10) == 0;
-}
-
 static int check_network_of_container(json_t *config, json_t *host, struct error *err)
 {
-	if (!text_of(host, "NetworkMode")[10])
+	if (!*network_mode_container(text_of(host, "NetworkMode")))
 		return refuse(err, "invalid network mode: invalid container format container:<name|id>");
 	if (*text_of(config, "Hostname"))
 		return refuse(err, "conflicting options: hostname and the network mode");
@@ -250,7 +246,7 @@ static int check_modes(json_t *config, json_t *host, struct error *err)
 	const char *uts = text_of(host, "UTSMode"), *cgroup = text_of(host, "CgroupnsMode"),
 		   *isolation = text_of(host, "Isolation");
 
-	if (is_container(network) && check_network_of_container(config, host, err) < 0)
+	if (network_mode_container(network) && check_network_of_container(config, host, err) < 0)
 		return err->code;
 	if (strcmp(uts, "host") == 0 && *text_of(config, "Hostname"))
 		return refuse(err, "conflicting options: hostname and the UTS mode");
@@ -259,9 +255,9 @@ static int check_modes(json_t *config, json_t *host, struct error *err)
 	if (*isolation && strcasecmp(isolation, "default"))
 		return refuse(err, "invalid isolation (%.60s): linux only supports 'default'", isolation);
 	if (*ipc && strcmp(ipc, "none") && strcmp(ipc, "host") && strcmp(ipc, "private") && strcmp(ipc, "shareable") &&
-	    !(is_container(ipc) && ipc[10]))
+	    !(network_mode_container(ipc) && ipc[10]))
 		return refuse(err, "invalid IPC mode: %.100s", ipc);
-	if (*pid && strcmp(pid, "host") && !(is_container(pid) && pid[10]))
+	if (*pid && strcmp(pid, "host") && !(network_mode_container(pid) && pid[10]))
 		return refuse(err, "invalid PID mode: %.100s", pid);
 	if (*uts && strcmp(uts, "host"))
 		return refuse(err, "invalid UTS mode: %.100s", uts);

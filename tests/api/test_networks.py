@@ -380,6 +380,35 @@ class Containers(NetworkTest):
         c = self.d.inspect(cid)
         self.assertEqual((c["HostConfig"]["NetworkMode"], list(c["NetworkSettings"]["Networks"])), (n, ["ided"]))
 
+    def test_by_id_in_lists(self):
+        """What was asked for by id is kept by name: that is what lists are filtered by."""
+        n = self.made("listed")
+        idle = [self.idle(HostConfig={"NetworkMode": n}), self.idle(HostConfig={"NetworkMode": n[:12]}), self.idle(HostConfig={"NetworkMode": "listed"}),
+                self.idle(HostConfig={"NetworkMode": n}, NetworkingConfig={"EndpointsConfig": {n: {}}}),
+                self.idle(HostConfig={"NetworkMode": "listed"}, NetworkingConfig={"EndpointsConfig": {n: {"Aliases": ["a"]}}})]
+        self.idle()
+        for term in ("listed", n, n[:12]):
+            found = self.call("GET", "/containers/json", all=1, filters=json.dumps({"network": [term]})).json
+            self.assertEqual(sorted(c["Id"] for c in found), sorted(idle), term)
+            self.assertEqual({tuple(c["NetworkSettings"]["Networks"]) for c in found}, {("listed",)})
+
+    def test_mac_of_a_network_by_id(self):
+        n = self.made("macs")
+        for version, mode, where in (("v1.43", n, {}), ("v1.44", n, {}), ("v1.44", n, {"EndpointsConfig": {"macs": {}}}),
+                                     ("v1.44", "macs", {"EndpointsConfig": {n: {}}}),
+                                     (LATEST, n, {"EndpointsConfig": {n: {"MacAddress": "02:42:aa:bb:cc:09"}}})):
+            with self.subTest((version, mode == n, where)):
+                mac = {} if version == LATEST else {"MacAddress": "02-42-AA-BB-CC-09"}
+                reply = self.d.call("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": mode},
+                                                                   "NetworkingConfig": where, **mac}, version=version)
+                self.assertEqual(reply.status, 201, reply.body)
+                cid = reply.json["Id"]
+                for _ in range(2):
+                    self.assertEqual(self.d.inspect(cid, "v1.43")["Config"]["MacAddress"], "02:42:aa:bb:cc:09")
+                    self.assertEqual(self.endpoints(cid)["macs"]["MacAddress"], "02:42:aa:bb:cc:09")
+                    self.start(cid)
+                self.d.remove(cid)
+
     def test_static_addresses(self):
         self.made("static", EnableIPv6=True, IPAM={"Config": [{"Subnet": "10.60.0.0/24"}, {"Subnet": "fd60::/64"}]})
         config = lambda **ipam: {"EndpointsConfig": {"static": {"IPAMConfig": ipam}}}
