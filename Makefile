@@ -46,7 +46,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 S        := build/sandbox
 GUEST    := build/guest
 SBX_SRC  := $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c) src/sandbox/wire.c src/sandbox/program.c \
-	$(filter-out src/rootfs/tar%,$(wildcard src/rootfs/*.c)) \
+	$(filter-out src/rootfs/tar% src/rootfs/layer%,$(wildcard src/rootfs/*.c)) \
 	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c map.c)
 SBX_OBJ  := $(SBX_SRC:%.c=$(S)/%.o)
 SANDBOX  := build/bin/sockerless-sandbox

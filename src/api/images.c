@@ -30,23 +30,25 @@ static json_t *labels_of(const struct image *i)
 
 /* ---- list ---- */
 
-/* Images of one root share all of it, others nothing. */
-static int64_t shared_size(struct engine *e, const struct image *i)
+/* What layers it shares with another image: those that somebody else holds too, and all below them. */
+static int64_t shared_size(const struct image *i)
 {
-	for (struct image *other = images_next(e->images, NULL); other; other = images_next(e->images, other))
-		if (other != i && strcmp(other->chain_id, i->chain_id) == 0)
-			return i->size_bytes;
-	return 0;
+	const struct layer *l = i->top;
+
+	while (l && l->refs < 2)
+		l = l->parent;
+	return (int64_t)layer_total_bytes(l);
 }
 
 json_t *view_image_summary(struct engine *e, const struct image *i, bool is_measured)
 {
 	json_t *labels = labels_of(i);
 
-	return json_pack("{s:s, s:s, s:O, s:O, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId", "", "RepoTags",
-			 i->tags, "RepoDigests", i->digests, "Created", (json_int_t)(i->created_ns / 1000000000), "Size",
-			 (json_int_t)i->size_bytes, "SharedSize", (json_int_t)(is_measured ? shared_size(e, i) : -1),
-			 "Labels", labels ? json_incref(labels) : json_null(), "Containers", (int)engine_image_users(e, i));
+	return json_pack("{s:s, s:s, s:O, s:O, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId",
+			 i->parent_id ? i->parent_id : "", "RepoTags", i->tags, "RepoDigests", i->digests, "Created",
+			 (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
+			 (json_int_t)(is_measured ? shared_size(i) : -1), "Labels",
+			 labels ? json_incref(labels) : json_null(), "Containers", (int)engine_image_users(e, i));
 }
 
 /* "busybox", "busy*", "busybox:latest" (moby: reference.FamiliarMatch). `mark`: what ends the name. */
@@ -207,6 +209,7 @@ static void put_text(json_t *o, json_t *config, const char *from, const char *ke
 void ImageInspect(struct request *req)
 {
 	struct image *i = find_image(req);
+	char when[CLOCK_RFC3339_MAX] = CLOCK_ZERO_TIME;
 	struct error err = { 0 };
 	json_t *o;
 
@@ -221,12 +224,16 @@ void ImageInspect(struct request *req)
 		reply_error(req, &err);
 		return;
 	}
+	if (i->tagged_ns)
+		clock_format_rfc3339(i->tagged_ns, when);
 	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id, "RepoTags",
 		      i->tags, "RepoDigests", i->digests, "Config", config_view(json_object_get(i->config, "config")),
 		      "Architecture", text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
 		      (json_int_t)i->size_bytes, "GraphDriver", "Name", "sockerless", "Data", "RootFS", "Type",
 		      "layers", "Layers", json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"), "Metadata",
-		      "LastTagTime", CLOCK_ZERO_TIME);
+		      "LastTagTime", when);
+	if (i->parent_id)
+		json_object_set_new(o, "Parent", json_string(i->parent_id));
 	put_text(o, i->config, "created", "Created");
 	put_text(o, i->config, "comment", "Comment");
 	put_text(o, i->config, "author", "Author");
@@ -290,8 +297,8 @@ void ImageDelete(struct request *req)
 		error_set_class(&err, ERROR_INVALID, "multiple platforms are not supported");
 	else
 		api_check_platform(req, "platforms", request_param(req, "name"), &err);
-	if (err.code || engine_image_remove(api_engine(req), request_param(req, "name"),
-					    request_query_bool(req, "force"), &report, &err) < 0)
+	if (err.code || engine_image_remove(api_engine(req), request_param(req, "name"), request_query_bool(req, "force"),
+					    request_query_bool(req, "noprune"), &report, &err) < 0)
 		reply_error(req, &err);
 	else
 		reply_json(req, 200, report);

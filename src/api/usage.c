@@ -50,21 +50,17 @@ static json_int_t number_of(json_t *o, const char *key)
 static void put_images(struct usage *u, json_t *o)
 {
 	struct images *im = u->engine->images;
-	json_int_t active = 0, layers = 0, reclaimable = 0;
+	json_int_t active = 0, reclaimable = 0;
 	json_t *list = json_array();
 
 	for (struct image *i = images_next(im, NULL); i; i = images_next(im, i)) {
 		json_t *view = view_image_summary(u->engine, i, true);
-		bool is_first = true;
 
-		for (struct image *other = images_next(im, NULL); other != i; other = images_next(im, other))
-			is_first = is_first && strcmp(other->chain_id, i->chain_id) != 0;
-		layers += is_first ? i->size_bytes : 0; /* a shared root takes its room once */
 		active += number_of(view, "Containers") > 0;
 		reclaimable += number_of(view, "Containers") > 0 ? 0 : number_of(view, "Size") - number_of(view, "SharedSize");
 		json_array_append_new(list, view);
 	}
-	put_usage(o, "ImageUsage", active, layers, reclaimable, list);
+	put_usage(o, "ImageUsage", active, (json_int_t)layers_total_bytes(images_layers(im)), reclaimable, list);
 }
 
 static void put_containers(struct usage *u, json_t *o)

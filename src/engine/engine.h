@@ -224,7 +224,7 @@ struct image;
 int engine_check_builder(const char *image_name, struct error *err);
 size_t engine_image_users(struct engine *e, const struct image *i); /* containers made of it */
 /* images_remove with the container that uses the image, if one does. */
-int engine_image_remove(struct engine *e, const char *ref, bool force, json_t **ret_report, struct error *err);
+int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune, json_t **ret_report, struct error *err);
 /* Those that nobody uses and that match: a new report as images_remove's. */
 json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes);
 

@@ -57,17 +57,25 @@ size_t engine_image_users(struct engine *e, const struct image *i)
 	return n;
 }
 
-int engine_image_remove(struct engine *e, const char *ref, bool force, json_t **ret_report, struct error *err)
+static bool is_used(void *arg, const struct image *i)
 {
+	bool is_running;
+
+	return find_user(arg, i, &is_running) != NULL;
+}
+
+int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune, json_t **ret_report, struct error *err)
+{
+	struct image_removal rm = { .ref = ref, .force = force, .no_prune = no_prune, .is_used = is_used, .arg = e };
 	const struct container *user;
 	struct image *i;
-	bool is_running;
 	int r = images_find(e->images, ref, &i, err);
 
 	if (r < 0)
 		return r;
-	user = find_user(e, i, &is_running);
-	return images_remove(e->images, ref, force, user ? user->id : NULL, is_running, ret_report, err);
+	user = find_user(e, i, &rm.is_user_running);
+	rm.user = user ? user->id : NULL;
+	return images_remove(e->images, &rm, ret_report, err);
 }
 
 json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes)
@@ -77,6 +85,7 @@ json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const str
 
 	*ret_bytes = 0;
 	for (struct image *i = images_next(e->images, NULL); i; i = next) {
+		struct image_removal rm = { .ref = i->id, .force = true, .is_used = is_used, .arg = e };
 		int64_t bytes = i->size_bytes;
 		bool is_running;
 		json_t *part;
@@ -84,7 +93,7 @@ json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const str
 		next = images_next(e->images, i);
 		if (i->kind == IMAGE_BUILTIN || find_user(e, i, &is_running) || !match(arg, i))
 			continue;
-		if (images_remove(e->images, i->id, true, NULL, false, &part, NULL) < 0)
+		if (images_remove(e->images, &rm, &part, NULL) < 0)
 			continue;
 		json_array_extend(report, part);
 		json_decref(part);

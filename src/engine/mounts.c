@@ -278,7 +278,7 @@ static int mount_image(struct parser *p, struct container_mount *m, json_t *o)
 		return p->err->code;
 	m->name = xstrdup(source);
 	m->image_id = xstrdup(image->id);
-	m->source = xstrdup(image->root_path);
+	m->source = xstrdup(image_root(p->engine->images, image));
 	m->mode = xstrdup("");
 	m->propagation = xstrdup("rprivate");
 	m->is_rw = false;

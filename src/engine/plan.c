@@ -302,6 +302,6 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 		engine_later(e, on_no_plan, j, NULL);
 		return;
 	}
-	j->image_root = xstrdup(image->root_path);
+	j->image_root = xstrdup(image_root(e->images, image));
 	uv_queue_work(e->loop, &j->work, work, after);
 }

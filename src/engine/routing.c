@@ -45,7 +45,7 @@ int routing_decide(struct engine *e, const struct image *image, const char *requ
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	if (image->kind == IMAGE_STANDIN) /* nothing else can do its work */
 		runtime = standin_factory.name;
-	launcher = strcmp(runtime, "auto") == 0 && image->has_native ? launcher_for(image) : NULL;
+	launcher = strcmp(runtime, "auto") == 0 && image_has_native(image) ? launcher_for(image) : NULL;
 	*ret = xstrdup(launcher ? launcher : runtime);
 	return 0;
 }

@@ -147,7 +147,7 @@ static void remove_images(struct reaper *r)
 		next = images_next(r->engine->images, i);
 		if (i->kind == IMAGE_BUILTIN || !is_meant(r, i->id, "", image_labels(i)))
 			continue;
-		if (engine_image_remove(r->engine, id, false, &report, NULL) == 0)
+		if (engine_image_remove(r->engine, id, false, false, &report, NULL) == 0)
 			count_removed(r, "images");
 		json_decref(report);
 	}

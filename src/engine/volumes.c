@@ -567,7 +567,7 @@ struct mount_backing *mount_backings_new(struct engine *e, const struct containe
 		if (v)
 			back_volume(e, v, c, &list[i]);
 		else if (m->image_id && images_find(e->images, m->image_id, &image, NULL) == 0)
-			list[i].path = xstrdup(image->root_path);
+			list[i].path = xstrdup(image_root(e->images, image));
 		else
 			list[i].path = xstrdup(m->source);
 	}

@@ -1,17 +1,14 @@
-/* Images as objects: what is there, its names, and its removal. */
+/* Images as objects: what is there, in memory and as rows, and how it is found. */
 #include "image/images.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/internal.h"
 #include "image/reference.h"
-#include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -19,26 +16,57 @@
 
 #define BUILTIN_TAG "busybox:latest"
 #define BUILTIN_DATE "2024-01-01T00:00:00Z"
-#define BUILTIN_CHAIN "builtin"
 
-static void image_free(struct image *i)
+const char *image_kind_name(enum image_kind kind)
 {
+	static const char *const names[] = {
+		[IMAGE_BUILTIN] = "builtin", [IMAGE_IMPORTED] = "imported",   [IMAGE_SYNTHETIC] = "synthetic",
+		[IMAGE_STANDIN] = "standin", [IMAGE_PULLED] = "pulled",       [IMAGE_LOADED] = "loaded",
+		[IMAGE_BUILT] = "built",     [IMAGE_COMMITTED] = "committed",
+	};
+
+	return names[kind];
+}
+
+const char *image_root(struct images *im, const struct image *i)
+{
+	return i->top ? i->top->root : layers_empty_root(im->layers);
+}
+
+bool image_has_native(const struct image *i)
+{
+	return i->top && i->top->has_native;
+}
+
+static void image_free(struct images *im, struct image *i)
+{
+	layer_unref(im->layers, i->top);
 	json_decref(i->tags);
 	json_decref(i->digests);
 	json_decref(i->config);
+	free(i->raw_config);
+	free(i->manifest);
+	free(i->parent_id);
 	free(i->id);
-	free(i->chain_id);
-	free(i->root_path);
 	free(i);
+}
+
+static void put_text(json_t *row, const char *key, const char *text)
+{
+	if (text)
+		json_object_set_new(row, key, json_string(text));
 }
 
 void image_save(struct images *im, const struct image *i)
 {
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no caller gives NULL */
-	json_t *row = json_pack("{s:O, s:O, s:O, s:s, s:I, s:I, s:i, s:b}", "tags", i->tags, "digests", i->digests,
-				"config", i->config, "chain_id", i->chain_id, "size", (json_int_t)i->size_bytes,
-				"created", (json_int_t)i->created_ns, "kind", (int)i->kind, "native", i->has_native);
+	json_t *row = json_pack("{s:O, s:O, s:O, s:s, s:I, s:i}", "tags", i->tags, "digests", i->digests, "config",
+				i->config, "chain_id", i->top ? i->top->chain_id : "", "tagged",
+				(json_int_t)i->tagged_ns, "kind", (int)i->kind);
 
+	put_text(row, "raw", i->raw_config);
+	put_text(row, "manifest", i->manifest);
+	put_text(row, "parent", i->parent_id);
 	store_put(im->options.store, "image", i->id, row);
 	json_decref(row);
 }
@@ -52,33 +80,74 @@ void image_event(struct images *im, const char *action, const struct image *i, c
 	events_publish(im->options.events, "image", action, i->id, attributes);
 }
 
-static struct image *find_id(struct images *im, const char *id)
-{
-	list_for_each(it, &im->by_age) {
-		struct image *i = container_of(it, struct image, by_age);
+/* ---- indexes ---- */
 
-		if (strcmp(i->id, id) == 0)
-			return i;
-	}
-	return NULL;
+static void count_child(struct images *im, const char *parent_id, int by)
+{
+	uintptr_t n;
+
+	if (!parent_id)
+		return;
+	n = (uintptr_t)map_get(&im->children, parent_id) + (uintptr_t)by;
+	if (n)
+		map_put(&im->children, parent_id, (void *)n);
+	else
+		map_remove(&im->children, parent_id);
 }
 
-static char *root_of(struct images *im, const char *chain_id)
+bool images_has_child(struct images *im, const struct image *i)
 {
-	if (strcmp(chain_id, BUILTIN_CHAIN) == 0)
-		return realpath(im->options.guest_path, NULL);
-	return xasprintf("%s/rootfs/%s", im->options.data_root, chain_id);
+	return map_has(&im->children, i->id);
 }
 
-struct image *image_add(struct images *im, json_t *take_config, enum image_kind kind, const char *chain_id,
-			const char *root_path, int64_t size_bytes, bool has_native)
+static void index_image(struct images *im, struct image *i)
 {
-	CLEANUP(freep) char *text = json_dumps(take_config, JSON_COMPACT);
+	json_t *name;
+	size_t at;
+
+	list_append(&im->by_age, &i->by_age);
+	map_put(&im->by_id, i->id, i);
+	json_array_foreach(i->tags, at, name)
+		map_put(&im->by_name, json_string_value(name), i);
+	json_array_foreach(i->digests, at, name)
+		map_put(&im->by_name, json_string_value(name), i);
+	count_child(im, i->parent_id, 1);
+	im->count++;
+}
+
+void image_drop(struct images *im, struct image *i)
+{
+	json_t *name;
+	size_t at;
+
+	list_remove(&i->by_age);
+	map_remove(&im->by_id, i->id);
+	json_array_foreach(i->tags, at, name)
+		if (map_get(&im->by_name, json_string_value(name)) == i)
+			map_remove(&im->by_name, json_string_value(name));
+	json_array_foreach(i->digests, at, name)
+		if (map_get(&im->by_name, json_string_value(name)) == i)
+			map_remove(&im->by_name, json_string_value(name));
+	count_child(im, i->parent_id, -1);
+	im->count--;
+	image_free(im, i);
+}
+
+static void set_created(struct image *i)
+{
+	if (clock_parse_timestamp(json_string_value(json_object_get(i->config, "created")), 0, &i->created_ns) < 0)
+		i->created_ns = 0;
+}
+
+struct image *image_add(struct images *im, json_t *take_config, const char *raw, enum image_kind kind,
+			const char *parent_id, struct layer *top)
+{
+	CLEANUP(freep) char *text = raw ? xstrdup(raw) : json_dumps(take_config, JSON_COMPACT);
 	char id[DIGEST_LEN + 1];
 	struct image *i;
 
 	digest_of(text, strlen(text), id);
-	i = find_id(im, id);
+	i = images_by_id(im, id);
 	if (i) {
 		json_decref(take_config);
 		return i;
@@ -88,38 +157,63 @@ struct image *image_add(struct images *im, json_t *take_config, enum image_kind 
 	i->tags = json_array();
 	i->digests = json_array();
 	i->config = take_config;
-	i->chain_id = xstrdup(chain_id);
-	i->root_path = xstrdup(root_path);
-	i->size_bytes = size_bytes;
-	if (clock_parse_timestamp(json_string_value(json_object_get(take_config, "created")), 0, &i->created_ns) < 0)
-		i->created_ns = clock_wall_ns();
+	i->raw_config = xstrdup(raw);
+	i->parent_id = xstrdup(parent_id);
+	i->top = layer_ref(top);
+	i->size_bytes = (int64_t)layer_total_bytes(top);
 	i->kind = kind;
-	i->has_native = has_native;
-	list_append(&im->by_age, &i->by_age);
-	im->count++;
+	set_created(i);
+	index_image(im, i);
 	return i;
+}
+
+char *image_config_text(const struct image *i)
+{
+	return i->raw_config ? xstrdup(i->raw_config) : json_dumps(i->config, JSON_COMPACT);
+}
+
+void images_set_manifest(struct images *im, struct image *i, const char *manifest)
+{
+	free(i->manifest);
+	i->manifest = xstrdup(manifest);
+	image_save(im, i);
 }
 
 /* ---- start-up ---- */
 
-static int load(void *arg, const char *id, json_t *o)
+static json_t *array_of(json_t *row, const char *key)
+{
+	json_t *v = json_object_get(row, key);
+
+	return json_is_array(v) ? json_incref(v) : json_array();
+}
+
+/* An image whose layers are not there is no use to anybody: a crash of the file system, not of ours. */
+static int load(void *arg, const char *id, json_t *row)
 {
 	struct images *im = arg;
-	const char *chain = json_string_value(json_object_get(o, "chain_id"));
-	struct image *i = xnew(struct image);
+	const char *chain = json_string_value(json_object_get(row, "chain_id"));
+	struct layer *top = chain && *chain ? layers_find(im->layers, chain) : NULL;
+	struct image *i;
 
+	if (!chain || (*chain && !top)) {
+		store_delete(im->options.store, "image", id);
+		return 0;
+	}
+	i = xnew(struct image);
 	i->id = xstrdup(id);
-	i->tags = json_incref(json_object_get(o, "tags"));
-	i->digests = json_incref(json_object_get(o, "digests"));
-	i->config = json_incref(json_object_get(o, "config"));
-	i->chain_id = xstrdup(chain ? chain : "");
-	i->root_path = root_of(im, i->chain_id);
-	i->size_bytes = json_integer_value(json_object_get(o, "size"));
-	i->created_ns = json_integer_value(json_object_get(o, "created"));
-	i->kind = (enum image_kind)json_integer_value(json_object_get(o, "kind"));
-	i->has_native = json_is_true(json_object_get(o, "native"));
-	list_append(&im->by_age, &i->by_age);
-	im->count++;
+	i->tags = array_of(row, "tags");
+	i->digests = array_of(row, "digests");
+	i->config = json_incref(json_object_get(row, "config"));
+	i->raw_config = xstrdup(json_string_value(json_object_get(row, "raw")));
+	i->manifest = xstrdup(json_string_value(json_object_get(row, "manifest")));
+	i->parent_id = xstrdup(json_string_value(json_object_get(row, "parent")));
+	i->top = layer_ref(top);
+	i->size_bytes = (int64_t)layer_total_bytes(top);
+	i->tagged_ns = json_integer_value(json_object_get(row, "tagged"));
+	i->kind = (enum image_kind)json_integer_value(json_object_get(row, "kind"));
+	set_created(i);
+	index_image(im, i);
 	return 0;
 }
 
@@ -147,71 +241,59 @@ static json_t *builtin_config(const char *diff_id)
 			 "created", BUILTIN_DATE, "created_by", "BusyBox 1.35.0 on musl 1.2.3, compiled to WebAssembly");
 }
 
-static bool is_tagged(struct images *im, const char *tag)
-{
-	struct image *i;
-
-	return images_find(im, tag, &i, NULL) == 0;
-}
-
 /* Always there; its name belongs to it unless somebody gave it to another image. */
-static int add_builtin(struct images *im, struct error *err)
+static int add_builtin(struct images *im, const char *root, const char *diff_id, struct error *err)
 {
-	CLEANUP(freep) char *root = realpath(im->options.guest_path, NULL);
-	char diff_id[DIGEST_LEN + 1];
-	uint64_t bytes = 0;
+	struct layer *layer = layers_builtin(im->layers);
 	struct image *i;
-	int fd;
+	int fd = image_open_root(root);
 
-	if (!root)
-		return error_set(err, -errno, "the built-in image's root %s: %s", im->options.guest_path, strerror(errno));
-	if (read_diff_id(root, diff_id, err) < 0)
-		return err->code;
-	fd = image_open_root(root);
 	if (fd < 0)
 		return error_set(err, fd, "the built-in image's root %s: %s", root, strerror(-fd));
-	classify_tree(fd, &bytes);
+	classify_tree(fd, &layer->bytes);
 	close(fd);
-	i = image_add(im, builtin_config(diff_id), IMAGE_BUILTIN, BUILTIN_CHAIN, root, (int64_t)bytes, false);
-	i->size_bytes = (int64_t)bytes;
-	if (json_array_size(i->tags) == 0 && !is_tagged(im, BUILTIN_TAG))
+	i = image_add(im, builtin_config(diff_id), NULL, IMAGE_BUILTIN, NULL, layer);
+	i->kind = IMAGE_BUILTIN;
+	if (json_array_size(i->tags) == 0 && !map_has(&im->by_name, BUILTIN_TAG)) {
 		json_array_append_new(i->tags, json_string(BUILTIN_TAG));
+		map_put(&im->by_name, BUILTIN_TAG, i);
+	}
 	return 0;
 }
 
-/* What a crash left half made, and roots of images that are no more. */
-static void sweep(struct images *im, const char *dir)
+static int open_all(struct images *im, struct error *err)
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *e;
+	CLEANUP(freep) char *root = realpath(im->options.guest_path, NULL);
+	struct layers_options opt = { im->options.loop, im->options.store, im->options.data_root, root, NULL };
+	char diff_id[DIGEST_LEN + 1];
+	int r;
 
-	while (d && (e = readdir(d))) {
-		bool is_used = e->d_name[0] == '.';
-
-		list_for_each(it, &im->by_age)
-			is_used = is_used || strcmp(container_of(it, struct image, by_age)->chain_id, e->d_name) == 0;
-		if (!is_used)
-			rootfs_remove_tree(fd, e->d_name);
-	}
-	if (d)
-		closedir(d);
+	if (!root)
+		return error_set(err, -errno, "the built-in image's root %s: %s", im->options.guest_path, strerror(errno));
+	r = read_diff_id(root, diff_id, err);
+	opt.builtin_diff_id = diff_id;
+	if (r == 0)
+		r = layers_open(&opt, &im->layers, err);
+	if (r == 0)
+		r = store_load(im->options.store, "image", load, im, err);
+	if (r == 0)
+		r = add_builtin(im, root, diff_id, err);
+	if (r == 0)
+		layers_sweep(im->layers);
+	return r;
 }
 
 int images_open(const struct images_options *opt, struct images **ret, struct error *err)
 {
-	CLEANUP(freep) char *dir = xasprintf("%s/rootfs", opt->data_root);
 	struct images *im = xnew(struct images);
-	int r = mkdir(dir, 0700) < 0 && errno != EEXIST ? error_set(err, -errno, "%s: %s", dir, strerror(errno)) : 0;
+	int r;
 
 	im->options = *opt;
 	list_init(&im->by_age);
-	if (r == 0)
-		r = store_load(opt->store, "image", load, im, err);
-	if (r == 0) {
-		sweep(im, dir);
-		r = add_builtin(im, err);
-	}
+	map_init(&im->by_id);
+	map_init(&im->by_name);
+	map_init(&im->children);
+	r = open_all(im, err);
 	if (r < 0) {
 		images_free(im);
 		return r;
@@ -220,14 +302,22 @@ int images_open(const struct images_options *opt, struct images **ret, struct er
 	return 0;
 }
 
+/* Layers are let go as they are: nothing is removed from the disk. */
 void images_free(struct images *im)
 {
 	if (!im)
 		return;
 	list_for_each_safe(it, &im->by_age) {
+		struct image *i = container_of(it, struct image, by_age);
+
 		list_remove(it);
-		image_free(container_of(it, struct image, by_age));
+		i->top = NULL;
+		image_free(im, i);
 	}
+	layers_free(im->layers);
+	map_done(&im->by_id);
+	map_done(&im->by_name);
+	map_done(&im->children);
 	free(im);
 }
 
@@ -236,32 +326,21 @@ const char *images_mode(const struct images *im)
 	return im->options.mode;
 }
 
-/* ---- look-up ---- */
-
-static bool has_text(json_t *array, const char *text, size_t *ret_at)
+struct layers *images_layers(struct images *im)
 {
-	json_t *v;
-	size_t i;
-
-	json_array_foreach(array, i, v) {
-		if (strcmp(json_string_value(v), text) != 0)
-			continue;
-		if (ret_at)
-			*ret_at = i;
-		return true;
-	}
-	return false;
+	return im->layers;
 }
 
-static struct image *find_tag(struct images *im, const char *tag)
+const char *images_data_root(const struct images *im)
 {
-	list_for_each(it, &im->by_age) {
-		struct image *i = container_of(it, struct image, by_age);
+	return im->options.data_root;
+}
 
-		if (has_text(i->tags, tag, NULL))
-			return i;
-	}
-	return NULL;
+/* ---- look-up ---- */
+
+struct image *images_by_id(struct images *im, const char *id)
+{
+	return map_get(&im->by_id, id);
 }
 
 static struct image *find_prefix(struct images *im, const char *text)
@@ -270,6 +349,11 @@ static struct image *find_prefix(struct images *im, const char *text)
 	size_t n = strlen(hex);
 	struct image *found = NULL;
 
+	if (n == 64) {
+		CLEANUP(freep) char *id = xasprintf("sha256:%s", hex);
+
+		return images_by_id(im, id);
+	}
 	if (n == 0 || n > 64 || strspn(hex, "0123456789abcdef") != n)
 		return NULL;
 	list_for_each(it, &im->by_age) {
@@ -293,9 +377,9 @@ int images_find(struct images *im, const char *text, struct image **ret, struct 
 
 	if (r == 0) {
 		name = *ref.digest ? xasprintf("%s@%s", ref.name, ref.digest) : reference_tagged(&ref);
-		i = find_tag(im, name);
+		i = map_get(&im->by_name, name);
 		if (!i && *ref.digest)
-			i = find_id(im, ref.digest);
+			i = images_by_id(im, ref.digest);
 	}
 	if (!i)
 		i = find_prefix(im, text);
@@ -318,201 +402,6 @@ struct image *images_next(struct images *im, const struct image *after)
 size_t images_count(const struct images *im)
 {
 	return im->count;
-}
-
-/* ---- names ---- */
-
-static bool is_tag(const char *tag)
-{
-	size_t n = strlen(tag);
-
-	return n > 0 && n <= 128 && tag[0] != '.' && tag[0] != '-' &&
-	       strspn(tag, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
-}
-
-int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err)
-{
-	CLEANUP(freep) char *text = tag && *tag ? xasprintf("%s:%s", repo, tag) : xstrdup(repo), *name = NULL;
-	struct reference ref;
-	struct image *owner;
-	size_t at;
-	int r = reference_parse(text, &ref, err);
-
-	if (tag && *tag && !is_tag(tag))
-		r = error_set_class(err, ERROR_INVALID, "invalid tag format");
-	if (r == 0 && *ref.digest)
-		r = error_set_class(err, ERROR_INVALID, "refusing to create a tag with a digest reference");
-	if (r < 0)
-		return r;
-	name = reference_tagged(&ref);
-	owner = find_tag(im, name);
-	if (owner && owner != i && has_text(owner->tags, name, &at)) {
-		json_array_remove(owner->tags, at);
-		image_save(im, owner);
-	}
-	if (owner != i)
-		json_array_append_new(i->tags, json_string(name));
-	image_save(im, i);
-	image_event(im, "tag", i, name);
-	return 0;
-}
-
-/* ---- removal ---- */
-
-struct removing {
-	uv_work_t work;
-	char *parent, *name;
-};
-
-static void remove_work(uv_work_t *w)
-{
-	struct removing *rm = container_of(w, struct removing, work);
-	int fd = open(rm->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	rootfs_remove_tree(fd, rm->name);
-	close(fd);
-}
-
-static void on_removed(uv_work_t *w, int status)
-{
-	struct removing *rm = container_of(w, struct removing, work);
-
-	(void)status;
-	free(rm->parent);
-	free(rm->name);
-	free(rm);
-}
-
-/* The root goes with the last image that is made of it. */
-static void remove_root(struct images *im, const char *chain_id)
-{
-	struct removing *rm;
-
-	if (strcmp(chain_id, BUILTIN_CHAIN) == 0)
-		return;
-	list_for_each(it, &im->by_age)
-		if (strcmp(container_of(it, struct image, by_age)->chain_id, chain_id) == 0)
-			return;
-	rm = xnew(struct removing);
-	rm->parent = xasprintf("%s/rootfs", im->options.data_root);
-	rm->name = xstrdup(chain_id);
-	uv_queue_work(im->options.loop, &rm->work, remove_work, on_removed);
-}
-
-static void untag(struct images *im, struct image *i, size_t at, json_t *report)
-{
-	json_t *name = json_incref(json_array_get(i->tags, at));
-
-	json_array_remove(i->tags, at);
-	image_save(im, i);
-	image_event(im, "untag", i, json_string_value(name));
-	json_array_append_new(report, json_pack("{s:o}", "Untagged", name));
-}
-
-static int check_removal(const struct image *i, const char *ref, bool is_by_tag, bool force, const char *user,
-			 bool is_user_running, struct error *err)
-{
-	size_t ntags = json_array_size(i->tags);
-	const char *shown = i->id + 7;
-
-	if (is_by_tag && ntags > 1)
-		return 0; /* only a name goes */
-	if (i->kind == IMAGE_BUILTIN)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to delete %.12s (cannot be forced) - the image is built in", shown);
-	if (user && is_user_running)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to %s \"%.200s\" (cannot be forced) - container %.12s is using its referenced image %.12s",
-				       is_by_tag ? "remove repository reference" : "delete", ref, user, shown);
-	if (user && !force && is_by_tag)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to remove repository reference \"%.200s\" (must force) - container %.12s is using its referenced image %.12s",
-				       ref, user, shown);
-	if (user && !force)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to delete %.12s (must be forced) - image is being used by stopped container %.12s",
-				       shown, user);
-	if (!is_by_tag && ntags > 1 && !force)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to delete %.12s (must be forced) - image is referenced in multiple repositories",
-				       shown);
-	return 0;
-}
-
-int images_remove(struct images *im, const char *text, bool force, const char *user, bool is_user_running,
-		  json_t **ret_report, struct error *err)
-{
-	CLEANUP(freep) char *name = NULL, *chain = NULL;
-	struct reference ref;
-	struct image *i;
-	json_t *report;
-	bool is_by_tag;
-	size_t at = 0;
-	int r = images_find(im, text, &i, err);
-
-	if (r < 0)
-		return r;
-	if (reference_parse(text, &ref, NULL) == 0)
-		name = reference_tagged(&ref);
-	is_by_tag = name && has_text(i->tags, name, &at);
-	r = check_removal(i, text, is_by_tag, force, user, is_user_running, err);
-	if (r < 0)
-		return r;
-	report = json_array();
-	if (is_by_tag)
-		untag(im, i, at, report);
-	*ret_report = report;
-	if (is_by_tag && json_array_size(i->tags) > 0)
-		return 0;
-	while (json_array_size(i->tags) > 0)
-		untag(im, i, 0, report);
-	if (user)
-		return 0; /* forced: its stopped container keeps it, nameless */
-	json_array_append_new(report, json_pack("{s:s}", "Deleted", i->id));
-	image_event(im, "delete", i, i->id);
-	store_delete(im->options.store, "image", i->id);
-	chain = xstrdup(i->chain_id);
-	list_remove(&i->by_age);
-	im->count--;
-	image_free(i);
-	remove_root(im, chain);
-	return 0;
-}
-
-/* ---- images over the built-in root ---- */
-
-int images_make_over(struct images *im, const char *text, enum image_kind kind, json_t *changes, struct image **ret,
-		     struct error *err)
-{
-	struct image *builtin = images_next(im, NULL), *i;
-	json_t *config, *settings;
-	struct reference ref;
-	int r = reference_parse(text, &ref, err);
-
-	if (r < 0)
-		return r;
-	while (builtin->kind != IMAGE_BUILTIN) /* always there */
-		builtin = images_next(im, builtin);
-	config = json_deep_copy(builtin->config);
-	settings = json_object_get(config, "config");
-	if (kind == IMAGE_SYNTHETIC)
-		json_object_set_new(json_object_get(settings, "Labels"), "sockerless.image", json_string("synthetic"));
-	json_object_set_new(json_object_get(settings, "Labels"), "sockerless.image.reference", json_string(text));
-	json_object_update_recursive(settings, changes);
-	i = image_add(im, config, kind, BUILTIN_CHAIN, builtin->root_path, builtin->size_bytes, false);
-	image_event(im, "pull", i, text);
-	*ret = i;
-	if (*ref.digest && !*ref.tag) {
-		CLEANUP(freep) char *name = xasprintf("%s@%s", ref.name, ref.digest);
-
-		if (!has_text(i->tags, name, NULL))
-			json_array_append_new(i->digests, json_string(name));
-		image_save(im, i);
-		return 0;
-	}
-	return images_tag(im, i, ref.name, *ref.tag ? ref.tag : NULL, err);
 }
 
 int image_open_root(const char *root_path)

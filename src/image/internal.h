@@ -3,20 +3,29 @@
 #define SOCKERLESS_IMAGE_INTERNAL_H
 
 #include "image/images.h"
+#include "util/map.h"
 
 struct images {
 	struct images_options options;
+	struct layers *layers;
 	struct list by_age;
+	struct map by_id, by_name; /* → struct image; names are tags and "name@digest" */
+	struct map children;       /* id of a parent → how many (as a pointer's value) */
 	size_t count;
 };
 
-/* Adds an image of this config, or answers the one that is there; takes `take_config`. */
-struct image *image_add(struct images *im, json_t *take_config, enum image_kind kind, const char *chain_id,
-			const char *root_path, int64_t size_bytes, bool has_native);
+/* An image of this config, whose bytes are `raw_config` (NULL: as json_dumps writes them); or the one that is there.
+ * Takes `take_config`, borrows the rest. Not saved. */
+struct image *image_add(struct images *im, json_t *take_config, const char *raw_config, enum image_kind kind,
+			const char *parent_id, struct layer *top);
+/* Out of all indexes, and freed. Its row is the caller's. */
+void image_drop(struct images *im, struct image *i);
 /* Writes the row. */
 void image_save(struct images *im, const struct image *i);
 /* Publishes "pull", "tag", "untag", "delete", …; `name` is the attribute. */
 void image_event(struct images *im, const char *action, const struct image *i, const char *name);
+/* Position of a text in an array of texts; false: not there. */
+bool image_names_find(json_t *names, const char *text, size_t *ret_at);
 
 /* ---- changes.c: docker import --change ---- */
 /* Changes the config{} of an image by one Dockerfile instruction. Pure. ERROR_INVALID in Docker's words for what
