@@ -15,7 +15,6 @@
 #include "network/prefix.h"
 #include "util/buf.h"
 #include "util/list.h"
-#include "util/sorted.h"
 
 struct netns;
 
@@ -101,7 +100,8 @@ struct networks {
 	struct engine *engine;
 	struct list by_age;
 	struct map by_id, by_name;
-	struct sorted ids;
+	char **sorted_ids;
+	size_t n, size;
 	struct ipam *ipam;
 	struct net_switch *net_switch;
 	struct map sandboxes;    /* container id → struct net_sandbox */

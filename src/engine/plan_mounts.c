@@ -16,7 +16,13 @@
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
-#include "util/json.h"
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *v = json_string_value(json_object_get(o, key));
+
+	return v ? v : "";
+}
 
 static struct run_mount *add_mount(struct run_plan *p, unsigned kind, const char *target)
 {
@@ -494,7 +500,7 @@ static void make_tmpfs_owners(struct plan_job *j, struct rootfs *fs)
 /* The working directory is made, root's, when nothing is there. */
 static int make_cwd(struct plan_job *j, struct rootfs *fs)
 {
-	const char *cwd = json_text(j->container->config, "WorkingDir");
+	const char *cwd = text_of(j->container->config, "WorkingDir");
 	struct rootfs_stat st;
 
 	if (!*cwd)

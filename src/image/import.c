@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dockerfile/change.h"
 #include "image/internal.h"
 #include "image/reference.h"
 #include "util/alloc.h"
@@ -104,6 +105,20 @@ static void on_stored(void *arg, int result)
 		uv_queue_work(imp->images->options.loop, &imp->work, stage, on_staged);
 }
 
+/* All of them are one text, as in Docker: an ENTRYPOINT leaves a CMD before it alone. */
+static int apply_changes(const char *const *changes, json_t *config, struct error *err)
+{
+	CLEANUP(freep) char *text = xstrdup("");
+
+	for (; changes && *changes; changes++) {
+		char *longer = xasprintf("%s%s\n", text, *changes);
+
+		free(text);
+		text = longer;
+	}
+	return *text ? change_by_text(config, text, err) : 0;
+}
+
 static int check(const struct image_import_options *opt, json_t *config, struct error *err)
 {
 	struct reference ref;
@@ -117,9 +132,7 @@ static int check(const struct image_import_options *opt, json_t *config, struct 
 	}
 	if (r == 0 && opt->platform && *opt->platform && strcmp(opt->platform, "linux") && strcmp(opt->platform, "linux/amd64"))
 		r = error_set_class(err, ERROR_INVALID, "platform %.60s: this engine runs linux/amd64", opt->platform);
-	for (const char *const *c = opt->changes; r == 0 && c && *c; c++)
-		r = change_apply(config, *c, err);
-	return r;
+	return r < 0 ? r : apply_changes(opt->changes, config, err);
 }
 
 struct image_import *images_import(struct images *im, const struct image_import_options *opt, void (*on_drain)(void *arg),

@@ -27,11 +27,6 @@ void image_event(struct images *im, const char *action, const struct image *i, c
 /* Position of a text in an array of texts; false: not there. */
 bool image_names_find(json_t *names, const char *text, size_t *ret_at);
 
-/* ---- changes.c: docker import --change ---- */
-/* Changes the config{} of an image by one Dockerfile instruction. Pure. ERROR_INVALID in Docker's words for what
- * --change does not take. */
-int change_apply(json_t *config, const char *instruction, struct error *err);
-
 /* ---- classify.c: blocks, any thread ---- */
 /* Does the tree hold native programs (executable ELF files)? What cannot be read is passed over. Adds the sizes of its files to *bytes. */
 bool classify_tree(int dir_fd, uint64_t *bytes);

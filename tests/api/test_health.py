@@ -230,7 +230,7 @@ class Health(ApiTest):
             self.assertEqual(self.d.call("GET", "/images/changed/json").json["Config"]["Healthcheck"], wanted)
         for text, message in (("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"), ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
                               ("HEALTHCHECK --interval=1us CMD x", 'Interval "interval" cannot be less than 1ms'),
-                              ("HEALTHCHECK true", 'Unknown type "true" in HEALTHCHECK (try CMD)')):
+                              ("HEALTHCHECK true", 'Unknown type "TRUE" in HEALTHCHECK (try CMD)')):
             self.assertError(change(text), 400, message)
 
 

@@ -12,17 +12,18 @@ may_use() {
 	case $1 in
 	util) echo "" ;;
 	store | rootfs | network) echo "util" ;;
-	image) echo "util store rootfs" ;;
+	dockerfile) echo "util" ;;
+	image) echo "util store rootfs dockerfile" ;;
 	sandbox | agent) echo "util rootfs network" ;;
 	drivers) echo "util store rootfs image network sandbox agent" ;;
-	engine) echo "util store rootfs image network sandbox agent drivers" ;;
-	build) echo "util store rootfs image drivers engine" ;;
+	engine) echo "util store rootfs dockerfile image network sandbox agent drivers" ;;
+	build) echo "util store rootfs dockerfile image drivers engine" ;;
 	http) echo "util store" ;;
 	api) echo "util store rootfs image network drivers engine build http" ;;
 	daemon) echo "util store rootfs image network sandbox agent drivers engine build api http" ;;
 	esac
 }
-for dir in util store rootfs network image sandbox agent drivers engine build http api daemon; do
+for dir in util store rootfs network dockerfile image sandbox agent drivers engine build http api daemon; do
 	[ -d "src/$dir" ] || continue
 	allowed=" $(may_use "$dir") $dir "
 	grep -rHoE '^#include "[a-z]+/' "src/$dir" --include='*.[ch]' --exclude-dir=guest | while IFS= read -r line; do
