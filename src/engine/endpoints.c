@@ -40,6 +40,7 @@ static struct net_sandbox *sandbox_new(struct engine *e, struct container *c)
 	s->ports = json_object();
 	s->files_of = xstrdup(c->id);
 	list_init(&s->endpoints);
+	list_init(&s->links);
 	list_init(&s->edits);
 	return s;
 }
@@ -50,7 +51,7 @@ static void sandbox_free(struct net_sandbox *s)
 		ports_unpublish(s);
 	list_for_each_safe(it, &s->endpoints)
 		endpoint_leave(container_of(it, struct endpoint, of_sandbox));
-	s->engine->networks->nlinkers -= s->is_linker;
+	links_leave(s);
 	netns_unref(s->ns);
 	json_decref(s->ports);
 	free(s->files_of);
@@ -177,10 +178,15 @@ int networks_start(struct engine *e, struct container *c, struct error *err)
 		sandbox_free(s);
 		return r;
 	}
-	s->is_linker = json_array_size(json_object_get(c->host_config, "Links")) > 0;
-	e->networks->nlinkers += s->is_linker;
+	links_enter(s);
 	map_put(&e->networks->sandboxes, c->id, s);
 	return 0;
+}
+
+static void tell_connect(struct endpoint *ep)
+{
+	ep->is_told = true;
+	network_event(ep->sandbox->engine, ep->network, "connect", ep->sandbox->container->id);
 }
 
 void networks_started(struct engine *e, struct container *c)
@@ -192,11 +198,10 @@ void networks_started(struct engine *e, struct container *c)
 	list_for_each(it, &s->endpoints) {
 		struct endpoint *ep = container_of(it, struct endpoint, of_sandbox);
 
-		ep->is_told = true;
-		network_event(e, ep->network, "connect", c->id);
+		tell_connect(ep);
 	}
-	if (e->networks->nlinkers)
-		container_files_tell_linked(e, c);
+	container_files_started(s);
+	links_tell(e, c);
 }
 
 static void forget_told(struct net_sandbox *s)
@@ -210,13 +215,14 @@ void networks_stop_all(struct engine *e)
 	const struct map_entry *entry;
 	size_t pos = 0;
 
-	while (e->networks && (entry = map_next(&e->networks->sandboxes, &pos))) {
-		struct net_sandbox *s = map_remove(&e->networks->sandboxes, entry->key);
-
-		forget_told(s);
-		sandbox_free(s);
-		pos = 0;
+	if (!e->networks)
+		return;
+	while ((entry = map_next(&e->networks->sandboxes, &pos))) { /* nobody is looked for by the way */
+		forget_told(entry->value);
+		sandbox_free(entry->value);
 	}
+	map_done(&e->networks->sandboxes);
+	map_init(&e->networks->sandboxes);
 }
 
 void networks_stop(struct engine *e, struct container *c)
@@ -290,9 +296,9 @@ static int connect_live(struct engine *e, struct container *c, struct network *n
 	if (r < 0)
 		return r;
 	ep = endpoint_find(s, n->name);
-	ep->is_told = true;
 	container_files_edit(s, ep, true);
-	network_event(e, n, "connect", c->id);
+	if (container_has_process(c)) /* else its start tells */
+		tell_connect(ep);
 	return 0;
 }
 

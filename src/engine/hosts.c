@@ -17,6 +17,7 @@ enum { FILE_MAX = 1 << 20 };
 struct container_files {
 	struct engine *engine;
 	char *id;       /* of the container */
+	char sandbox_id[ID_LEN + 1]; /* whose files these are: that of a later run has another */
 	char *dir;      /* containers/<id>/net */
 	char *hosts;    /* NULL: the host's own */
 	char *hostname;
@@ -248,6 +249,7 @@ static struct container_files *files_of(const struct net_sandbox *s)
 
 	f->engine = s->engine;
 	f->id = xstrdup(c->id);
+	memcpy(f->sandbox_id, s->id, sizeof(f->sandbox_id));
 	f->dir = container_files_dir(s->engine, c);
 	f->hostname = xasprintf("%s\n", text_of(c->config, "Hostname"));
 	f->servers = list_or_null(host, "Dns");
@@ -279,13 +281,21 @@ int container_files_new(struct engine *e, struct container *c, struct container_
 	return 0;
 }
 
+/* NULL when that run has ended, whether there is another or not. */
+static struct net_sandbox *sandbox_of(const struct container_files *f)
+{
+	struct net_sandbox *s = map_get(&f->engine->networks->sandboxes, f->id);
+
+	return s && strcmp(s->id, f->sandbox_id) == 0 ? s : NULL;
+}
+
 void container_files_free(struct container_files *f)
 {
 	struct net_sandbox *s;
 
 	if (!f)
 		return;
-	s = map_get(&f->engine->networks->sandboxes, f->id);
+	s = sandbox_of(f);
 	if (s && f->resolv_text) {
 		free(s->resolv_text);
 		s->resolv_text = steal_ptr(f->resolv_text);
@@ -311,8 +321,6 @@ struct edit {
 
 struct edit_job {
 	uv_work_t work;
-	struct engine *engine;
-	struct net_sandbox *sandbox; /* compared, never looked into: it may have gone */
 	struct container_files *files;
 	struct list edits;
 	char *before;                /* resolv.conf as we wrote it */
@@ -355,14 +363,14 @@ static void begin_edits(struct net_sandbox *s);
 static void on_edited(uv_work_t *w, int status)
 {
 	struct edit_job *j = container_of(w, struct edit_job, work);
-	struct net_sandbox *s = map_get(&j->engine->networks->sandboxes, j->files->id);
+	struct net_sandbox *s = sandbox_of(j->files);
 
 	(void)status;
 	list_for_each_safe(it, &j->edits)
 		edit_free(container_of(it, struct edit, link));
 	container_files_free(j->files);
 	free(j->before);
-	if (s && s == j->sandbox) {
+	if (s) {
 		s->is_editing = false;
 		begin_edits(s);
 	}
@@ -373,11 +381,9 @@ static void begin_edits(struct net_sandbox *s)
 {
 	struct edit_job *j;
 
-	if (s->is_editing || list_is_empty(&s->edits))
-		return;
+	if (s->is_editing || list_is_empty(&s->edits) || !container_has_process(s->container))
+		return; /* a start writes what it found when it began, and would undo them */
 	j = xnew(struct edit_job);
-	j->engine = s->engine;
-	j->sandbox = s;
 	j->files = files_of(s);
 	j->before = xstrdup(s->resolv_text);
 	list_init(&j->edits);
@@ -425,6 +431,11 @@ static void on_begin(void *arg, const struct error *err)
 	container_unref(c);
 }
 
+static void begin_later(struct net_sandbox *s)
+{
+	engine_later(s->engine, on_begin, container_ref(s->container), NULL);
+}
+
 void container_files_edit(struct net_sandbox *s, const struct endpoint *ep, bool is_added)
 {
 	CLEANUP(freep) char *names = own_names(s->container);
@@ -433,7 +444,20 @@ void container_files_edit(struct net_sandbox *s, const struct endpoint *ep, bool
 	if (strcmp(s->files_of, s->container->id) != 0)
 		return;
 	each_address(ep, edit_address, &ed);
-	engine_later(s->engine, on_begin, container_ref(s->container), NULL);
+	begin_later(s);
+}
+
+void container_files_move(struct net_sandbox *s, const struct endpoint *of, const char *alias)
+{
+	struct editing ed = { s, HOSTS_MOVE, alias };
+
+	each_address(of, edit_address, &ed);
+	begin_later(s);
+}
+
+void container_files_started(struct net_sandbox *s)
+{
+	begin_edits(s);
 }
 
 void container_files_forget(struct net_sandbox *s)
@@ -442,29 +466,4 @@ void container_files_forget(struct net_sandbox *s)
 		edit_free(container_of(it, struct edit, link));
 	free(s->resolv_text);
 	s->resolv_text = NULL;
-}
-
-void container_files_tell_linked(struct engine *e, struct container *c)
-{
-	struct endpoint *ep = endpoint_find(net_sandbox_of(e, c), "bridge");
-	const struct map_entry *entry;
-	size_t pos = 0, i;
-	json_t *v;
-
-	while (ep && (entry = map_next(&e->networks->sandboxes, &pos))) {
-		struct net_sandbox *s = entry->value;
-
-		json_array_foreach(json_object_get(s->container->host_config, "Links"), i, v) {
-			CLEANUP(freep) char *name = NULL, *alias = NULL;
-			struct editing ed = { s, HOSTS_MOVE, NULL };
-			struct container *other;
-
-			if (!endpoint_find(s, "bridge") || link_parse(json_string_value(v), &name, &alias, NULL) < 0 ||
-			    containers_find(&e->containers, name, &other, NULL) < 0 || other != c)
-				continue;
-			ed.names = alias;
-			each_address(ep, edit_address, &ed);
-			engine_later(e, on_begin, container_ref(s->container), NULL);
-		}
-	}
 }

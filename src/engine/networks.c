@@ -259,6 +259,7 @@ int networks_open(struct engine *e, const struct networks_options *opt, struct n
 	map_init(&ns->by_id);
 	map_init(&ns->by_name);
 	map_init(&ns->sandboxes);
+	map_init(&ns->linked);
 	r = open_parts(ns, opt, err);
 	if (r < 0) {
 		networks_free(ns);
@@ -274,6 +275,7 @@ void networks_free(struct networks *ns)
 		return;
 	networks_done(ns);
 	map_done(&ns->sandboxes);
+	map_done(&ns->linked);
 	ipam_free(ns->ipam);
 	net_switch_free(ns->net_switch);
 	free(ns);

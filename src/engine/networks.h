@@ -63,8 +63,8 @@ struct net_sandbox {
 	struct network *published; /* whose endpoint has the ports; NULL: none */
 	char *files_of;          /* the id of the container whose hosts and resolv.conf it has */
 	char *resolv_text;       /* as it was written */
-	bool is_linker;          /* --link on the default bridge */
-	struct list edits;       /* hosts.c: changes of files under way */
+	struct list links;       /* links.c: to others on the default bridge */
+	struct list edits;       /* hosts.c: changes of files that wait for its process, or for the edit under way */
 	bool is_editing;
 };
 
@@ -105,7 +105,7 @@ struct networks {
 	struct ipam *ipam;
 	struct net_switch *net_switch;
 	struct map sandboxes;    /* container id → struct net_sandbox */
-	size_t nlinkers;         /* running containers with links on the default bridge */
+	struct map linked;       /* links.c: container id → who of those that run is linked to it */
 	struct ip host_gateway;  /* none: the default bridge's */
 	bool has_host_ipv6;
 };
@@ -193,9 +193,17 @@ void container_files_free(struct container_files *f); /* loop; takes NULL */
 char *container_files_dir(struct engine *e, const struct container *c);
 /* A running container has come to or gone from a network; written on the pool. */
 void container_files_edit(struct net_sandbox *s, const struct endpoint *ep, bool is_added);
+/* Another container, whose name there is `alias`, has other addresses. */
+void container_files_move(struct net_sandbox *s, const struct endpoint *of, const char *alias);
+/* Its process runs: edits that came while it was starting are begun. */
+void container_files_started(struct net_sandbox *s);
 void container_files_forget(struct net_sandbox *s); /* edits that are not begun */
-/* Those that are linked to it on the default bridge learn its address. */
-void container_files_tell_linked(struct engine *e, struct container *c);
+
+/* ---- links.c: --link on the default bridge, while it runs ---- */
+void links_enter(struct net_sandbox *s);
+void links_leave(struct net_sandbox *s);
+/* `c` has started: those that are linked to it learn its addresses. Costs what there is of them. */
+void links_tell(struct engine *e, const struct container *c);
 
 /* ---- hosts_text.c: pure ---- */
 struct resolv_wish {

@@ -72,6 +72,7 @@ void ryuk_end(struct reaper *r, int code)
 {
 	void (*exited)(void *arg, int code) = r->exited;
 
+	r->is_over = true;
 	uv_timer_stop(&r->timer);
 	stop_serving(r);
 	r->exited = NULL;
@@ -85,7 +86,8 @@ static void on_timer(uv_timer_t *t);
 
 void ryuk_again_in(struct reaper *r, uint64_t ms)
 {
-	uv_timer_start(&r->timer, on_timer, ms, 0);
+	if (!r->is_over)
+		uv_timer_start(&r->timer, on_timer, ms, 0);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -266,7 +268,7 @@ static void process_close(void *process)
 {
 	struct reaper *r = process;
 
-	r->is_closed = true;
+	r->is_over = true;
 	r->exited = NULL;
 	r->listener = NULL;
 	stop_serving(r);

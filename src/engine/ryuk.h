@@ -29,7 +29,7 @@ struct reaper {
 	size_t nclients;
 	uv_timer_t timer;            /* of the next prune check */
 	uint64_t deadline_ms;        /* of a shutdown that was asked for; loop time; 0: none */
-	bool is_pruning, is_closed;
+	bool is_pruning, is_over;    /* over: it has ended, and begins nothing more */
 	unsigned pending, tries;     /* removals under way */
 	json_t *removed;             /* kind → how many */
 	unsigned refs;               /* the handle, the timer, removals under way */

@@ -86,7 +86,7 @@ static void on_removed(void *arg, const struct error *err)
 		count_removed(r, m->kind);
 	free(m);
 	r->pending--;
-	if (r->pending == 0 && !r->is_closed)
+	if (r->pending == 0 && !r->is_over)
 		ryuk_prune(r);
 	ryuk_unref(r);
 }

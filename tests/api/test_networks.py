@@ -5,7 +5,7 @@ import re
 import time
 import unittest
 
-from harness import ApiTest
+from harness import ApiTest, HeldStart
 
 LATEST = "v1.55"
 
@@ -584,6 +584,33 @@ class Containers(NetworkTest):
         for links, text in ((["a:b:c"], "bad format for links: a:b:c"), ([""], "empty string specified for links"),
                             (["nope:x"], "could not get container for nope: No such container: nope")):
             self.assertError(self.d.call("POST", "/containers/create", {"Image": "busybox", "HostConfig": {"Links": links}}), 400, text)
+
+    def test_during_a_start(self):
+        """A network it comes to while it starts is told once; its files have that, and what happened to those it is linked to."""
+        db = self.up(name="dbs", Hostname="dbhost")
+        self.made("early"), self.made("gone")
+        cid = self.idle(Hostname="h", HostConfig={"Links": ["dbs:database"]})
+        since = time.time()
+        with HeldStart(self.d, cid) as held:
+            start = self.d.later("POST", f"/containers/{cid}/start")
+            self.assertIsNone(start(0.2))
+            self.assertEqual(self.connect("early", cid).status, 200)
+            self.assertEqual(self.connect("gone", cid).status, 200)
+            self.assertEqual(self.disconnect("gone", cid).status, 200)
+            before = self.ip(db)
+            self.stop(db)
+            taker = self.up()
+            self.assertEqual(self.ip(taker), before)
+            self.start(db)
+            self.assertNotEqual(self.ip(db), before)
+            held.release()
+            self.assertEqual(start().status, 204)
+        told = [(e["Action"], e["Actor"]["Attributes"]["name"]) for e in self.d.events(since, type=["network"])
+                if e["Actor"]["Attributes"].get("container") == cid]
+        self.assertEqual(told, [("connect", "bridge"), ("connect", "early")])
+        self.wait_for(lambda: f"{self.ip(cid, 'early')}\th\n" in self.file(cid, "/etc/hosts"))
+        self.wait_for(lambda: f"{self.ip(db)}\tdatabase dbhost dbs\n" in self.file(cid, "/etc/hosts"))
+        self.assertIn(f"{self.ip(cid)}\th\n", self.file(cid, "/etc/hosts"))
 
     def test_files(self):
         cid = self.up(Hostname="h", Domainname="example.org", HostConfig={"ExtraHosts": ["a:1.2.3.4", "six:fd00::5", "gate:host-gateway"],

@@ -3,7 +3,7 @@ import socket
 import time
 import unittest
 
-from harness import ApiTest
+from harness import ApiTest, HeldStart
 
 RYUK = "testcontainers/ryuk:0.14.0"
 LABELS = {"org.testcontainers": "true", "session": "s 1"}
@@ -61,6 +61,24 @@ class Ryuk(ApiTest):
         self.assertEqual(self.d.call("POST", f"/containers/{cid}/start").status, 204)
         self.d.call("POST", f"/containers/{cid}/wait")
         self.assertIn(b"real", self.d.logs(cid))
+
+    def test_removes_nothing_more_when_it_is_killed(self):
+        cid, port = self.reaper("RYUK_RECONNECTION_TIMEOUT=50ms", "RYUK_RETRY_OFFSET=1s")
+        mine = self.d.create("true", Labels={"session": "killed"})
+        self.d.call("POST", "/networks/create", {"Name": "ryuk-killed", "Labels": {"session": "killed"}})
+        with HeldStart(self.d, mine) as held:
+            start = self.d.later("POST", f"/containers/{mine}/start")
+            self.assertIsNone(start(0.2))
+            self.say(port, b"label=session%3Dkilled").close()
+            self.d.wait_for(lambda: b"prune check" in self.d.logs(cid), "it begins with the container, which must start first")
+            self.assertEqual(self.d.call("POST", f"/containers/{cid}/kill").status, 204)
+            held.release()
+            self.assertEqual(start().status, 204)
+        self.d.wait_for(lambda: not self.is_there(f"/containers/{mine}/json"), "the removal that it began")
+        time.sleep(0.3)
+        self.assertTrue(self.is_there("/networks/ryuk-killed"))
+        self.assertEqual(self.d.inspect(cid)["State"]["ExitCode"], 137)
+        self.d.call("DELETE", "/networks/ryuk-killed")
 
     def test_removes_what_is_meant_and_ends(self):
         cid, port = self.reaper("RYUK_RECONNECTION_TIMEOUT=100ms", "RYUK_RETRY_OFFSET=1s")
