@@ -72,10 +72,11 @@ SOCKERLESS_API int sockerless_server_attach(struct sockerless_server *s, struct 
 					    void (*stopped)(void *arg), void *arg, struct sockerless_error *err);
 
 /* Any thread, between start and free: runs `call` on the loop thread, in order. -ESHUTDOWN once a stop
- * has begun: it will not run. */
+ * has gone so far that all containers have ended: it will not run. */
 SOCKERLESS_API int sockerless_server_post(struct sockerless_server *s, void (*call)(void *arg), void *arg);
-/* Begins the stop: listeners close, clients are let go, containers' processes end. Any thread, and from a
- * signal handler, between start and free. */
+/* Begins the stop: nothing is started any more, containers get their stop signal and the time that each has to obey
+ * (as docker stop; 15 s in all unless one has more), then listeners close and clients are let go. Any thread, and
+ * from a signal handler, between start and free. */
 SOCKERLESS_API void sockerless_server_stop(struct sockerless_server *s);
 /* After run has returned, after `stopped`, or when it was never started (or failed to). Takes NULL. */
 SOCKERLESS_API void sockerless_server_free(struct sockerless_server *s);

@@ -52,6 +52,7 @@ struct server {
 	struct list posted;
 	atomic_bool wants_stop;
 	bool is_started, is_stopping, is_over;
+	bool is_deaf;                 /* under the mutex: takes no posts any more */
 	struct attachment *attachment;
 };
 
@@ -284,7 +285,7 @@ int server_post(struct server *s, void (*call)(void *arg), void *arg)
 	int r = 0;
 
 	uv_mutex_lock(&s->mutex);
-	if (atomic_load(&s->wants_stop)) {
+	if (s->is_deaf) {
 		r = -ESHUTDOWN;
 	} else {
 		p = xnew(struct posted);
@@ -325,13 +326,25 @@ static void unlink_sockets(struct server *s)
 	}
 }
 
+/* Whoever is connected has heard how the containers ended. */
+static void on_shut_down(void *arg)
+{
+	struct server *s = arg;
+
+	uv_mutex_lock(&s->mutex);
+	s->is_deaf = true;
+	uv_mutex_unlock(&s->mutex);
+	run_posted(s);
+	http_server_stop(s->http, on_http_stopped, s);
+}
+
 static void begin_stop(struct server *s)
 {
 	if (s->is_stopping)
 		return;
 	s->is_stopping = true;
 	unlink_sockets(s);
-	http_server_stop(s->http, on_http_stopped, s);
+	engine_shut_down(s->engine, on_shut_down, s);
 }
 
 /* The stop as far as it goes without waiting: each part goes when nothing on the loop needs it any more. */

@@ -64,7 +64,11 @@ struct engine {
  * 137); sweeps half-made files and orphaned processes; begins to start again whom
  * their restart policies want to run. Blocks: start-up. */
 int engine_open(const struct engine_options *opt, struct engine **ret, struct error *err);
-/* Stops every container's processes (as SIGKILL to the daemon would leave none). */
+/* The first half of a stop: starts nothing more, and ends the containers as docker stop does, each with its own signal and
+ * its own time. `done` once, from the loop: they have ended, or the daemon's time is over. That is 15 s, or 5 s more than
+ * the longest that a container may take; for ever, if one may. What their restart policies want is done at the next start. */
+void engine_shut_down(struct engine *e, void (*done)(void *arg), void *arg);
+/* The second: kills what is left (as SIGKILL to the daemon would leave none). */
 void engine_stop(struct engine *e, void (*done)(void *arg), void *arg);
 void engine_free(struct engine *e);
 

@@ -152,6 +152,7 @@ int crun_signal(struct crun *run, int signo, struct error *err);
 int crun_kill(struct crun *run, int signo, struct error *err);
 
 /* ---- stop.c ---- */
+int stop_timeout(const struct container *c); /* its own, in seconds; -1: for ever */
 /* The main process has ended, or with `err` it will not: whoever waits for that is told, and no stop's time runs on. */
 void crun_answer_stops(struct crun *run, const struct error *err);
 

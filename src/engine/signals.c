@@ -89,8 +89,10 @@ int crun_kill(struct crun *run, int signo, struct error *err)
 	bool is_waiting = c->state.status == CONTAINER_RESTARTING;
 	int r;
 
-	c->state.is_manually_stopped = true;
-	containers_save(&run->engine->containers, c);
+	if (!run->engine->is_stopping) { /* else it is the daemon's end, not the container's */
+		c->state.is_manually_stopped = true;
+		containers_save(&run->engine->containers, c);
+	}
 	if (is_to_end(c, signo)) {
 		restart_cancel(run);
 		if (c->state.status == CONTAINER_PAUSED) /* it cannot hear: it goes on, then ends */

@@ -41,7 +41,7 @@ static void start_stop_timer(struct crun *run, int timeout_s)
 		uv_timer_start(&run->stop_timer, on_stop_timer, ms, 0);
 }
 
-static int own_timeout(const struct container *c)
+int stop_timeout(const struct container *c)
 {
 	json_t *v = json_object_get(c->config, "StopTimeout");
 
@@ -158,7 +158,7 @@ static void stop(struct engine *e, struct container *c, const char *signal, int 
 				signal_number(signal && *signal ? signal :
 					      own && *own       ? own :
 								  "TERM"),
-				timeout_s == INT_MIN ? own_timeout(c) : timeout_s,
+				timeout_s == INT_MIN ? stop_timeout(c) : timeout_s,
 				is_restart };
 	if (container_is_live(c) || crun_is_starting(c))
 		stop_now(s, NULL);

@@ -263,8 +263,7 @@ class DaemonRestart(unittest.TestCase):
         if end == "crash":
             d.kill()
         else:
-            d.process.terminate()
-            d.process.wait()
+            d.end()
         d.start()
         d.wait_for(lambda: all(d.inspect(ids[n])["State"]["Running"] == up for n, up in wanted.items()),
                    {n: d.inspect(i)["State"] for n, i in ids.items()})
@@ -274,6 +273,95 @@ class DaemonRestart(unittest.TestCase):
         for n, up in wanted.items():
             self.assertEqual(d.inspect(ids[n])["State"]["Running"], up, n)
         d.stop()
+
+
+class DaemonStop(unittest.TestCase):
+    """As dockerd's: each container gets its stop signal and the time it has, and clients hear of its end."""
+    OBEYS = ("sh", "-c", "trap 'echo bye; exit 9' TERM; echo ready; while true; do sleep 0.02; done")
+
+    def setUp(self):
+        self.d = Daemon()
+        self.addCleanup(self.d.stop)
+
+    def ready(self, *cmd, **config):
+        cid = self.d.up(*(cmd or self.OBEYS), **config)
+        self.d.wait_for(lambda: b"ready" in self.d.logs(cid), "the traps")
+        return cid
+
+    def state(self, cid):
+        return self.d.inspect(cid)["State"]
+
+    def test_stop_signal(self):
+        cid = self.ready()
+        other = self.ready("sh", "-c", "trap 'exit 7' USR1; echo ready; while true; do sleep 0.02; done", StopSignal="USR1")
+        gone = self.ready(HostConfig={"AutoRemove": True})
+        wait = self.d.later("POST", f"/containers/{cid}/wait")
+        removed = self.d.later("POST", f"/containers/{gone}/wait", query={"condition": "removed"})
+        with self.d.attach(cid) as attached:
+            time.sleep(0.1)
+            before = time.time()
+            self.d.end()
+            self.assertLess(time.time() - before, 5)
+            self.assertIn(b"bye", attached.read())
+        self.assertEqual((wait().json, removed().json), ({"StatusCode": 9}, {"StatusCode": 9}))
+        self.d.start()
+        self.assertEqual([(self.state(c)["Status"], self.state(c)["ExitCode"]) for c in (cid, other)], [("exited", 9), ("exited", 7)])
+        self.assertEqual(self.d.call("GET", f"/containers/{gone}/json").status, 404)
+        self.assertTrue(self.d.logs(cid).endswith(b"bye\n"))
+
+    def test_its_time(self):
+        cids = [self.d.up("sleep", "1000", StopTimeout=1) for _ in range(5)]
+        before = time.time()
+        self.d.end()
+        took = time.time() - before
+        self.assertGreater(took, 0.9)
+        self.assertLess(took, 8) # all at once
+        self.d.start()
+        self.assertEqual({(self.state(c)["Status"], self.state(c)["ExitCode"]) for c in cids}, {("exited", 137)})
+
+    def test_in_any_state(self):
+        paused = self.ready()
+        self.d.call("POST", f"/containers/{paused}/pause")
+        looping = self.d.up("sh", "-c", "exit 3", **policy("unless-stopped"))
+        self.d.wait_for(lambda: self.d.inspect(looping)["RestartCount"] >= 3 and self.state(looping)["Restarting"], "the restarts")
+        starting = self.d.create(*self.OBEYS)
+        with HeldStart(self.d, starting) as held:
+            start = self.d.later("POST", f"/containers/{starting}/start")
+            self.assertIsNone(start(0.2))
+            self.d.process.terminate()
+            time.sleep(0.2)
+            self.assertIsNone(self.d.process.poll())
+            held.release()
+            self.assertEqual(start().status, 204)
+        self.d.end() # the second signal says nothing new
+        self.d.start()
+        self.assertEqual(self.state(paused)["ExitCode"], 9)
+        self.assertEqual(self.state(starting)["Status"], "exited")
+        self.d.wait_for(lambda: self.d.inspect(looping)["RestartCount"] >= 1, "who was not stopped by hand is started again")
+
+    def test_nothing_is_started(self):
+        slow = self.ready("sh", "-c", "trap '' TERM; echo ready; while true; do sleep 0.02; done", StopTimeout=2, **policy("always"))
+        idle = self.d.create("true")
+        with self.d.connect() as s: # listeners are gone by then
+            self.d.process.terminate()
+            time.sleep(0.3)
+            s.sendall(f"POST /v1.51/containers/{idle}/start HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n".encode())
+            reply = b"".join(iter(lambda: s.recv(65536), b""))
+        self.assertIn(b" 503 ", reply.splitlines()[0])
+        self.assertIn(b'{"message":"the daemon is stopping"}', reply)
+        self.assertEqual(self.d.process.wait(10), 0)
+        self.d.start()
+        self.d.wait_for(lambda: self.state(slow)["Running"], "its policy")
+
+    def test_third_signal(self):
+        cid = self.d.up("sleep", "1000", StopTimeout=-1)
+        for left in (2, 1, 0):
+            self.assertIsNone(self.d.process.poll())
+            self.d.process.terminate()
+            time.sleep(0.3)
+        self.assertEqual(self.d.process.wait(10), 143)
+        self.d.start()
+        self.assertEqual((self.state(cid)["Status"], self.state(cid)["ExitCode"]), ("exited", 137))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ start_daemon() {
 
 stop_daemon() {
 	[ -n "${daemon_pid:-}" ] || return 0
+	left=$("$docker" ps -q 2>/dev/null) # would have ten seconds to obey
+	# shellcheck disable=SC2086
+	[ -z "$left" ] || "$docker" kill $left >/dev/null 2>&1
 	kill "$daemon_pid" 2>/dev/null
 	wait "$daemon_pid"
 	daemon_status=$?

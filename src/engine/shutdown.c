@@ -1,0 +1,99 @@
+/* The daemon's end as its containers see it: each is stopped as by docker stop, all at once, and nobody waits for
+ * ever (moby: Daemon.Shutdown, ShutdownTimeout). */
+#include <limits.h>
+#include <stdlib.h>
+
+#include "engine/internal.h"
+#include "util/alloc.h"
+#include "util/log.h"
+
+enum { TIMEOUT_S = 15, GRACE_S = 5 };
+
+struct shutdown {
+	uv_timer_t timer;
+	size_t refs;             /* the timer's, and one for each container that is being stopped */
+	size_t waits;            /* containers, and one while they are being told */
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void unref(struct shutdown *s)
+{
+	if (--s->refs == 0)
+		free(s);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	unref(h->data);
+}
+
+static void tell(struct shutdown *s)
+{
+	uv_close((uv_handle_t *)&s->timer, on_closed);
+	s->done(s->arg);
+}
+
+static void on_timeout(uv_timer_t *t)
+{
+	struct shutdown *s = t->data;
+
+	log_warn("%zu containers have not ended in time", s->waits);
+	tell(s);
+}
+
+/* `err` says nothing: it may have ended by itself. */
+static void on_stopped(void *arg, const struct error *err)
+{
+	struct shutdown *s = arg;
+
+	(void)err;
+	if (--s->waits == 0 && !uv_is_closing((uv_handle_t *)&s->timer))
+		tell(s);
+	unref(s);
+}
+
+/* -1: for ever, where a container asks for that. */
+static int timeout_of(const struct engine *e)
+{
+	int timeout_s = TIMEOUT_S;
+
+	list_for_each(it, &e->containers.by_age) {
+		const struct container *c = container_of(it, struct container, by_age);
+		int own_s = stop_timeout(c);
+
+		if (!container_is_live(c) && !crun_is_starting(c))
+			continue;
+		if (own_s < 0)
+			return -1;
+		if (own_s + GRACE_S > timeout_s)
+			timeout_s = own_s + GRACE_S;
+	}
+	return timeout_s;
+}
+
+void engine_shut_down(struct engine *e, void (*done)(void *arg), void *arg)
+{
+	struct shutdown *s = xnew(struct shutdown);
+	int timeout_s = timeout_of(e);
+
+	e->is_stopping = true;
+	s->refs = 2;
+	s->waits = 1;
+	s->done = done;
+	s->arg = arg;
+	uv_timer_init(e->loop, &s->timer);
+	s->timer.data = s;
+	if (timeout_s >= 0)
+		uv_timer_start(&s->timer, on_timeout, (uint64_t)timeout_s * 1000, 0);
+	list_for_each(it, &e->containers.by_age) {
+		struct container *c = container_of(it, struct container, by_age);
+
+		if (!container_is_live(c) && !crun_is_starting(c))
+			continue;
+		s->refs++;
+		s->waits++;
+		engine_container_stop(e, c, NULL, INT_MIN, on_stopped, s);
+	}
+	engine_later(e, on_stopped, s, NULL);
+}
