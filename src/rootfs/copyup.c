@@ -261,8 +261,7 @@ int finish_new(struct rootfs_dir *dir, const char *name, const struct rootfs_cre
 
 	/* Only what differs from the default needs a record. */
 	r = 0;
-	if (owner.uid || owner.gid || (mode & 07000) || (mode & 0600) != 0600 || (type == S_IFDIR && !(mode & 0100)) ||
-	    type == S_IFCHR || type == S_IFBLK || type == S_IFSOCK)
+	if (!owner_is_default(&owner))
 		r = record_new(dir, name, &owner);
 	else if (sidecar_may_have(dir, type))
 		sidecar_remove(dir->upper, name); /* of an earlier one that ended without its record */

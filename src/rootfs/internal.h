@@ -108,6 +108,8 @@ int owner_apply_fd(int fd, struct rootfs_stat *st);
 void stat_from_host(const struct stat *host, unsigned mount, struct rootfs_stat *ret);
 /* Opens for fgetxattr and the like; -1 where that cannot be. */
 int open_for_attributes(int dir_fd, const char *name, uint32_t type);
+/* What a file without a record shows, its host's mode being that of `st`: nothing need be recorded. */
+bool owner_is_default(const struct rootfs_stat *st);
 int owner_store(int dir_fd, const char *name, uint32_t type, bool has_marks, const struct rootfs_stat *st);
 int owner_store_fd(int fd, uint32_t type, const struct rootfs_stat *st); /* -EOPNOTSUPP */
 /* Where a directory's own record is: its entry in its parent. */

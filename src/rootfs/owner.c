@@ -145,6 +145,12 @@ int owner_store_fd(int fd, uint32_t type, const struct rootfs_stat *st)
 	return fchmod(fd, (st->mode & 0777) | S_IRUSR | S_IWUSR | (type == S_IFDIR ? S_IXUSR : 0)) < 0 ? -errno : 0;
 }
 
+bool owner_is_default(const struct rootfs_stat *st)
+{
+	return st->uid == 0 && st->gid == 0 && !(st->mode & 07000) && (st->mode & 0600) == 0600 &&
+	       !(S_ISDIR(st->mode) && !(st->mode & 0100)) && !S_ISCHR(st->mode) && !S_ISBLK(st->mode) && !S_ISSOCK(st->mode);
+}
+
 /* Without xattrs and without marks, on a bind of such a file system, an owner
  * can only be refused, as the kernel does there. */
 int owner_store(int dir_fd, const char *name, uint32_t type, bool has_marks, const struct rootfs_stat *st)
