@@ -422,7 +422,7 @@ void ContainerPrune(struct request *req)
 	p = xnew(struct pruning);
 	p->req = req;
 	p->removed = json_array();
-	p->containers = xcalloc(e->containers.count + 1, sizeof(struct container *));
+	p->containers = xcalloc(e->containers.ids.n + 1, sizeof(struct container *));
 	list_for_each(it, &e->containers.by_age) {
 		struct container *c = container_of(it, struct container, by_age);
 

@@ -8,6 +8,7 @@
 #include "api/versions.h"
 #include "image/images.h"
 #include "util/decode.h"
+#include "util/json.h"
 
 static const struct decode_field platform_fields[] = {
 	{ "architecture", &decode_string }, { "os", &decode_string },      { "os.version", &decode_string },
@@ -15,37 +16,30 @@ static const struct decode_field platform_fields[] = {
 };
 static const struct decode_type platform_type = { .kind = DECODE_STRUCT, .go = "Platform", .fields = platform_fields };
 
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
-
 static int check_complete(json_t *p, struct error *err)
 {
-	bool has_more = *text_of(p, "variant") || *text_of(p, "os.version") ||
+	bool has_more = *json_text(p, "variant") || *json_text(p, "os.version") ||
 			json_array_size(json_object_get(p, "os.features"));
 
-	if (*text_of(p, "os") && *text_of(p, "architecture"))
+	if (*json_text(p, "os") && *json_text(p, "architecture"))
 		return 0;
 	return error_set_class(err, ERROR_INVALID, "%s",
-			       has_more && !*text_of(p, "os") && !*text_of(p, "architecture") ?
+			       has_more && !*json_text(p, "os") && !*json_text(p, "architecture") ?
 				       "optional platform fields provided, but OS and Architecture are missing" :
 				       "both OS and Architecture must be provided");
 }
 
 static int check_ours(json_t *p, const char *image, struct error *err)
 {
-	const char *variant = text_of(p, "variant");
+	const char *variant = json_text(p, "variant");
 
-	if (strcasecmp(text_of(p, "os"), "linux") == 0 &&
-	    (strcasecmp(text_of(p, "architecture"), "amd64") == 0 || strcasecmp(text_of(p, "architecture"), "x86_64") == 0) &&
+	if (strcasecmp(json_text(p, "os"), "linux") == 0 &&
+	    (strcasecmp(json_text(p, "architecture"), "amd64") == 0 || strcasecmp(json_text(p, "architecture"), "x86_64") == 0) &&
 	    (!*variant || strcmp(variant, "v1") == 0))
 		return 0;
 	return error_set_class(err, ERROR_NOT_FOUND,
 			       "image with reference %.200s was found but its platform (linux/amd64) does not match the specified platform (%.40s/%.40s%s%.40s)",
-			       image, text_of(p, "os"), text_of(p, "architecture"), *variant ? "/" : "", variant);
+			       image, json_text(p, "os"), json_text(p, "architecture"), *variant ? "/" : "", variant);
 }
 
 static int check_text(const char *text, const char *image, struct error *err)

@@ -8,6 +8,7 @@
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 enum { USAGE_CONTAINERS = 1, USAGE_IMAGES = 2, USAGE_VOLUMES = 4, USAGE_BUILD_CACHE = 8 };
 
@@ -42,11 +43,6 @@ static void put_usage(json_t *o, const char *kind, json_int_t active, json_int_t
 	json_object_set_new(o, kind, usage);
 }
 
-static json_int_t number_of(json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
 static void put_images(struct usage *u, json_t *o)
 {
 	struct images *im = u->engine->images;
@@ -56,8 +52,10 @@ static void put_images(struct usage *u, json_t *o)
 	for (struct image *i = images_next(im, NULL); i; i = images_next(im, i)) {
 		json_t *view = view_image_summary(u->engine, i, true);
 
-		active += number_of(view, "Containers") > 0;
-		reclaimable += number_of(view, "Containers") > 0 ? 0 : number_of(view, "Size") - number_of(view, "SharedSize");
+		active += json_number(view, "Containers") > 0;
+		reclaimable += json_number(view, "Containers") > 0 ?
+				       0 :
+				       json_number(view, "Size") - json_number(view, "SharedSize");
 		json_array_append_new(list, view);
 	}
 	put_usage(o, "ImageUsage", active, (json_int_t)layers_total_bytes(images_layers(im)), reclaimable, list);
@@ -75,8 +73,8 @@ static void put_containers(struct usage *u, json_t *o)
 				 strcmp(state, "restarting") == 0;
 
 		active += is_active;
-		bytes += number_of(v, "SizeRw");
-		reclaimable += is_active ? 0 : number_of(v, "SizeRw");
+		bytes += json_number(v, "SizeRw");
+		reclaimable += is_active ? 0 : json_number(v, "SizeRw");
 	}
 	put_usage(o, "ContainerUsage", active, bytes, reclaimable, json_incref(u->containers));
 }
@@ -89,11 +87,11 @@ static void put_volumes(struct usage *u, json_t *o)
 
 	json_array_foreach(u->volumes, i, v) {
 		json_t *data = json_object_get(v, "UsageData");
-		bool is_active = number_of(data, "RefCount") > 0;
+		bool is_active = json_number(data, "RefCount") > 0;
 
 		active += is_active;
-		bytes += number_of(data, "Size");
-		reclaimable += is_active ? 0 : number_of(data, "Size");
+		bytes += json_number(data, "Size");
+		reclaimable += is_active ? 0 : json_number(data, "Size");
 	}
 	put_usage(o, "VolumeUsage", active, bytes, reclaimable, json_incref(u->volumes));
 }
@@ -233,7 +231,7 @@ void SystemDataUsage(struct request *req)
 	u->is_verbose = versions_query_bool(req, "verbose");
 	u->containers = json_array();
 	u->volumes = json_array();
-	u->measured = xcalloc(e->containers.count + 1, sizeof(struct container *));
+	u->measured = xcalloc(e->containers.ids.n + 1, sizeof(struct container *));
 	for (struct list *it = e->containers.by_age.prev; (kinds & USAGE_CONTAINERS) && it != &e->containers.by_age;
 	     it = it->prev) {
 		struct container *c = container_of(it, struct container, by_age);

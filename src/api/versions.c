@@ -11,6 +11,7 @@
 #include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/id.h"
+#include "util/json.h"
 
 #define V(minor) API_VERSION(1, minor)
 #define BEFORE(minor) 0, V(minor)
@@ -27,13 +28,6 @@
 #define REFUSE .change = CHANGE_REFUSE
 #define WARN .change = CHANGE_WARN
 #define CHECK .change = CHANGE_CHECK
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
 
 /* ---- containers ----
  * GraphDriver stays beyond 1.52: only engines whose images live in containerd have Storage instead. */
@@ -65,7 +59,7 @@ static void append_new(json_t *list, const char *text)
 static void add_own_aliases(json_t *container)
 {
 	json_t *networks = json_object_get(json_object_get(container, "NetworkSettings"), "Networks"), *endpoint, *aliases;
-	const char *id = text_of(container, "Id"), *name;
+	const char *id = json_text(container, "Id"), *name;
 	char short_id[ID_SHORT_LEN + 1];
 
 	snprintf(short_id, sizeof(short_id), "%s", id);
@@ -75,7 +69,7 @@ static void add_own_aliases(json_t *container)
 		aliases = json_object_get(endpoint, "Aliases");
 		aliases = json_is_array(aliases) ? json_copy(aliases) : json_array();
 		append_new(aliases, short_id);
-		append_new(aliases, text_of(json_object_get(container, "Config"), "Hostname"));
+		append_new(aliases, json_text(json_object_get(container, "Config"), "Hostname"));
 		json_object_set_new(endpoint, "Aliases", aliases);
 	}
 }
@@ -84,7 +78,7 @@ static void removing_to_exited(json_t *o)
 {
 	const char *key = json_object_get(o, "Status") && !json_object_get(o, "State") ? "Status" : "State";
 
-	if (strcmp(text_of(o, key), "removing") == 0)
+	if (strcmp(json_text(o, key), "removing") == 0)
 		json_object_set_new(o, key, json_string("exited"));
 }
 
@@ -309,14 +303,14 @@ static const struct difference version[] = {
 static void add_flat_fields(json_t *event)
 {
 	json_t *actor = json_object_get(event, "Actor");
-	const char *type = text_of(event, "Type");
+	const char *type = json_text(event, "Type");
 
 	if (strcmp(type, "container") != 0 && strcmp(type, "image") != 0)
 		return;
 	json_object_set(event, "status", json_object_get(event, "Action"));
 	json_object_set(event, "id", json_object_get(actor, "ID"));
 	if (strcmp(type, "container") == 0)
-		json_object_set_new(event, "from", json_string(text_of(json_object_get(actor, "Attributes"), "image")));
+		json_object_set_new(event, "from", json_string(json_text(json_object_get(actor, "Attributes"), "image")));
 }
 
 static const struct difference event[] = {
@@ -353,7 +347,7 @@ static int drop_other_options(json_t *mount, json_t *warnings, struct error *err
 
 	(void)warnings, (void)err;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		if (strcmp(text_of(mount, "Type"), options[i][1]) != 0)
+		if (strcmp(json_text(mount, "Type"), options[i][1]) != 0)
 			json_object_del(mount, options[i][0]);
 	return 0;
 }
@@ -361,7 +355,7 @@ static int drop_other_options(json_t *mount, json_t *warnings, struct error *err
 static int refuse_image_mount(json_t *mount, json_t *warnings, struct error *err)
 {
 	(void)warnings;
-	if (strcmp(text_of(mount, "Type"), "image") != 0)
+	if (strcmp(json_text(mount, "Type"), "image") != 0)
 		return 0;
 	return error_set_class(err, ERROR_INVALID, "Mount type \"Image\" needs API v1.48 or newer");
 }
@@ -386,10 +380,10 @@ static int refuse_many_endpoints(json_t *endpoints, json_t *warnings, struct err
 /* There was one hardware address, the container's, and only these modes give it an interface of its own. */
 static int refuse_mac_of_no_network(json_t *body, json_t *warnings, struct error *err)
 {
-	const char *mode = text_of(json_object_get(body, "HostConfig"), "NetworkMode");
+	const char *mode = json_text(json_object_get(body, "HostConfig"), "NetworkMode");
 
 	(void)warnings;
-	if (!*text_of(body, "MacAddress") || (strcmp(mode, "host") && strcmp(mode, "none") && !network_mode_container(mode)))
+	if (!*json_text(body, "MacAddress") || (strcmp(mode, "host") && strcmp(mode, "none") && !network_mode_container(mode)))
 		return 0;
 	return error_set_class(err, ERROR_INVALID, "conflicting options: mac-address and the network mode");
 }
@@ -400,12 +394,12 @@ static int warn_driver_of_mounts(json_t *host, json_t *warnings, struct error *e
 	size_t i;
 
 	(void)err;
-	if (!*text_of(host, "VolumeDriver"))
+	if (!*json_text(host, "VolumeDriver"))
 		return 0;
 	json_array_foreach(json_object_get(host, "Mounts"), i, mount) {
 		json_t *driver = json_object_get(json_object_get(mount, "VolumeOptions"), "DriverConfig");
 
-		if (strcmp(text_of(mount, "Type"), "volume") != 0 || *text_of(driver, "Name"))
+		if (strcmp(json_text(mount, "Type"), "volume") != 0 || *json_text(driver, "Name"))
 			continue;
 		json_array_append_new(
 			warnings,

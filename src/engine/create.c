@@ -14,6 +14,7 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/json.h"
 
 static const char *const adjectives[] = {
 	"amber", "brisk", "calm",   "clever", "dapper", "eager",  "fair",    "gentle",
@@ -192,17 +193,6 @@ static void default_text(json_t *o, const char *key, const char *value)
 		json_object_set_new(o, key, json_string(value));
 }
 
-static json_t *child(json_t *o, const char *key)
-{
-	json_t *v = json_object_get(o, key);
-
-	if (!v) {
-		v = json_object();
-		json_object_set_new(o, key, v);
-	}
-	return v;
-}
-
 /* Zero values are what absent fields read as, so a hundred thousand containers need not keep them.
  * `kept`: pointers in Docker's structures, where zero and absent differ. */
 static void drop_zeros(json_t *o, const char *const *kept)
@@ -274,10 +264,10 @@ static void normalise_network(struct engine *e, json_t *host)
 
 static void normalise_log(json_t *host)
 {
-	json_t *log = child(host, "LogConfig");
+	json_t *log = json_child(host, "LogConfig");
 
 	default_text(log, "Type", "json-file");
-	child(log, "Config");
+	json_child(log, "Config");
 }
 
 static void adapt_host(struct engine *e, json_t *host)
@@ -287,7 +277,7 @@ static void adapt_host(struct engine *e, json_t *host)
 	normalise_network(e, host);
 	normalise_ports(host);
 	normalise_log(host);
-	default_text(child(host, "RestartPolicy"), "Name", "no");
+	default_text(json_child(host, "RestartPolicy"), "Name", "no");
 	default_text(host, "IpcMode", "private");
 	default_text(host, "CgroupnsMode", "private");
 	if (memory > 0 && json_integer_value(json_object_get(host, "MemorySwap")) == 0)
@@ -323,8 +313,8 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 	id_generate(c->id);
 	c->created_ns = clock_wall_ns();
 	c->config = make_config(body, image->config);
-	c->host_config = json_incref(child(body, "HostConfig"));
-	c->networking = json_incref(child(body, "NetworkingConfig"));
+	c->host_config = json_incref(json_child(body, "HostConfig"));
+	c->networking = json_incref(json_child(body, "NetworkingConfig"));
 	adapt_host(e, c->host_config);
 	if (is_empty_text(c->config, "Hostname"))
 		name_host(c);

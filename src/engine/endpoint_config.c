@@ -8,13 +8,7 @@
 #include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
+#include "util/json.h"
 
 /* ---- several refusals ---- */
 
@@ -51,7 +45,7 @@ int refusals_end(struct refusals *r, const char *prefix, struct error *err)
 
 static int decode_ip(json_t *o, const char *key, struct error *err)
 {
-	const char *text = text_of(o, key);
+	const char *text = json_text(o, key);
 	char usual[IP_TEXT_MAX];
 	struct ip ip;
 	int r = ip_parse(text, &ip, err);
@@ -76,7 +70,7 @@ static void set_mac(json_t *o, const uint8_t mac[6])
 
 static int decode_mac(json_t *o, struct error *err)
 {
-	const char *text = text_of(o, "MacAddress");
+	const char *text = json_text(o, "MacAddress");
 	uint8_t mac[6];
 	int r = *text ? mac_parse(text, mac, err) : 0;
 
@@ -153,7 +147,7 @@ static void check_sysctls(const char *list, struct refusals *all)
 int endpoint_check(const struct network *n, const char *network_name, json_t *config, struct error *err)
 {
 	json_t *ipam = json_object_get(config, "IPAMConfig"), *v;
-	const char *ip4 = text_of(ipam, "IPv4Address"), *ip6 = text_of(ipam, "IPv6Address");
+	const char *ip4 = json_text(ipam, "IPv4Address"), *ip6 = json_text(ipam, "IPv6Address");
 	struct refusals all = { .n = 0 };
 	struct ip ip;
 	size_t i;
@@ -169,7 +163,7 @@ int endpoint_check(const struct network *n, const char *network_name, json_t *co
 	json_array_foreach(json_object_get(ipam, "LinkLocalIPs"), i, v)
 		if (ip_parse(json_string_value(v), &ip, NULL) < 0 || is_unspecified("x", ip))
 			refusals_add(&all, "invalid link-local IP address: %s", json_string_value(v));
-	check_sysctls(text_of(json_object_get(config, "DriverOpts"), "com.docker.network.endpoint.sysctls"), &all);
+	check_sysctls(json_text(json_object_get(config, "DriverOpts"), "com.docker.network.endpoint.sysctls"), &all);
 	return refusals_end(&all, "invalid endpoint settings:\n", err);
 }
 
@@ -192,17 +186,6 @@ int link_parse(const char *text, char **ret_name, char **ret_alias, struct error
 
 /* ---- a container's creation ---- */
 
-static json_t *child(json_t *o, const char *key)
-{
-	json_t *v = json_object_get(o, key);
-
-	if (!v) {
-		v = json_object();
-		json_object_set_new(o, key, v);
-	}
-	return v;
-}
-
 /* The endpoint that container-wide settings mean (moby: epConfigForNetMode); `name` is that of the mode's network. */
 static json_t *main_endpoint(json_t *endpoints, const char *name, struct error *err)
 {
@@ -211,7 +194,7 @@ static json_t *main_endpoint(json_t *endpoints, const char *name, struct error *
 	if (config)
 		return config;
 	if (json_object_size(endpoints) == 0)
-		return child(endpoints, name);
+		return json_child(endpoints, name);
 	if (json_object_size(endpoints) == 1) /* all that clients before 1.44 could say */
 		return json_object_iter_value(json_object_iter(endpoints));
 	error_set_class(err, ERROR_INVALID,
@@ -222,8 +205,8 @@ static json_t *main_endpoint(json_t *endpoints, const char *name, struct error *
 /* Config.MacAddress, which 1.44 moved to the endpoint and 1.52 dropped (moby: handleMACAddressBC). */
 static int move_mac(json_t *body, const char *name, struct error *err)
 {
-	json_t *endpoints = child(child(body, "NetworkingConfig"), "EndpointsConfig"), *config;
-	const char *mac = text_of(body, "MacAddress"), *own;
+	json_t *endpoints = json_child(json_child(body, "NetworkingConfig"), "EndpointsConfig"), *config;
+	const char *mac = json_text(body, "MacAddress"), *own;
 	uint8_t bytes[6];
 
 	if (!*mac)
@@ -239,7 +222,7 @@ static int move_mac(json_t *body, const char *name, struct error *err)
 		error_prefix(err, "unable to migrate container-wide MAC address to a specific network");
 		return err->code;
 	}
-	own = text_of(config, "MacAddress");
+	own = json_text(config, "MacAddress");
 	if (*own && strcasecmp(own, mac) != 0)
 		return error_set_class(
 			err, ERROR_INVALID,
@@ -264,7 +247,7 @@ static int check_link(struct engine *e, const char *text, struct error *err)
 		err->cls = ERROR_INVALID; /* not "not found": a client would take it for the image and pull */
 		return err->code;
 	}
-	mode = text_of(other->host_config, "NetworkMode");
+	mode = json_text(other->host_config, "NetworkMode");
 	if (strcmp(mode, "host") == 0)
 		return error_set_class(
 			err, ERROR_INVALID,
@@ -296,7 +279,7 @@ static int check_host_addresses(json_t *host, struct error *err)
 
 	json_object_foreach(json_object_get(host, "PortBindings"), port, list)
 		json_array_foreach(list, i, v)
-			r = r == 0 ? ip_parse(text_of(v, "HostIp"), &ip, err) : r;
+			r = r == 0 ? ip_parse(json_text(v, "HostIp"), &ip, err) : r;
 	json_array_foreach(json_object_get(host, "Dns"), i, v)
 		r = r == 0 ? ip_parse(json_string_value(v), &ip, err) : r;
 	if (r < 0)
@@ -357,7 +340,7 @@ static int adapt_endpoints(struct engine *e, json_t *networking, struct error *e
  * Of a mode that is an id it is kept all the same, by its name, which lists are filtered by. */
 static void drop_usual(json_t *body, const char *mode, const char *name)
 {
-	json_t *networking = child(body, "NetworkingConfig"), *endpoints = json_object_get(networking, "EndpointsConfig");
+	json_t *networking = json_child(body, "NetworkingConfig"), *endpoints = json_object_get(networking, "EndpointsConfig");
 	json_t *own = json_object_get(endpoints, name);
 	bool is_usual = json_object_size(endpoints) == 0 ||
 			(json_object_size(endpoints) == 1 && own && json_object_size(own) == 0);
@@ -373,8 +356,8 @@ static void drop_usual(json_t *body, const char *mode, const char *name)
 /* --link on a user-defined network is the endpoint's (moby's client sends both). */
 int networks_adapt_create(struct engine *e, json_t *body, struct error *err)
 {
-	json_t *host = child(body, "HostConfig"), *networking = child(body, "NetworkingConfig"), *usual;
-	const char *mode = text_of(host, "NetworkMode"), *name;
+	json_t *host = json_child(body, "HostConfig"), *networking = json_child(body, "NetworkingConfig"), *usual;
+	const char *mode = json_text(host, "NetworkMode"), *name;
 
 	if (!*mode || strcmp(mode, "default") == 0)
 		mode = "bridge";

@@ -8,6 +8,7 @@
 #include "network/switch.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 struct net_sandbox *net_sandbox_of(struct engine *e, const struct container *c)
 {
@@ -74,17 +75,6 @@ static void add_extra_host(struct engine *e, json_t *pairs, const char *text)
 	json_array_append_new(pairs, json_string(strcmp(text + n + 1, "host-gateway") == 0 ? gateway : text + n + 1));
 }
 
-static const char **words_of(json_t *array)
-{
-	const char **words = xcalloc(json_array_size(array) + 1, sizeof(*words));
-	json_t *v;
-	size_t i;
-
-	json_array_foreach(array, i, v)
-		words[i] = json_string_value(v);
-	return words;
-}
-
 static void set_dns(struct net_sandbox *s)
 {
 	json_t *host = s->container->host_config, *servers = json_object_get(host, "Dns"), *pairs = json_array(), *v;
@@ -92,8 +82,8 @@ static void set_dns(struct net_sandbox *s)
 
 	json_array_foreach(json_object_get(host, "ExtraHosts"), i, v)
 		add_extra_host(s->engine, pairs, json_string_value(v));
-	CLEANUP(freep) const char **server_words = words_of(servers);
-	CLEANUP(freep) const char **pair_words = words_of(pairs);
+	CLEANUP(freep) const char **server_words = json_words(servers);
+	CLEANUP(freep) const char **pair_words = json_words(pairs);
 	struct netns_dns dns = { .servers = json_array_size(servers) ? server_words : NULL, .extra_hosts = pair_words };
 
 	netns_set_dns(s->ns, &dns);

@@ -9,13 +9,7 @@
 #include "network/switch.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
+#include "util/json.h"
 
 /* ---- names ---- */
 
@@ -43,7 +37,7 @@ json_t *endpoint_dns_names(const struct container *c, json_t *config)
 		add_once(names, json_string_value(v));
 	memcpy(short_id, c->id, ID_SHORT_LEN);
 	add_once(names, short_id);
-	add_once(names, text_of(c->config, "Hostname"));
+	add_once(names, json_text(c->config, "Hostname"));
 	return names;
 }
 
@@ -90,15 +84,15 @@ static int take_address(struct network *n, bool is_v6, const char *wanted, struc
 static int take_addresses(struct endpoint *ep, json_t *config, struct error *err)
 {
 	json_t *ipam = json_object_get(config, "IPAMConfig");
-	int r = take_address(ep->network, false, text_of(ipam, "IPv4Address"), &ep->subnet4, &ep->ip4, err);
+	int r = take_address(ep->network, false, json_text(ipam, "IPv4Address"), &ep->subnet4, &ep->ip4, err);
 
-	return r < 0 ? r : take_address(ep->network, true, text_of(ipam, "IPv6Address"), &ep->subnet6, &ep->ip6, err);
+	return r < 0 ? r : take_address(ep->network, true, json_text(ipam, "IPv6Address"), &ep->subnet6, &ep->ip6, err);
 }
 
 /* As long as an address is one container's, so is what is made of it. */
 static void choose_mac(struct endpoint *ep, json_t *config)
 {
-	const char *wanted = text_of(config, "MacAddress");
+	const char *wanted = json_text(config, "MacAddress");
 	uint8_t ip[16];
 
 	if (ip_is_none(ep->ip4) && ip_is_none(ep->ip6))
@@ -116,17 +110,6 @@ static void choose_mac(struct endpoint *ep, json_t *config)
 }
 
 /* ---- the switch ---- */
-
-static const char **words_of(json_t *array)
-{
-	const char **words = xcalloc(json_array_size(array) + 1, sizeof(*words));
-	json_t *v;
-	size_t i;
-
-	json_array_foreach(array, i, v)
-		words[i] = json_string_value(v);
-	return words;
-}
 
 /* "db:database" means that "database" is asked for and "db" is found; pairs. */
 static json_t *link_pairs(json_t *links)
@@ -172,13 +155,13 @@ static void set_v6(struct netns_endpoint *out, const struct endpoint *ep)
 
 static int attach(struct endpoint *ep, json_t *config, struct error *err)
 {
-	const char *interface = text_of(json_object_get(config, "DriverOpts"), "com.docker.network.endpoint.ifname");
+	const char *interface = json_text(json_object_get(config, "DriverOpts"), "com.docker.network.endpoint.ifname");
 	struct network *n = ep->network;
 	bool is_user_defined = network_is_user_defined(n->name);
 	json_t *names = is_user_defined ? endpoint_dns_names(ep->sandbox->container, config) : json_array();
 	json_t *links = link_pairs(is_user_defined ? json_object_get(config, "Links") : NULL);
-	CLEANUP(freep) const char **name_words = words_of(names);
-	CLEANUP(freep) const char **link_words = words_of(links);
+	CLEANUP(freep) const char **name_words = json_words(names);
+	CLEANUP(freep) const char **link_words = json_words(links);
 	struct netns_endpoint out = {
 		.network_id = n->id,
 		.interface = *interface ? interface : NULL,

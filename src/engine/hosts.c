@@ -11,6 +11,7 @@
 #include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -25,13 +26,6 @@ struct container_files {
 	bool is_internal;
 	char *resolv_text; /* as written */
 };
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
 
 /* ---- files; these block ---- */
 
@@ -137,7 +131,7 @@ static void add_extra_hosts(struct buf *b, struct engine *e, const struct contai
 /* Those of its own addresses: "host.domain host". */
 static char *own_names(const struct container *c)
 {
-	const char *host = text_of(c->config, "Hostname"), *domain = text_of(c->config, "Domainname");
+	const char *host = json_text(c->config, "Hostname"), *domain = json_text(c->config, "Domainname");
 	CLEANUP(freep) char *full = *domain ? xasprintf("%s.%s", host, domain) : xstrdup(host);
 	size_t n = strcspn(full, ".");
 
@@ -187,8 +181,9 @@ static int add_link(struct buf *b, struct engine *e, const struct container *c, 
 	ep = endpoint_find(net_sandbox_of(e, other), "bridge");
 	if (!ep)
 		return error_set(err, -EINVAL, "Cannot link to /%s, as it does not belong to the default network", other->name);
-	names = strcmp(alias, other->name) ? xasprintf("%s %s %s", alias, text_of(other->config, "Hostname"), other->name) :
-					     xasprintf("%s %s", alias, text_of(other->config, "Hostname"));
+	names = strcmp(alias, other->name) ?
+			xasprintf("%s %s %s", alias, json_text(other->config, "Hostname"), other->name) :
+			xasprintf("%s %s", alias, json_text(other->config, "Hostname"));
 	n.names = names;
 	each_address(ep, put_line, &n);
 	return 0;
@@ -251,7 +246,7 @@ static struct container_files *files_of(const struct net_sandbox *s)
 	f->id = xstrdup(c->id);
 	memcpy(f->sandbox_id, s->id, sizeof(f->sandbox_id));
 	f->dir = container_files_dir(s->engine, c);
-	f->hostname = xasprintf("%s\n", text_of(c->config, "Hostname"));
+	f->hostname = xasprintf("%s\n", json_text(c->config, "Hostname"));
 	f->servers = list_or_null(host, "Dns");
 	f->search = list_or_null(host, "DnsSearch");
 	f->options = list_or_null(host, "DnsOptions");

@@ -10,6 +10,7 @@
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 /* Decimal, as Docker's units.FromHumanSize: 1k is 1000. */
 static bool parse_bytes(const char *text, uint64_t *ret)
@@ -102,16 +103,9 @@ static int parse_option(const char *key, const char *value, bool is_local, struc
 			       key);
 }
 
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
-
 static int check_mode(json_t *options, struct error *err)
 {
-	const char *mode = text_of(options, "mode");
+	const char *mode = json_text(options, "mode");
 	uint64_t bytes;
 
 	if (*mode && strcmp(mode, "blocking") && strcmp(mode, "non-blocking"))
@@ -119,9 +113,9 @@ static int check_mode(json_t *options, struct error *err)
 	if (json_object_get(options, "max-buffer-size") && strcmp(mode, "non-blocking"))
 		return error_set_class(err, ERROR_INVALID,
 				       "logger: max-buffer-size option is only supported with 'mode=non-blocking'");
-	if (json_object_get(options, "max-buffer-size") && !size_parse(text_of(options, "max-buffer-size"), &bytes))
+	if (json_object_get(options, "max-buffer-size") && !size_parse(json_text(options, "max-buffer-size"), &bytes))
 		return error_set_class(err, ERROR_INVALID, "error parsing option max-buffer-size: invalid size: '%.60s'",
-				       text_of(options, "max-buffer-size"));
+				       json_text(options, "max-buffer-size"));
 	return 0;
 }
 
@@ -140,7 +134,7 @@ static int check_compress(bool compress, bool is_local, const struct log_limits 
 
 int log_parse_config(json_t *config, struct log_limits *ret, struct error *err)
 {
-	const char *driver = text_of(config, "Type"), *key;
+	const char *driver = json_text(config, "Type"), *key;
 	json_t *options = json_object_get(config, "Config"), *v;
 	struct log_limits l = { .max_files = 1, .is_kept = true };
 	bool is_local = strcmp(driver, "local") == 0, compress = is_local;
@@ -233,8 +227,9 @@ char *log_details(json_t *options, json_t *container_config)
 	struct buf b;
 	size_t n = 0;
 
-	take(chosen, json_object_get(container_config, "Labels"), text_of(options, "labels"), text_of(options, "labels-regex"));
-	take(chosen, variables, text_of(options, "env"), text_of(options, "env-regex"));
+	take(chosen, json_object_get(container_config, "Labels"), json_text(options, "labels"),
+	     json_text(options, "labels-regex"));
+	take(chosen, variables, json_text(options, "env"), json_text(options, "env-regex"));
 	names = xcalloc(json_object_size(chosen) + 1, sizeof(*names));
 	json_object_foreach(chosen, name, v)
 		names[n++] = name;
@@ -245,7 +240,7 @@ char *log_details(json_t *options, json_t *container_config)
 		buf_puts(&b, i ? "," : "");
 		escape(&b, names[i]);
 		buf_puts(&b, "=");
-		escape(&b, text_of(chosen, names[i]));
+		escape(&b, json_text(chosen, names[i]));
 	}
 	buf_puts(&b, " ");
 	free(names);

@@ -11,6 +11,7 @@
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 struct parser {
 	struct engine *engine;
@@ -18,13 +19,6 @@ struct parser {
 	json_t *explicit; /* destinations that -v and --mount have taken: a second one is an error */
 	struct error *err;
 };
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
 
 static char *copy(const char *text)
 {
@@ -147,7 +141,7 @@ static int add_bind(struct parser *p, const struct bind_spec *b, char *take_dest
 		return 0;
 	}
 	m->mode = xstrdup(*b->mode ? b->mode : "z");
-	if (set_volume(p, m, b->source, text_of(p->container->host_config, "VolumeDriver"), NULL) < 0)
+	if (set_volume(p, m, b->source, json_text(p->container->host_config, "VolumeDriver"), NULL) < 0)
 		return p->err->code;
 	m->wants_copy = !mount_mode_has(b->mode, "nocopy");
 	return 0;
@@ -178,7 +172,7 @@ static int invalid_mount(struct parser *p, const char *type, const char *why)
 static int mount_bind(struct parser *p, struct container_mount *m, json_t *o)
 {
 	json_t *opt = json_object_get(o, "BindOptions");
-	const char *source = text_of(o, "Source"), *propagation = text_of(opt, "Propagation");
+	const char *source = json_text(o, "Source"), *propagation = json_text(opt, "Propagation");
 	CLEANUP(freep) char *why = NULL;
 	struct stat st;
 
@@ -206,7 +200,7 @@ static int mount_bind(struct parser *p, struct container_mount *m, json_t *o)
 /* ret: new text, NULL when nothing is said. */
 static int parse_subpath(struct parser *p, json_t *options, const char *type, const char *source, char **ret)
 {
-	const char *subpath = text_of(options, "Subpath");
+	const char *subpath = json_text(options, "Subpath");
 
 	if (!*subpath)
 		return 0;
@@ -221,10 +215,10 @@ static int parse_subpath(struct parser *p, json_t *options, const char *type, co
 static int mount_volume(struct parser *p, struct container_mount *m, json_t *o)
 {
 	json_t *opt = json_object_get(o, "VolumeOptions"), *driver = json_object_get(opt, "DriverConfig");
-	const char *source = text_of(o, "Source");
+	const char *source = json_text(o, "Source");
 
 	if (parse_subpath(p, opt, "volume", source, &m->subpath) < 0 ||
-	    set_volume(p, m, source, text_of(driver, "Name"), json_object_get(driver, "Options")) < 0)
+	    set_volume(p, m, source, json_text(driver, "Name"), json_object_get(driver, "Options")) < 0)
 		return p->err->code;
 	m->mode = xstrdup("z");
 	m->wants_copy = !json_is_true(json_object_get(opt, "NoCopy"));
@@ -256,7 +250,7 @@ static int mount_tmpfs(struct parser *p, struct container_mount *m, json_t *o)
 	json_t *opt = json_object_get(o, "TmpfsOptions");
 	json_int_t bytes = json_integer_value(json_object_get(opt, "SizeBytes"));
 
-	if (*text_of(o, "Source"))
+	if (*json_text(o, "Source"))
 		return invalid_mount(p, "tmpfs", "field Source must not be specified");
 	if (bytes < 0)
 		return invalid_mount(p, "tmpfs", "the size must not be negative");
@@ -268,7 +262,7 @@ static int mount_tmpfs(struct parser *p, struct container_mount *m, json_t *o)
 
 static int mount_image(struct parser *p, struct container_mount *m, json_t *o)
 {
-	const char *source = text_of(o, "Source");
+	const char *source = json_text(o, "Source");
 	struct image *image;
 
 	if (!*source)
@@ -297,7 +291,7 @@ static const struct {
 /* What is the same for all of them. ret: which kind, and the clean target. */
 static int check_mount(struct parser *p, json_t *o, size_t *ret_kind, char **ret)
 {
-	const char *type = text_of(o, "Type"), *target = text_of(o, "Target");
+	const char *type = json_text(o, "Type"), *target = json_text(o, "Target");
 	CLEANUP(freep) char *why = NULL;
 
 	*ret_kind = ARRAY_SIZE(kinds);
@@ -416,7 +410,7 @@ static int add_declared(struct parser *p, json_t *volumes, json_t *tmpfs)
 			continue;
 		m = put(p, "volume", steal_ptr(destination));
 		m->mode = xstrdup("");
-		if (set_volume(p, m, "", text_of(p->container->host_config, "VolumeDriver"), NULL) < 0)
+		if (set_volume(p, m, "", json_text(p->container->host_config, "VolumeDriver"), NULL) < 0)
 			return p->err->code;
 	}
 	return 0;

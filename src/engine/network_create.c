@@ -8,20 +8,9 @@
 #include "network/switch.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 #define BRIDGE "com.docker.network.bridge."
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
-
-static bool flag_of(json_t *o, const char *key)
-{
-	return json_is_true(json_object_get(o, key));
-}
 
 /* ---- IPAM ---- */
 
@@ -90,8 +79,9 @@ static int parse_subnet(json_t *o, struct network_subnet *s, struct error *err)
 	const char *name;
 	struct ip ip;
 
-	if (prefix_parse(text_of(o, "Subnet"), &s->subnet, err) < 0 ||
-	    prefix_parse(text_of(o, "IPRange"), &s->range, err) < 0 || ip_parse(text_of(o, "Gateway"), &s->gateway, err) < 0) {
+	if (prefix_parse(json_text(o, "Subnet"), &s->subnet, err) < 0 ||
+	    prefix_parse(json_text(o, "IPRange"), &s->range, err) < 0 ||
+	    ip_parse(json_text(o, "Gateway"), &s->gateway, err) < 0) {
 		error_prefix(err, "invalid JSON");
 		return err->code;
 	}
@@ -197,7 +187,7 @@ static int check_option(const struct network *n, const char *key, const char *va
 
 static const char *bridge_name(const struct network *n)
 {
-	return text_of(n->options, BRIDGE "name");
+	return json_text(n->options, BRIDGE "name");
 }
 
 static int check_options(struct networks *ns, const struct network *n, struct error *err)
@@ -267,7 +257,7 @@ static int check_ipam_driver(const struct network *n, struct error *err)
 
 static int check_config_only(const struct network *n, json_t *body, struct error *err)
 {
-	if (n->is_ingress || n->is_internal || n->is_attachable || *text_of(body, "Scope"))
+	if (n->is_ingress || n->is_internal || n->is_attachable || *json_text(body, "Scope"))
 		return error_set_class(err, ERROR_FORBIDDEN,
 				       "configuration network can only contain network specific fields. Network operator fields like "
 				       "[ ingress | internal | attachable | scope ] are not supported.");
@@ -331,17 +321,18 @@ static json_t *map_of(json_t *body, const char *key)
 static void read_plain(json_t *body, struct network *n)
 {
 	json_t *ipam = json_object_get(body, "IPAM"), *options = json_object_get(ipam, "Options");
-	const char *driver = text_of(body, "Driver"), *scope = text_of(body, "Scope"), *ipam_driver = text_of(ipam, "Driver");
+	const char *driver = json_text(body, "Driver"), *scope = json_text(body, "Scope"),
+		   *ipam_driver = json_text(ipam, "Driver");
 
-	n->name = xstrdup(text_of(body, "Name"));
+	n->name = xstrdup(json_text(body, "Name"));
 	n->driver = xstrdup(*driver ? driver : "bridge");
 	n->scope = xstrdup(*scope ? scope : "local");
 	n->ipam_driver = xstrdup(*ipam_driver ? ipam_driver : "default");
-	n->config_from = xstrdup(text_of(json_object_get(body, "ConfigFrom"), "Network"));
-	n->is_internal = flag_of(body, "Internal");
-	n->is_attachable = flag_of(body, "Attachable");
-	n->is_ingress = flag_of(body, "Ingress");
-	n->is_config_only = flag_of(body, "ConfigOnly");
+	n->config_from = xstrdup(json_text(json_object_get(body, "ConfigFrom"), "Network"));
+	n->is_internal = json_flag(body, "Internal");
+	n->is_attachable = json_flag(body, "Attachable");
+	n->is_ingress = json_flag(body, "Ingress");
+	n->is_config_only = json_flag(body, "ConfigOnly");
 	n->options = map_of(body, "Options");
 	n->labels = map_of(body, "Labels");
 	n->ipam_options = options ? json_copy(options) : NULL;

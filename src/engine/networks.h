@@ -15,6 +15,7 @@
 #include "network/prefix.h"
 #include "util/buf.h"
 #include "util/list.h"
+#include "util/sorted.h"
 
 struct netns;
 
@@ -100,8 +101,7 @@ struct networks {
 	struct engine *engine;
 	struct list by_age;
 	struct map by_id, by_name;
-	char **sorted_ids;
-	size_t n, size;
+	struct sorted ids;
 	struct ipam *ipam;
 	struct net_switch *net_switch;
 	struct map sandboxes;    /* container id → struct net_sandbox */

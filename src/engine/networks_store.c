@@ -7,6 +7,7 @@
 #include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 #define KIND "network"
 
@@ -134,22 +135,11 @@ void networks_save(struct networks *ns, const struct network *n)
 	json_decref(row);
 }
 
-static char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return xstrdup(v ? v : "");
-}
-
-static bool flag_of(json_t *o, const char *key)
-{
-	return json_is_true(json_object_get(o, key));
-}
-
 static int subnet_from_json(struct networks *ns, struct network *n, json_t *o, struct error *err)
 {
 	CLEANUP(freep)
-	char *subnet = text_of(o, "subnet"), *range = text_of(o, "range"), *gateway = text_of(o, "gateway");
+	char *subnet = xstrdup(json_text(o, "subnet")), *range = xstrdup(json_text(o, "range")),
+	     *gateway = xstrdup(json_text(o, "gateway"));
 	struct network_subnet *s = network_add_subnet(n);
 	int r = prefix_parse(subnet, &s->subnet, err);
 
@@ -158,7 +148,7 @@ static int subnet_from_json(struct networks *ns, struct network *n, json_t *o, s
 	if (r == 0)
 		r = ip_parse(gateway, &s->gateway, err);
 	s->aux = json_incref(json_object_get(o, "aux"));
-	s->is_asked = flag_of(o, "asked");
+	s->is_asked = json_flag(o, "asked");
 	return r < 0 || n->is_config_only ? r : network_allocate(ns, s, false, false, err);
 }
 
@@ -173,18 +163,18 @@ static int load_one(void *arg, const char *id, json_t *o)
 	size_t i;
 
 	memcpy(n->id, id, strnlen(id, ID_LEN));
-	n->name = text_of(o, "name");
-	n->driver = text_of(o, "driver");
-	n->scope = text_of(o, "scope");
-	n->ipam_driver = text_of(o, "ipam");
-	n->config_from = text_of(o, "from");
+	n->name = xstrdup(json_text(o, "name"));
+	n->driver = xstrdup(json_text(o, "driver"));
+	n->scope = xstrdup(json_text(o, "scope"));
+	n->ipam_driver = xstrdup(json_text(o, "ipam"));
+	n->config_from = xstrdup(json_text(o, "from"));
 	n->created_ns = json_integer_value(json_object_get(o, "created"));
-	n->has_ipv4 = flag_of(o, "ipv4");
-	n->has_ipv6 = flag_of(o, "ipv6");
-	n->is_internal = flag_of(o, "internal");
-	n->is_attachable = flag_of(o, "attachable");
-	n->is_ingress = flag_of(o, "ingress");
-	n->is_config_only = flag_of(o, "config_only");
+	n->has_ipv4 = json_flag(o, "ipv4");
+	n->has_ipv6 = json_flag(o, "ipv6");
+	n->is_internal = json_flag(o, "internal");
+	n->is_attachable = json_flag(o, "attachable");
+	n->is_ingress = json_flag(o, "ingress");
+	n->is_config_only = json_flag(o, "config_only");
 	n->options = json_incref(json_object_get(o, "options"));
 	n->labels = json_incref(json_object_get(o, "labels"));
 	n->ipam_options = json_incref(json_object_get(o, "ipam_options"));
@@ -207,32 +197,9 @@ int networks_load(struct networks *ns, struct error *err)
 
 /* ---- indexes ---- */
 
-static size_t position(const struct networks *ns, const char *key)
-{
-	size_t lo = 0, hi = ns->n;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (strcmp(ns->sorted_ids[mid], key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static void index_network(struct networks *ns, struct network *n)
 {
-	size_t at = position(ns, n->id);
-
-	if (ns->n == ns->size) {
-		ns->size = ns->size ? 2 * ns->size : 16;
-		ns->sorted_ids = xrealloc(ns->sorted_ids, ns->size * sizeof(char *));
-	}
-	memmove(ns->sorted_ids + at + 1, ns->sorted_ids + at, (ns->n - at) * sizeof(char *));
-	ns->sorted_ids[at] = n->id;
-	ns->n++;
+	sorted_add(&ns->ids, n->id);
 	map_put(&ns->by_id, n->id, n);
 	map_put(&ns->by_name, n->name, n);
 	list_append(&ns->by_age, &n->by_age);
@@ -246,10 +213,7 @@ void networks_enter(struct networks *ns, struct network *n)
 
 void networks_leave(struct networks *ns, struct network *n)
 {
-	size_t at = position(ns, n->id);
-
-	ns->n--;
-	memmove(ns->sorted_ids + at, ns->sorted_ids + at + 1, (ns->n - at) * sizeof(char *));
+	sorted_remove(&ns->ids, n->id);
 	map_remove(&ns->by_id, n->id);
 	map_remove(&ns->by_name, n->name);
 	list_remove(&n->by_age);
@@ -265,24 +229,22 @@ void networks_done(struct networks *ns)
 	}
 	map_done(&ns->by_id);
 	map_done(&ns->by_name);
-	free(ns->sorted_ids);
+	sorted_done(&ns->ids);
 }
 
 int networks_find(struct networks *ns, const char *term, struct network **ret, struct error *err)
 {
 	struct network *n = map_get(&ns->by_id, term);
-	size_t at, len = strlen(term), matches = 0;
+	size_t at, matches;
 
 	if (!n)
 		n = map_get(&ns->by_name, term);
-	for (at = position(ns, term); !n && len && at + matches < ns->n; matches++)
-		if (strncmp(ns->sorted_ids[at + matches], term, len) != 0)
-			break;
+	matches = n ? 0 : sorted_matches(&ns->ids, term, &at);
 	if (matches > 1)
 		return error_set_class(err, ERROR_INVALID,
 				       "network %.200s is ambiguous (%zu matches found based on ID prefix)", term, matches);
 	if (matches == 1)
-		n = map_get(&ns->by_id, ns->sorted_ids[at]);
+		n = map_get(&ns->by_id, ns->ids.keys[at]);
 	if (!n)
 		return error_set_class(err, ERROR_NOT_FOUND, "network %.200s not found", term);
 	*ret = n;

@@ -17,17 +17,11 @@
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 static char *container_dir(struct engine *e, const struct container *c)
 {
 	return xasprintf("%s/containers/%s", e->options.data_root, c->id);
-}
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
 }
 
 /* ---- words and environment ---- */
@@ -90,7 +84,7 @@ static char **make_env(struct container *c, json_t *more, bool tty, const char *
 	json_t *first = json_object_get(c->config, "Env");
 
 	env_default(&env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	env_default(&env, "HOSTNAME", text_of(c->config, "Hostname"));
+	env_default(&env, "HOSTNAME", json_text(c->config, "Hostname"));
 	if (tty)
 		env_default(&env, "TERM", "xterm");
 	for (size_t i = 0; i < json_array_size(first); i++)
@@ -138,7 +132,7 @@ static void set_limits(struct run_spec *s, json_t *ulimits)
 	for (size_t i = 0; i < n; i++) {
 		json_t *u = json_array_get(ulimits, i);
 
-		if (ulimit_find(text_of(u, "Name"), &resource))
+		if (ulimit_find(json_text(u, "Name"), &resource))
 			s->rlimits[s->nrlimits++] =
 				(struct run_rlimit){ resource, (uint64_t)json_integer_value(json_object_get(u, "Soft")),
 						     (uint64_t)json_integer_value(json_object_get(u, "Hard")) };
@@ -151,8 +145,9 @@ static int make_spec(struct plan_job *j, struct rootfs *fs)
 {
 	struct container *c = j->container;
 	json_t *config = j->exec_config ? j->exec_config : c->config;
-	const char *user = *text_of(config, "User") ? text_of(config, "User") : text_of(c->config, "User");
-	const char *cwd = *text_of(config, "WorkingDir") ? text_of(config, "WorkingDir") : text_of(c->config, "WorkingDir");
+	const char *user = *json_text(config, "User") ? json_text(config, "User") : json_text(c->config, "User");
+	const char *cwd =
+		*json_text(config, "WorkingDir") ? json_text(config, "WorkingDir") : json_text(c->config, "WorkingDir");
 	struct run_spec *s = &j->plan->spec;
 	CLEANUP(freep) char *home = NULL;
 	int r = users_resolve(fs, user, json_object_get(j->host_config, "GroupAdd"), s, &home, &j->err);
@@ -291,8 +286,8 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->arg = arg;
 	p->is_readonly_root = json_is_true(json_object_get(c->host_config, "ReadonlyRootfs"));
 	p->init = json_is_true(json_object_get(c->host_config, "Init"));
-	p->hostname = xstrdup(text_of(networks_named(e, c)->config, "Hostname"));
-	p->domainname = xstrdup(text_of(networks_named(e, c)->config, "Domainname"));
+	p->hostname = xstrdup(json_text(networks_named(e, c)->config, "Hostname"));
+	p->domainname = xstrdup(json_text(networks_named(e, c)->config, "Domainname"));
 	resources_limits(c->host_config, &p->limits);
 	j->files_dir = container_files_dir(e, c);
 	if (kind == PLAN_START)

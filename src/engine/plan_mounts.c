@@ -16,13 +16,7 @@
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
+#include "util/json.h"
 
 static struct run_mount *add_mount(struct run_plan *p, unsigned kind, const char *target)
 {
@@ -500,7 +494,7 @@ static void make_tmpfs_owners(struct plan_job *j, struct rootfs *fs)
 /* The working directory is made, root's, when nothing is there. */
 static int make_cwd(struct plan_job *j, struct rootfs *fs)
 {
-	const char *cwd = text_of(j->container->config, "WorkingDir");
+	const char *cwd = json_text(j->container->config, "WorkingDir");
 	struct rootfs_stat st;
 
 	if (!*cwd)

@@ -8,6 +8,7 @@
 #include "network/switch.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 #include "util/log.h"
 
 /* How often a free port of one family is looked for that is free in the other as well. */
@@ -21,13 +22,6 @@ struct publishing {
 	uint8_t ip[16];    /* of the container */
 	struct error *err;
 };
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
 
 static json_t *list_for(struct publishing *p, const char *port)
 {
@@ -62,7 +56,7 @@ static int bind_one(struct publishing *p, const char *port, const char *host_ip,
 /* Without an address: every one of both families, with one number. */
 static int bind_binding(struct publishing *p, const char *port, const char *host_ip, unsigned first, unsigned last)
 {
-	const char *usual = text_of(p->endpoint->network->options, "com.docker.network.bridge.host_binding_ipv4");
+	const char *usual = json_text(p->endpoint->network->options, "com.docker.network.bridge.host_binding_ipv4");
 	uint16_t bound;
 	int r;
 
@@ -78,7 +72,7 @@ static int bind_binding(struct publishing *p, const char *port, const char *host
 
 static unsigned previous_port(const struct publishing *p, const char *port, size_t i)
 {
-	return (unsigned)atoi(text_of(json_array_get(json_object_get(p->previous, port), i), "HostPort"));
+	return (unsigned)atoi(json_text(json_array_get(json_object_get(p->previous, port), i), "HostPort"));
 }
 
 static int publish_bindings(struct publishing *p, const char *port, json_t *bindings)
@@ -88,7 +82,7 @@ static int publish_bindings(struct publishing *p, const char *port, json_t *bind
 	int r;
 
 	json_array_foreach(bindings, i, v) {
-		const char *host_port = text_of(v, "HostPort");
+		const char *host_port = json_text(v, "HostPort");
 		unsigned first = 0, last = 0;
 		char protocol[8];
 
@@ -96,7 +90,7 @@ static int publish_bindings(struct publishing *p, const char *port, json_t *bind
 			port_parse(host_port, &first, &last, protocol);
 		else
 			first = last = previous_port(p, port, json_array_size(json_object_get(p->ports, port)));
-		r = bind_binding(p, port, text_of(v, "HostIp"), first, last);
+		r = bind_binding(p, port, json_text(v, "HostIp"), first, last);
 		if (r < 0)
 			return r;
 	}

@@ -13,20 +13,9 @@
 #include "engine/mount_spec.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 enum { MEMORY_MIN = 6 << 20, CPU_MAX = 8192, CPU_PERIOD_US = 100000 };
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
-
-static json_int_t number_of(json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
 
 #define refuse(err, ...) error_set_class(err, ERROR_INVALID, __VA_ARGS__)
 
@@ -34,8 +23,8 @@ static json_int_t number_of(json_t *o, const char *key)
 
 static int check_memory(json_t *host, bool is_update, struct error *err)
 {
-	json_int_t memory = number_of(host, "Memory"), swap = number_of(host, "MemorySwap");
-	json_int_t reservation = number_of(host, "MemoryReservation"), swappiness = number_of(host, "MemorySwappiness");
+	json_int_t memory = json_number(host, "Memory"), swap = json_number(host, "MemorySwap");
+	json_int_t reservation = json_number(host, "MemoryReservation"), swappiness = json_number(host, "MemorySwappiness");
 
 	if (memory != 0 && memory < MEMORY_MIN)
 		return refuse(err, "Minimum memory limit allowed is 6MB");
@@ -103,7 +92,7 @@ static void cpus_print(const cpu_set_t *set, char *out, size_t size)
 
 static int check_cpuset(json_t *host, struct error *err)
 {
-	const char *cpus = text_of(host, "CpusetCpus"), *mems = text_of(host, "CpusetMems");
+	const char *cpus = json_text(host, "CpusetCpus"), *mems = json_text(host, "CpusetMems");
 	struct cpus set;
 	char available[256];
 	cpu_set_t ours;
@@ -126,14 +115,14 @@ static int check_cpuset(json_t *host, struct error *err)
 
 static int check_cpu(json_t *host, struct error *err)
 {
-	json_int_t nano = number_of(host, "NanoCpus"), period = number_of(host, "CpuPeriod"),
-		   quota = number_of(host, "CpuQuota");
+	json_int_t nano = json_number(host, "NanoCpus"), period = json_number(host, "CpuPeriod"),
+		   quota = json_number(host, "CpuQuota");
 	int n = get_nprocs();
 
-	if (number_of(host, "CpuShares") < 0)
+	if (json_number(host, "CpuShares") < 0)
 		return refuse(err, "invalid CPU shares (%lld): value must be a positive integer",
-			      (long long)number_of(host, "CpuShares"));
-	if (number_of(host, "CpuRealtimePeriod") || number_of(host, "CpuRealtimeRuntime"))
+			      (long long)json_number(host, "CpuShares"));
+	if (json_number(host, "CpuRealtimePeriod") || json_number(host, "CpuRealtimeRuntime"))
 		return refuse(err, "kernel does not support CPU real-time scheduler");
 	if (nano > 0 && period > 0)
 		return refuse(err, "Conflicting options: Nano CPUs and CPU Period cannot both be set");
@@ -167,12 +156,12 @@ int resources_storage(json_t *host, uint64_t *ret_bytes, struct error *err)
 
 int resources_check(json_t *host, bool is_update, struct error *err)
 {
-	json_int_t weight = number_of(host, "BlkioWeight");
+	json_int_t weight = json_number(host, "BlkioWeight");
 	uint64_t storage_bytes;
 
-	if (number_of(host, "IOMaximumBandwidth"))
+	if (json_number(host, "IOMaximumBandwidth"))
 		return refuse(err, "invalid option: QoS maximum bandwidth configuration is not supported on linux");
-	if (number_of(host, "IOMaximumIOps"))
+	if (json_number(host, "IOMaximumIOps"))
 		return refuse(err, "invalid option: QoS maximum IOPs configuration is not supported on linux");
 	if (weight != 0 && (weight < 10 || weight > 1000))
 		return refuse(err, "Range of blkio weight is from 10 to 1000");
@@ -195,22 +184,22 @@ void resources_adapt(json_t *host, json_t *warnings)
 					     "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(unenforced); i++)
-		if (number_of(host, unenforced[i]))
+		if (json_number(host, unenforced[i]))
 			json_array_append_new(warnings, json_sprintf("%s is kept, but this engine does not enforce it.",
 								     unenforced[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		if (json_array_size(json_object_get(host, lists[i])))
 			json_array_append_new(warnings,
 					      json_sprintf("%s is kept, but this engine does not enforce it.", lists[i]));
-	if (number_of(host, "MemorySwappiness") > 0 && number_of(host, "MemorySwappiness") <= 100)
+	if (json_number(host, "MemorySwappiness") > 0 && json_number(host, "MemorySwappiness") <= 100)
 		warn(warnings,
 		     "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.");
-	if (number_of(host, "MemorySwappiness") >= -1 && number_of(host, "MemorySwappiness") <= 100)
+	if (json_number(host, "MemorySwappiness") >= -1 && json_number(host, "MemorySwappiness") <= 100)
 		json_object_del(host, "MemorySwappiness");
 	if (json_is_true(json_object_get(host, "OomKillDisable")))
 		warn(warnings, "Your kernel does not support OomKillDisable. OomKillDisable discarded.");
 	json_object_del(host, "OomKillDisable");
-	if (number_of(host, "CpuPercent") > 0)
+	if (json_number(host, "CpuPercent") > 0)
 		warn(warnings, "linux does not support CPU percent. Percent discarded.");
 	json_object_del(host, "CpuPercent");
 }
@@ -219,15 +208,15 @@ void resources_adapt(json_t *host, json_t *warnings)
 
 void resources_limits(json_t *host, struct limits *ret)
 {
-	json_int_t nano = number_of(host, "NanoCpus"), period = number_of(host, "CpuPeriod"),
-		   quota = number_of(host, "CpuQuota"), pids = number_of(host, "PidsLimit"),
-		   memory = number_of(host, "Memory");
+	json_int_t nano = json_number(host, "NanoCpus"), period = json_number(host, "CpuPeriod"),
+		   quota = json_number(host, "CpuQuota"), pids = json_number(host, "PidsLimit"),
+		   memory = json_number(host, "Memory");
 	struct cpus set;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->memory_bytes = memory > 0 ? (uint64_t)memory : 0;
 	ret->pids_max = pids > 0 && pids <= UINT32_MAX ? (uint32_t)pids : 0;
-	ret->cpu_shares = (uint32_t)number_of(host, "CpuShares");
+	ret->cpu_shares = (uint32_t)json_number(host, "CpuShares");
 	if (period <= 0)
 		period = CPU_PERIOD_US;
 	if (nano > 0)
@@ -239,7 +228,7 @@ void resources_limits(json_t *host, struct limits *ret)
 		ret->cpu_quota_ns = 1000;
 		ret->cpu_period_ns = (uint64_t)period * 1000;
 	}
-	if (!cpus_parse(text_of(host, "CpusetCpus"), &set))
+	if (!cpus_parse(json_text(host, "CpusetCpus"), &set))
 		return;
 	for (unsigned i = 0; i < LIMITS_CPUS_MAX; i++)
 		if (set.is_in[i])

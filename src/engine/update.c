@@ -6,36 +6,32 @@
 #include "engine/internal.h"
 #include "engine/schema.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 #include "util/log.h"
-
-static json_int_t number_of(json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
 
 #define conflict(err, ...) error_set_class(err, ERROR_CONFLICT, __VA_ARGS__)
 
 /* No limit of processes has several names. */
 static void normalise_pids(json_t *body)
 {
-	if (json_object_get(body, "PidsLimit") && number_of(body, "PidsLimit") <= 0)
+	if (json_object_get(body, "PidsLimit") && json_number(body, "PidsLimit") <= 0)
 		json_object_set_new(body, "PidsLimit", json_integer(0));
 }
 
 static int check_conflicts(json_t *host, json_t *body, struct error *err)
 {
-	json_int_t nano = number_of(body, "NanoCpus"), memory = number_of(body, "Memory");
+	json_int_t nano = json_number(body, "NanoCpus"), memory = json_number(body, "Memory");
 	const char *policy = json_string_value(json_object_get(json_object_get(body, "RestartPolicy"), "Name"));
 
-	if (nano > 0 && number_of(host, "CpuPeriod") > 0)
+	if (nano > 0 && json_number(host, "CpuPeriod") > 0)
 		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
-	if (nano > 0 && number_of(host, "CpuQuota") > 0)
+	if (nano > 0 && json_number(host, "CpuQuota") > 0)
 		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
-	if (number_of(body, "CpuPeriod") > 0 && number_of(host, "NanoCpus") > 0)
+	if (json_number(body, "CpuPeriod") > 0 && json_number(host, "NanoCpus") > 0)
 		return conflict(err, "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
-	if (number_of(body, "CpuQuota") > 0 && number_of(host, "NanoCpus") > 0)
+	if (json_number(body, "CpuQuota") > 0 && json_number(host, "NanoCpus") > 0)
 		return conflict(err, "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
-	if (memory > number_of(host, "MemorySwap") && memory != 0 && number_of(body, "MemorySwap") == 0)
+	if (memory > json_number(host, "MemorySwap") && memory != 0 && json_number(body, "MemorySwap") == 0)
 		return conflict(err, "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time");
 	if (policy && *policy && strcmp(policy, "no") && json_is_true(json_object_get(host, "AutoRemove")))
 		return conflict(err, "Restart policy cannot be updated because AutoRemove is enabled for the container");

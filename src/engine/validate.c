@@ -11,20 +11,9 @@
 #include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 enum { HOSTNAME_MAX = 64 };
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
-
-static json_int_t number_of(json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
 
 static bool is_true(json_t *o, const char *key)
 {
@@ -47,12 +36,12 @@ static int check_health(json_t *health, struct error *err)
 	static const char *const times[] = { "Interval", "Timeout", "StartPeriod", "StartInterval" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
-		json_int_t ns = number_of(health, times[i]);
+		json_int_t ns = json_number(health, times[i]);
 
 		if (ns != 0 && ns < 1000000)
 			return refuse(err, "%s in Healthcheck cannot be less than 1ms", times[i]);
 	}
-	return number_of(health, "Retries") < 0 ? refuse(err, "Retries in Healthcheck cannot be negative") : 0;
+	return json_number(health, "Retries") < 0 ? refuse(err, "Retries in Healthcheck cannot be negative") : 0;
 }
 
 /* "80", "80/tcp", "8000-8010/udp". */
@@ -100,8 +89,8 @@ static int check_ports(json_t *ports, bool allow_range, struct error *err)
 
 static int check_config(json_t *config, struct error *err)
 {
-	const char *cwd = text_of(config, "WorkingDir"), *signal = text_of(config, "StopSignal"),
-		   *host = text_of(config, "Hostname");
+	const char *cwd = json_text(config, "WorkingDir"), *signal = json_text(config, "StopSignal"),
+		   *host = json_text(config, "Hostname");
 	json_t *v;
 	size_t i;
 
@@ -133,7 +122,7 @@ static int check_bindings(json_t *bindings, struct error *err)
 		return err->code;
 	json_object_foreach(bindings, port, list) {
 		json_array_foreach(list, i, v) {
-			host_port = text_of(v, "HostPort");
+			host_port = json_text(v, "HostPort");
 			if (*host_port && !port_parse(host_port, &first, &last, protocol))
 				return refuse(err, "invalid port specification: \"%.100s\"", host_port);
 		}
@@ -143,8 +132,8 @@ static int check_bindings(json_t *bindings, struct error *err)
 
 int validate_restart(json_t *policy, bool is_auto_removed, struct error *err)
 {
-	const char *name = text_of(policy, "Name");
-	json_int_t count = number_of(policy, "MaximumRetryCount");
+	const char *name = json_text(policy, "Name");
+	json_int_t count = json_number(policy, "MaximumRetryCount");
 
 	if (is_auto_removed && *name && strcmp(name, "no"))
 		return refuse(err, "can't create 'AutoRemove' container with restart policy");
@@ -223,9 +212,9 @@ static int check_capabilities(json_t *host, const char *key, struct error *err)
 
 static int check_network_of_container(json_t *config, json_t *host, struct error *err)
 {
-	if (!*network_mode_container(text_of(host, "NetworkMode")))
+	if (!*network_mode_container(json_text(host, "NetworkMode")))
 		return refuse(err, "invalid network mode: invalid container format container:<name|id>");
-	if (*text_of(config, "Hostname"))
+	if (*json_text(config, "Hostname"))
 		return refuse(err, "conflicting options: hostname and the network mode");
 	if (has_any(host, "Links"))
 		return refuse(err, "conflicting options: container type network can't be used with links. This would result in undefined behavior");
@@ -242,13 +231,14 @@ static int check_network_of_container(json_t *config, json_t *host, struct error
 
 static int check_modes(json_t *config, json_t *host, struct error *err)
 {
-	const char *network = text_of(host, "NetworkMode"), *ipc = text_of(host, "IpcMode"), *pid = text_of(host, "PidMode");
-	const char *uts = text_of(host, "UTSMode"), *cgroup = text_of(host, "CgroupnsMode"),
-		   *isolation = text_of(host, "Isolation");
+	const char *network = json_text(host, "NetworkMode"), *ipc = json_text(host, "IpcMode"),
+		   *pid = json_text(host, "PidMode");
+	const char *uts = json_text(host, "UTSMode"), *cgroup = json_text(host, "CgroupnsMode"),
+		   *isolation = json_text(host, "Isolation");
 
 	if (network_mode_container(network) && check_network_of_container(config, host, err) < 0)
 		return err->code;
-	if (strcmp(uts, "host") == 0 && *text_of(config, "Hostname"))
+	if (strcmp(uts, "host") == 0 && *json_text(config, "Hostname"))
 		return refuse(err, "conflicting options: hostname and the UTS mode");
 	if (strcmp(network, "host") == 0 && has_any(host, "Links"))
 		return refuse(err, "conflicting options: host type networking can't be used with links. This would result in undefined behavior");
@@ -272,10 +262,10 @@ static int check_ulimits(json_t *ulimits, struct error *err)
 	size_t i;
 
 	json_array_foreach(ulimits, i, u) {
-		json_int_t soft = number_of(u, "Soft"), hard = number_of(u, "Hard");
+		json_int_t soft = json_number(u, "Soft"), hard = json_number(u, "Hard");
 
-		if (!ulimit_find(text_of(u, "Name"), NULL))
-			return refuse(err, "invalid ulimit type: %.100s", text_of(u, "Name"));
+		if (!ulimit_find(json_text(u, "Name"), NULL))
+			return refuse(err, "invalid ulimit type: %.100s", json_text(u, "Name"));
 		if (hard != -1 && (soft > hard || soft == -1))
 			return refuse(err, "ulimit soft limit must be less than or equal to hard limit: %lld > %lld",
 				      (long long)soft, (long long)hard);
@@ -285,11 +275,11 @@ static int check_ulimits(json_t *ulimits, struct error *err)
 
 static int check_resources(json_t *host, struct error *err)
 {
-	json_int_t score = number_of(host, "OomScoreAdj");
+	json_int_t score = json_number(host, "OomScoreAdj");
 
 	if (score < -1000 || score > 1000)
 		return refuse(err, "Invalid value %lld, range for oom score adj is [-1000, 1000]", (long long)score);
-	if (number_of(host, "ShmSize") < 0)
+	if (json_number(host, "ShmSize") < 0)
 		return refuse(err, "SHM size can not be less than 0");
 	if (resources_check(host, false, err) < 0)
 		return err->code;
@@ -305,7 +295,7 @@ static int check_hardware(json_t *host, struct error *err)
 		return refuse(err, "could not select device driver \"\" with capabilities: [[gpu]]");
 	if (device)
 		return refuse(err, "error gathering device information while adding custom device \"%.200s\": devices of the host cannot be given to a sandbox",
-			      text_of(device, "PathOnHost"));
+			      json_text(device, "PathOnHost"));
 	return 0;
 }
 
@@ -360,9 +350,9 @@ static int check_mount_options(json_t *mounts, struct error *err)
 
 	json_array_foreach(mounts, i, m)
 		for (size_t k = 0; k < ARRAY_SIZE(options); k++)
-			if (json_object_get(m, options[k][0]) && strcmp(text_of(m, "Type"), options[k][1]) != 0)
+			if (json_object_get(m, options[k][0]) && strcmp(json_text(m, "Type"), options[k][1]) != 0)
 				return refuse(err, "%s must not be specified on mount type \"%.30s\"", options[k][0],
-					      text_of(m, "Type"));
+					      json_text(m, "Type"));
 	return 0;
 }
 
@@ -385,10 +375,10 @@ int validate_create(json_t *body, struct error *err)
 void validate_warn(json_t *body, json_t *warnings)
 {
 	json_t *host = json_object_get(body, "HostConfig");
-	const char *mode = text_of(host, "NetworkMode");
+	const char *mode = json_text(host, "NetworkMode");
 
 	resources_adapt(host, warnings);
-	if (strcmp(text_of(host, "NetworkMode"), "host") == 0 && has_any(host, "PortBindings"))
+	if (strcmp(json_text(host, "NetworkMode"), "host") == 0 && has_any(host, "PortBindings"))
 		json_array_append_new(warnings, json_string("Published ports are discarded when using host network mode"));
 	if (has_any(host, "Links") && (!*mode || strcmp(mode, "default") == 0 || strcmp(mode, "bridge") == 0))
 		json_array_append_new(

@@ -9,13 +9,7 @@
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
+#include "util/json.h"
 
 static int refuse(struct error *err, const char *what, const char *key)
 {
@@ -60,7 +54,7 @@ int volume_options_check(json_t *options, struct error *err)
 		if (i == ARRAY_SIZE(known))
 			return refuse(err, "invalid option", key);
 	}
-	if (strcmp(text_of(options, "type"), "cifs") == 0 && has_port(text_of(options, "device")))
+	if (strcmp(json_text(options, "type"), "cifs") == 0 && has_port(json_text(options, "device")))
 		return error_set_class(err, ERROR_INVALID, "port not allowed in CIFS device URL, include 'port' in 'o='");
 	if (size && !size_parse(json_string_value(size), &bytes))
 		return error_set_class(err, ERROR_INVALID, "invalid size: '%.100s'", json_string_value(size));
@@ -130,9 +124,9 @@ static unsigned long split(const char *text, char **ret_data)
 char *volume_options_print(json_t *options, const char *target)
 {
 	CLEANUP(freep) char *data = NULL;
-	unsigned long set = split(text_of(options, "o"), &data);
+	unsigned long set = split(json_text(options, "o"), &data);
 	CLEANUP(freep) char *shown = set ? xasprintf(", flags: 0x%lx", set) : xstrdup("");
-	const char *device = text_of(options, "device");
+	const char *device = json_text(options, "device");
 
 	return xasprintf("mount %s%s%s%s%s%s", device, *device ? ":" : "", target, shown, *data ? ", data: " : "", data);
 }
@@ -140,10 +134,10 @@ char *volume_options_print(json_t *options, const char *target)
 void volume_options_read(json_t *options, struct volume_options *ret)
 {
 	CLEANUP(freep) char *data = NULL;
-	const char *type = text_of(options, "type");
-	unsigned long set = split(text_of(options, "o"), &data);
+	const char *type = json_text(options, "type");
+	unsigned long set = split(json_text(options, "o"), &data);
 
-	*ret = (struct volume_options){ .kind = VOLUME_PLAIN, .device = text_of(options, "device") };
+	*ret = (struct volume_options){ .kind = VOLUME_PLAIN, .device = json_text(options, "device") };
 	ret->is_readonly = set & MS_RDONLY;
 	if (!*type && !*ret->device)
 		return;

@@ -15,13 +15,15 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/map.h"
+#include "util/sorted.h"
 
 /* In the table is one object for each name. One that is being removed keeps its place until its files are
  * gone, so that nobody makes the name again before, but nobody finds it. */
 struct volumes {
 	struct engine *engine;
-	struct volume **sorted;  /* by name */
-	size_t n, size;
+	struct map by_name;
+	struct sorted names;
 	bool is_pruning;
 };
 
@@ -54,27 +56,9 @@ int volume_no_driver(const char *driver, struct error *err)
 			       "error looking up volume plugin %.100s: plugin \"%.100s\" not found", driver, driver);
 }
 
-/* Where a volume is, or would be. */
-static size_t position(const struct volumes *vs, const char *name)
-{
-	size_t lo = 0, hi = vs->n;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (strcmp(vs->sorted[mid]->name, name) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static struct volume *slot(const struct volumes *vs, const char *name)
 {
-	size_t at = position(vs, name);
-
-	return at < vs->n && strcmp(vs->sorted[at]->name, name) == 0 ? vs->sorted[at] : NULL;
+	return map_get(&vs->by_name, name);
 }
 
 static struct volume *find(const struct volumes *vs, const char *name)
@@ -86,15 +70,14 @@ static struct volume *find(const struct volumes *vs, const char *name)
 
 static void insert(struct volumes *vs, struct volume *v)
 {
-	size_t at = position(vs, v->name);
+	map_put(&vs->by_name, v->name, v);
+	sorted_add(&vs->names, v->name);
+}
 
-	if (vs->n == vs->size) {
-		vs->size = vs->size ? 2 * vs->size : 16;
-		vs->sorted = xrealloc(vs->sorted, vs->size * sizeof(*vs->sorted));
-	}
-	memmove(vs->sorted + at + 1, vs->sorted + at, (vs->n - at) * sizeof(*vs->sorted));
-	vs->sorted[at] = v;
-	vs->n++;
+static void take_out(struct volumes *vs, struct volume *v)
+{
+	sorted_remove(&vs->names, v->name);
+	map_remove(&vs->by_name, v->name);
 }
 
 static struct volume *volume_new(struct volumes *vs, const char *name)
@@ -145,6 +128,7 @@ int volumes_open(struct engine *e, struct volumes **ret, struct error *err)
 
 	free(dir);
 	vs->engine = e;
+	map_init(&vs->by_name);
 	if (r == 0)
 		r = store_load(e->store, "volume", load, vs, err);
 	if (r < 0) {
@@ -161,9 +145,10 @@ void volumes_free(struct volumes *vs)
 {
 	if (!vs)
 		return;
-	for (size_t i = 0; i < vs->n; i++)
-		volume_free(vs->sorted[i]);
-	free(vs->sorted);
+	for (size_t i = 0; i < vs->names.n; i++)
+		volume_free(slot(vs, vs->names.keys[i]));
+	map_done(&vs->by_name);
+	sorted_done(&vs->names);
 	free(vs);
 }
 
@@ -179,8 +164,8 @@ int volumes_find(struct volumes *vs, const char *name, struct volume **ret, stru
 
 struct volume *volumes_next(struct volumes *vs, const struct volume *after)
 {
-	for (size_t at = after ? position(vs, after->name) + 1 : 0; at < vs->n; at++) {
-		struct volume *v = vs->sorted[at];
+	for (size_t at = after ? sorted_position(&vs->names, after->name) + 1 : 0; at < vs->names.n; at++) {
+		struct volume *v = slot(vs, vs->names.keys[at]);
 
 		if (v->is_removing)
 			v = v->next;
@@ -321,23 +306,28 @@ static void add_user(struct volume *v, struct container *c)
 	v->users[v->nusers++] = c;
 }
 
+/* The containers come one after the other, each with all its mounts. */
 static bool is_user(const struct volume *v, const struct container *c)
 {
-	for (size_t i = 0; i < v->nusers; i++)
-		if (v->users[i] == c)
-			return true;
-	return false;
+	return v->nusers > 0 && v->users[v->nusers - 1] == c;
 }
 
 static void remove_user(struct volume *v, const struct container *c)
 {
-	for (size_t i = 0; i < v->nusers; i++) {
-		if (v->users[i] != c)
-			continue;
-		v->nusers--;
-		memmove(v->users + i, v->users + i + 1, (v->nusers - i) * sizeof(struct container *));
-		return;
+	size_t lo = 0, hi = v->nusers;
+
+	while (lo < hi) { /* they stand in order of age */
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (v->users[mid]->age < c->age)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
+	if (lo == v->nusers || v->users[lo] != c)
+		return;
+	v->nusers--;
+	memmove(v->users + lo, v->users + lo + 1, (v->nusers - lo) * sizeof(struct container *));
 }
 
 /* The options and labels of --mount, which are kept with the container's request. */
@@ -430,12 +420,12 @@ static void remove_work(uv_work_t *w)
 /* The place goes to the one that was made meanwhile, or closes. */
 static void replace(struct volumes *vs, struct volume *v)
 {
-	size_t at = position(vs, v->name);
 	struct volume *next = v->next;
 
 	v->next = NULL;
+	take_out(vs, v);
 	if (next) {
-		vs->sorted[at] = next;
+		insert(vs, next);
 		establish(vs, next);
 		list_for_each_safe(it, &next->held) {
 			struct making *m = container_of(it, struct making, link);
@@ -443,9 +433,6 @@ static void replace(struct volumes *vs, struct volume *v)
 			list_remove(it);
 			uv_queue_work(vs->engine->loop, &m->work, make_work, on_made);
 		}
-	} else {
-		vs->n--;
-		memmove(vs->sorted + at, vs->sorted + at + 1, (vs->n - at) * sizeof(*vs->sorted));
 	}
 	volume_free(v);
 }

@@ -8,6 +8,7 @@
 
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 #define KIND "container"
 
@@ -151,16 +152,6 @@ static char *text_of(json_t *o, const char *key)
 	return xstrdup(json_string_value(json_object_get(o, key)));
 }
 
-static int64_t number_of(json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
-static bool flag_of(json_t *o, const char *key)
-{
-	return json_is_true(json_object_get(o, key));
-}
-
 static void mount_from_json(json_t *o, struct container_mount *m)
 {
 	m->type = text_of(o, "type");
@@ -172,12 +163,12 @@ static void mount_from_json(json_t *o, struct container_mount *m)
 	m->propagation = text_of(o, "propagation");
 	m->subpath = text_of(o, "subpath");
 	m->image_id = text_of(o, "image");
-	m->is_rw = flag_of(o, "rw");
-	m->is_anonymous = flag_of(o, "anonymous");
-	m->wants_copy = flag_of(o, "copy");
-	m->needs_source = flag_of(o, "needs_source");
-	m->size_bytes = (uint64_t)number_of(o, "size");
-	m->tmpfs_mode = (uint32_t)number_of(o, "tmpfs_mode");
+	m->is_rw = json_flag(o, "rw");
+	m->is_anonymous = json_flag(o, "anonymous");
+	m->wants_copy = json_flag(o, "copy");
+	m->needs_source = json_flag(o, "needs_source");
+	m->size_bytes = (uint64_t)json_number(o, "size");
+	m->tmpfs_mode = (uint32_t)json_number(o, "tmpfs_mode");
 }
 
 static void state_from_json(json_t *o, struct container_state *s)
@@ -188,12 +179,12 @@ static void state_from_json(json_t *o, struct container_state *s)
 	for (size_t i = 0; status && i < ARRAY_SIZE(status_names); i++)
 		if (strcmp(status, status_names[i]) == 0)
 			s->status = (enum container_status)i;
-	s->is_oom_killed = flag_of(o, "oom");
-	s->is_manually_stopped = flag_of(o, "manual");
-	s->exit_code = (int)number_of(o, "exit_code");
-	s->started_ns = number_of(o, "started");
-	s->finished_ns = number_of(o, "finished");
-	s->restart_count = (unsigned)number_of(o, "restarts");
+	s->is_oom_killed = json_flag(o, "oom");
+	s->is_manually_stopped = json_flag(o, "manual");
+	s->exit_code = (int)json_number(o, "exit_code");
+	s->started_ns = json_number(o, "started");
+	s->finished_ns = json_number(o, "finished");
+	s->restart_count = (unsigned)json_number(o, "restarts");
 	s->error = text_of(o, "error");
 	health_from_json(json_object_get(o, "health"), &s->health);
 }
@@ -205,7 +196,7 @@ static struct container *container_from_json(const char *id, json_t *o)
 
 	snprintf(c->id, sizeof(c->id), "%s", id);
 	c->name = text_of(o, "name");
-	c->created_ns = number_of(o, "created");
+	c->created_ns = json_number(o, "created");
 	c->config = json_incref(json_object_get(o, "config"));
 	c->host_config = json_incref(json_object_get(o, "host_config"));
 	c->networking = json_incref(json_object_get(o, "networking"));
@@ -238,33 +229,9 @@ void containers_save(struct containers *cs, struct container *c)
 
 /* ---- indexes ---- */
 
-/* The place of the first id that is not before `key`. */
-static size_t ids_lower_bound(const struct containers *cs, const char *key)
-{
-	size_t lo = 0, hi = cs->count;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (strcmp(cs->sorted_ids[mid], key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static void enter(struct containers *cs, struct container *c)
 {
-	size_t at = ids_lower_bound(cs, c->id);
-
-	if (cs->count == cs->size) {
-		cs->size = cs->size ? cs->size * 2 : 64;
-		cs->sorted_ids = xrealloc(cs->sorted_ids, cs->size * sizeof(*cs->sorted_ids));
-	}
-	memmove(&cs->sorted_ids[at + 1], &cs->sorted_ids[at], (cs->count - at) * sizeof(*cs->sorted_ids));
-	cs->sorted_ids[at] = c->id;
-	cs->count++;
+	sorted_add(&cs->ids, c->id);
 	map_put(&cs->by_id, c->id, c);
 	map_put(&cs->by_name, c->name, c);
 	list_append(&cs->by_age, &c->by_age);
@@ -274,10 +241,7 @@ static void enter(struct containers *cs, struct container *c)
 
 static void leave(struct containers *cs, struct container *c)
 {
-	size_t at = ids_lower_bound(cs, c->id);
-
-	memmove(&cs->sorted_ids[at], &cs->sorted_ids[at + 1], (cs->count - at - 1) * sizeof(*cs->sorted_ids));
-	cs->count--;
+	sorted_remove(&cs->ids, c->id);
 	map_remove(&cs->by_id, c->id);
 	map_remove(&cs->by_name, c->name);
 	list_remove(&c->by_age);
@@ -332,20 +296,18 @@ void containers_done(struct containers *cs)
 	index_done(&cs->by_part);
 	index_done(&cs->by_life);
 	index_done(&cs->by_trait);
-	free(cs->sorted_ids);
-	cs->sorted_ids = NULL;
-	cs->count = cs->size = 0;
+	sorted_done(&cs->ids);
 }
 
 static int find_by_prefix(struct containers *cs, const char *prefix, struct container **ret, struct error *err)
 {
-	size_t at = ids_lower_bound(cs, prefix), len = strlen(prefix);
+	size_t at, n = sorted_matches(&cs->ids, prefix, &at);
 
-	if (len == 0 || at == cs->count || strncmp(cs->sorted_ids[at], prefix, len) != 0)
+	if (n == 0)
 		return -ENOENT;
-	if (at + 1 < cs->count && strncmp(cs->sorted_ids[at + 1], prefix, len) == 0)
+	if (n > 1)
 		return error_set_class(err, ERROR_INVALID, "Multiple IDs found with provided prefix: %s", prefix);
-	*ret = map_get(&cs->by_id, cs->sorted_ids[at]);
+	*ret = map_get(&cs->by_id, cs->ids.keys[at]);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "util/id.h"
 #include "util/list.h"
 #include "util/map.h"
+#include "util/sorted.h"
 
 enum container_status {
 	CONTAINER_CREATED,
@@ -105,8 +106,7 @@ struct containers {
 	struct store *store;
 	struct map by_id, by_name;
 	struct list by_age;
-	char **sorted_ids; /* for prefixes */
-	size_t count, size;
+	struct sorted ids; /* for prefixes */
 	uint64_t next_age;
 	struct index by_label, by_part, by_life; /* narrow.c: "key" and "key=value"; parts of "/name"; "live" */
 	struct index by_trait; /* "volume=name or place", "network=name", "health=healthy" */

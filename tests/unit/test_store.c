@@ -233,7 +233,7 @@ static void test_containers_reload(void **state)
 
 	assert_int_equal(open_store(f), 0);
 	assert_int_equal(containers_init(&cs, f->store, NULL), 0);
-	assert_int_equal(cs.count, 1);
+	assert_int_equal(cs.ids.n, 1);
 	assert_int_equal(containers_find(&cs, "uno", &c, NULL), 0);
 	assert_int_equal(c->state.status, CONTAINER_EXITED);
 	assert_int_equal(c->state.exit_code, 137);
