@@ -13,7 +13,7 @@ PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-de
 	libwebsockets-evlib-uv \
 	libcmocka-dev pkg-config gcc binutils procps xz-utils \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
-	expect curl busybox-static python3 python3-yaml libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
+	libcurl4-gnutls-dev expect curl busybox-static python3 python3-yaml libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
 LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls
 PKG_C    := $(shell pkg-config --cflags $(LIBS))
 
@@ -38,7 +38,8 @@ COMPILE   = $(CC) $(STD) $(WARN) $(PKG_C) $(PIC) $(CFLAGS) $(SANFLAGS) -MMD -MP
 
 # ---- what is built from what ----
 
-LIB_SRC  := $(wildcard src/*/*.c)
+# sockerless-fetch is its own program; what of it is pure is fuzzed.
+LIB_SRC  := $(filter-out src/fetch/%,$(wildcard src/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 
 # The sandbox is its own static program: kernel, runtime, union file system, guest.
@@ -50,6 +51,7 @@ SBX_SRC  := $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c) src/sandb
 	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c map.c)
 SBX_OBJ  := $(SBX_SRC:%.c=$(S)/%.o)
 SANDBOX  := build/bin/sockerless-sandbox
+include src/fetch.mk
 TEST_SRC := $(wildcard tests/unit/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
@@ -59,7 +61,7 @@ C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbo
 	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
-all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) ## build everything
+all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) $(FETCH) ## build everything
 
 GUEST_SRC := $(shell find src/sandbox/guest -type f) src/sandbox/runtime/woven.h src/sandbox/kernel/module.h
 
@@ -116,7 +118,7 @@ $(B)/flags: always
 # Shared by the unit tests: fakes that several of them use.
 TEST_LIB := $(addprefix $(B)/tests/support/,recording-driver.o rootfs-fixture.o net-fixture.o)
 
-$(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(B)/libsockerless.a
+$(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(FETCH_PURE) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
 -include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d $(B)/tests/bench/*.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
@@ -154,8 +156,8 @@ test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzin
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
 	$(MAKE) all headers lint format-check docs-check
-	$(MAKE) test test-walls test-sandbox test-busybox check-clients
-	$(MAKE) test SAN=address,undefined
+	$(MAKE) test test-walls test-sandbox test-busybox test-registry check-clients
+	$(MAKE) test test-registry SAN=address,undefined
 
 include src/package.mk tests/tests.mk
 
@@ -183,16 +185,16 @@ docs-check: $(B)/bin/route-table
 # ---- the look of the code ----
 
 headers: ## every header compiles alone
-	@for h in $(HEADERS); do \
+	@for h in $(if $(CURL_L),$(HEADERS),$(filter-out src/fetch/%,$(HEADERS))); do \
 		echo "#include \"$$h\"" | $(CC) $(STD) -I. $(WARN) $(PKG_C) -fsyntax-only -x c - || exit 1; \
 	done; echo "headers: $(words $(HEADERS)) compile alone"
 
 lint: ## layer rules, file lengths, banned calls
 	@tests/support/lint.sh
 
-TIDY_FILES := src/main.c $(LIB_SRC) $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c tests/*/*.c)
+TIDY_FILES := src/main.c $(LIB_SRC) $(if $(CURL_L),$(FETCH_SRC)) $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c tests/*/*.c)
 tidy: $(GUEST)/applets.inc ## clang-tidy; a file that was clean is looked at again when it changes
-	@COMPILE='$(STD) -I. $(PKG_C)' tests/support/tidy.sh $(TIDY_FILES)
+	@COMPILE='$(STD) -I. $(PKG_C) $(CURL_C)' tests/support/tidy.sh $(TIDY_FILES)
 
 format: ## lay the code out
 	clang-format-19 -i $(C_FILES)

@@ -1,6 +1,6 @@
 # Tests beside the suites: the embedding example, fuzz targets, valgrind, coverage. Included by the top Makefile.
 
-.PHONY: check-clients test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
+.PHONY: check-clients test-registry test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
 
 # Only what an installed library offers: no -Isrc.
 EMBED_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/embed/*.c))
@@ -24,6 +24,10 @@ test-embed: all lib $(B)/bin/embed-shared $(B)/bin/embed-static ## a program tha
 check-clients: all ## compose, SDKs, testcontainers, act and runners against a real daemon; a table
 	@B=$(B) tests/clients/run.sh
 
+test-registry: all ## the registry client against Debian's docker-registry and one that misbehaves
+	@SERVICES=no tests/support/install-packages.sh docker-registry skopeo apache2-utils openssl python3
+	@B=$(B) tests/registry/run.py
+
 # ---- fuzzing: tests/fuzz/fuzz_NAME.c over pure code ----
 
 # Each target twice: with replay.c, over its corpus, as a part of test-unit; and with libFuzzer, in build/fuzz.
@@ -32,11 +36,11 @@ FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_REPLAYS := $(FUZZ_NAMES:%=$(B)/fuzz/replay-%)
 FUZZ_BIN     := $(FUZZ_NAMES:%=$(B)/fuzz/fuzz-%)
 
-$(B)/fuzz/replay-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/root.o $(B)/tests/fuzz/replay.o $(B)/libsockerless.a
+$(B)/fuzz/replay-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/root.o $(B)/tests/fuzz/replay.o $(FETCH_PURE) $(B)/libsockerless.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread
 
-$(B)/fuzz/fuzz-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/root.o $(B)/libsockerless.a
+$(B)/fuzz/fuzz-%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/root.o $(FETCH_PURE) $(B)/libsockerless.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANFLAGS) -fsanitize=fuzzer $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread
 

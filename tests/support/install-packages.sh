@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs those of the given Debian packages that are missing.
+# Installs those of the given Debian packages that are missing. SERVICES=no: none of their services is started.
 set -eu
 missing=
 for p in "$@"; do
@@ -10,6 +10,12 @@ echo "installing:$missing"
 sudo=
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ "${SERVICES:-}" = no ] && [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+	$sudo chmod 755 $policy
+	trap '$sudo rm -f $policy' EXIT
+fi
 $sudo apt-get update -q
 # shellcheck disable=SC2086
 $sudo apt-get install -y -q --no-install-recommends $missing

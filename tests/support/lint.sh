@@ -11,6 +11,7 @@ trap 'rm -f "$said"' EXIT
 may_use() {
 	case $1 in
 	util) echo "" ;;
+	fetch) echo "util" ;;
 	store | rootfs | network) echo "util" ;;
 	dockerfile) echo "util" ;;
 	image) echo "util store rootfs dockerfile" ;;
@@ -23,7 +24,7 @@ may_use() {
 	daemon) echo "util store rootfs image network sandbox agent drivers engine build api http" ;;
 	esac
 }
-for dir in util store rootfs network dockerfile image sandbox agent drivers engine build http api daemon; do
+for dir in util fetch store rootfs network dockerfile image sandbox agent drivers engine build http api daemon; do
 	[ -d "src/$dir" ] || continue
 	allowed=" $(may_use "$dir") $dir "
 	grep -rHoE '^#include "[a-z]+/' "src/$dir" --include='*.[ch]' --exclude-dir=guest | while IFS= read -r line; do
@@ -54,7 +55,7 @@ own 'microhttpd\.h' http
 own 'libwebsockets\.h' agent http
 own 'archive' image rootfs build
 own 'gnutls/' util
-own 'curl/' image
+own 'curl/' fetch
 own 'wasm-rt\.h' sandbox
 # The sandbox program and the union file system are linked without these.
 for header in uv jansson; do
@@ -72,9 +73,9 @@ ban() {
 	done
 }
 all=$(find src -name '*.c' -not -path 'src/sandbox/guest/*')
-# What belongs to the whole process is the program's, not the library's; the sandbox is a program of its own.
+# What belongs to the whole process is the program's, not the library's; the sandbox and fetch are programs of their own.
 library=$(find src -mindepth 2 -name '*.c' -not -path 'src/sandbox/kernel/*' -not -path 'src/sandbox/runtime/*' \
-	-not -path 'src/sandbox/guest/*')
+	-not -path 'src/sandbox/guest/*' -not -path 'src/fetch/*')
 ban "$all" strcpy strcat sprintf vsprintf gets strtok system alloca popen tmpnam mktemp
 ban "$library" exit _exit quick_exit signal umask setlocale setrlimit chdir setenv putenv srand
 

@@ -1,0 +1,123 @@
+/* One URL into a file: ADD of the builder, remote build contexts, docker import of a URL.
+ *
+ * Request: url, dir, file (a name in it), max (bytes). Events: "head" {status, contentType, length, lastModified, etag},
+ * "progress", "result" {size, digest}. The file is not there unless it is whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fetch/events.h"
+#include "fetch/ops.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/digest.h"
+
+#define TOLD_EVERY_NS 100000000
+
+struct file {
+	const char *url;
+	struct digest *hash;
+	int64_t have, total, max, told_ns;
+	int fd;
+};
+
+static json_t *text_or_empty(const char *text)
+{
+	json_t *v = json_string(text ? text : "");
+
+	return v ? v : json_string("");
+}
+
+static int on_head(void *arg, const struct http_response *head, struct error *err)
+{
+	struct file *f = arg;
+
+	f->total = head->content_length;
+	if (f->total > f->max)
+		return error_set(err, -EFBIG, "%s: %lld bytes, more than %lld", f->url, (long long)f->total,
+				 (long long)f->max);
+	event_emit("head", json_pack("{s:i, s:o, s:I, s:o, s:o}", "status", head->status, "contentType",
+				     text_or_empty(http_header(head, "Content-Type")), "length", (json_int_t)f->total,
+				     "lastModified", text_or_empty(http_header(head, "Last-Modified")), "etag",
+				     text_or_empty(http_header(head, "ETag"))));
+	return 0;
+}
+
+static int on_body(void *arg, const void *data, size_t len, struct error *err)
+{
+	struct file *f = arg;
+	int64_t now = clock_monotonic_ns();
+
+	if (f->have + (int64_t)len > f->max)
+		return error_set(err, -EFBIG, "%s: more than %lld bytes", f->url, (long long)f->max);
+	digest_add(f->hash, data, len);
+	while (len > 0) {
+		ssize_t n = write(f->fd, data, len);
+
+		if (n < 0)
+			return error_set(err, -errno, "write: %s", error_text(errno));
+		data = (const char *)data + n;
+		len -= (size_t)n;
+		f->have += n;
+	}
+	if (now - f->told_ns >= TOLD_EVERY_NS) {
+		f->told_ns = now;
+		event_progress("", f->have, f->total);
+	}
+	return 0;
+}
+
+static int get(struct run *run, struct file *f, struct error *err)
+{
+	struct http_request req = { .method = "GET",
+				    .url = f->url,
+				    .on_head = on_head,
+				    .on_body = on_body,
+				    .arg = f,
+				    .body_max = 64u << 10,
+				    .is_downgrade_allowed = true };
+	struct http_response response;
+	enum http_failure failure;
+	int r = http_send(run->http, &req, &response, &failure, err);
+
+	if (r == 0 && (response.status < 200 || response.status >= 300))
+		r = error_set(err, -EIO, "failed to GET %s with status %d %s", f->url, response.status, response.reason);
+	http_response_done(&response);
+	run->is_unreachable = r < 0 && failure == HTTP_UNREACHABLE;
+	return r;
+}
+
+int op_download(struct run *run, struct error *err)
+{
+	const struct session *s = run->session;
+	const char *name = session_text(s, "file");
+	json_int_t max = json_integer_value(json_object_get(s->root, "max"));
+	CLEANUP(freep)
+	char *url = http_resolve(session_text(s, "url"), session_text(s, "url")),
+	     *path = xasprintf("%s/%s", s->dir, name), *part = xasprintf("%s.part", path);
+	struct file f = { .url = url, .max = max > 0 ? max : INT64_C(1) << 40, .fd = -1 };
+	char digest[DIGEST_LEN + 1];
+	int r;
+
+	if (!url || !*s->dir || !*name || strchr(name, '/') || name[0] == '.')
+		return error_set_class(err, ERROR_INVALID,
+				       "a download needs a URL of http or https, a directory and a file's name");
+	f.fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (f.fd < 0)
+		return error_set(err, -errno, "open %s: %s", part, error_text(errno));
+	f.hash = digest_new();
+	r = get(run, &f, err);
+	digest_end(f.hash, digest);
+	close(f.fd);
+	if (r == 0 && rename(part, path) < 0)
+		r = error_set(err, -errno, "rename %s: %s", part, error_text(errno));
+	if (r < 0)
+		unlink(part);
+	else
+		event_emit("result", json_pack("{s:I, s:s}", "size", (json_int_t)f.have, "digest", digest));
+	return r;
+}
