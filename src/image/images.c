@@ -135,7 +135,9 @@ void image_drop(struct images *im, struct image *i)
 
 static void set_created(struct image *i)
 {
-	if (clock_parse_timestamp(json_string_value(json_object_get(i->config, "created")), 0, &i->created_ns) < 0)
+	const char *created = json_string_value(json_object_get(i->config, "created"));
+
+	if (!created || clock_parse_timestamp(created, 0, &i->created_ns) < 0)
 		i->created_ns = 0;
 }
 
