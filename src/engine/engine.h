@@ -53,6 +53,7 @@ struct engine {
 	struct images *images;
 	struct volumes *volumes;
 	struct networks *networks;
+	struct views *views; /* views.h */
 	struct driver *drivers; /* the chain */
 	struct map execs; /* exec id → struct exec */
 	int64_t started_ns;
