@@ -127,7 +127,8 @@ static void put_first(struct engine *e, struct driver *d)
 	e->drivers = d;
 }
 
-/* An embedder's execution comes first, then stand-ins, then agents when there are any; the order is the chain's meaning. */
+/* Stand-ins come first, then agents when there are any; what an embedder adds (embed.c) goes before them. The order is
+ * the chain's meaning. */
 static int build_chain(struct engine *e, struct error *err)
 {
 	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
@@ -136,8 +137,8 @@ static int build_chain(struct engine *e, struct error *err)
 		return r;
 	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
 	put_first(e, plugin_driver_new(e->loop, &standin_factory, e));
-	if (e->options.factory)
-		put_first(e, plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx));
+	e->backend = plugin_driver_new(e->loop, &backend_factory, NULL);
+	put_first(e, e->backend);
 	return chain_check(e->drivers, err);
 }
 
