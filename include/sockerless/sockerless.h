@@ -3,11 +3,9 @@
 #define SOCKERLESS_H
 
 #include <sockerless/base.h>
-#include <sockerless/driver.h>
 #include <sockerless/process.h>
 #include <sockerless/request.h>
 #include <sockerless/server.h>
-#include <sockerless/store.h>
 #include <sockerless/version.h>
 
 #endif

@@ -126,28 +126,16 @@ void BuildPrune(struct request *req)
 		reply_json(req, 200, json_pack("{s:n, s:i}", "CachesDeleted", "SpaceReclaimed", 0));
 }
 
-void BuildCancel(struct request *req)
-{
-	const char *id = request_query(req, "id");
-	struct error err = { 0 };
-
-	if (id && *id) { /* of builds that run none has it, and that is no error */
-		reply_header(req, "Content-Type", "application/json");
-		reply_empty(req, 200);
-		return;
-	}
-	error_set_class(&err, ERROR_INVALID, "build ID not provided");
-	reply_error(req, &err);
-}
-
 /* ---- images as archives ---- */
 
 static const struct {
 	const char *operation, *what;
 } absent[] = {
-	{ "ImageBuild", "building images" },       { "ImageCommit", "making an image of a container" },
-	{ "ImageGet", "saving images" },           { "ImageGetAll", "saving images" },
-	{ "ImageLoad", "loading images" },         { "ImagePush", "pushing images" },
+	{ "ImageCommit", "making an image of a container" },
+	{ "ImageGet", "saving images" },
+	{ "ImageGetAll", "saving images" },
+	{ "ImageLoad", "loading images" },
+	{ "ImagePush", "pushing images" },
 	{ "ImageSearch", "searching a registry" },
 };
 

@@ -206,31 +206,12 @@ static void put_text(json_t *o, json_t *config, const char *from, const char *ke
 		json_object_set(o, key, json_object_get(config, from));
 }
 
-json_t *view_image(struct engine *e, const struct image *i)
-{
-	char when[CLOCK_RFC3339_MAX] = CLOCK_ZERO_TIME;
-	json_t *o;
-
-	if (i->tagged_ns)
-		clock_format_rfc3339(i->tagged_ns, when);
-	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id, "RepoTags",
-		      i->tags, "RepoDigests", i->digests, "Config", config_view(json_object_get(i->config, "config")),
-		      "Architecture", text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
-		      (json_int_t)i->size_bytes, "GraphDriver", "Name", engine_storage_driver(e), "Data", "RootFS",
-		      "Type", "layers", "Layers", json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"),
-		      "Metadata", "LastTagTime", when);
-	if (i->parent_id)
-		json_object_set_new(o, "Parent", json_string(i->parent_id));
-	put_text(o, i->config, "created", "Created");
-	put_text(o, i->config, "comment", "Comment");
-	put_text(o, i->config, "author", "Author");
-	return o;
-}
-
 void ImageInspect(struct request *req)
 {
 	struct image *i = find_image(req);
+	char when[CLOCK_RFC3339_MAX] = CLOCK_ZERO_TIME;
 	struct error err = { 0 };
+	json_t *o;
 
 	if (!i)
 		return;
@@ -243,7 +224,20 @@ void ImageInspect(struct request *req)
 		reply_error(req, &err);
 		return;
 	}
-	reply_shaped(req, 200, SHAPE_IMAGE, view_image(api_engine(req), i));
+	if (i->tagged_ns)
+		clock_format_rfc3339(i->tagged_ns, when);
+	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id, "RepoTags",
+		      i->tags, "RepoDigests", i->digests, "Config", config_view(json_object_get(i->config, "config")),
+		      "Architecture", text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
+		      (json_int_t)i->size_bytes, "GraphDriver", "Name", "sockerless", "Data", "RootFS", "Type",
+		      "layers", "Layers", json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"), "Metadata",
+		      "LastTagTime", when);
+	if (i->parent_id)
+		json_object_set_new(o, "Parent", json_string(i->parent_id));
+	put_text(o, i->config, "created", "Created");
+	put_text(o, i->config, "comment", "Comment");
+	put_text(o, i->config, "author", "Author");
+	reply_shaped(req, 200, SHAPE_IMAGE, o);
 }
 
 void ImageHistory(struct request *req)

@@ -9,7 +9,6 @@
 #include "engine/networks.h"
 #include "engine/schema.h"
 #include "util/clock.h"
-#include "util/json.h"
 
 /* ---- views ---- */
 
@@ -49,7 +48,7 @@ static json_t *ipam_view(const struct network *n)
 			 n->ipam_options ? json_incref(n->ipam_options) : json_null(), "Config", config);
 }
 
-json_t *view_network_summary(const struct network *n)
+static json_t *network_view(const struct network *n)
 {
 	char when[CLOCK_RFC3339_MAX];
 
@@ -57,7 +56,7 @@ json_t *view_network_summary(const struct network *n)
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:b, s:b, s:b, s:{s:s}, s:b, s:O, s:O}", "Name",
 			 n->name, "Id", n->id, "Created", when, "Scope", n->scope, "Driver", n->driver, "EnableIPv4",
 			 n->has_ipv4, "EnableIPv6", n->has_ipv6, "IPAM", ipam_view(n), "Internal", n->is_internal,
-			 "Attachable", n->is_attachable, "Ingress", false, /* of a swarm */ "ConfigFrom", "Network",
+			 "Attachable", n->is_attachable, "Ingress", n->is_ingress, "ConfigFrom", "Network",
 			 n->config_from, "ConfigOnly", n->is_config_only, "Options", n->options, "Labels", n->labels);
 }
 
@@ -107,15 +106,6 @@ static json_t *status_view(const struct network *n)
 					      "DynamicIPsAvailable", number_of(ipam_available(s->taken, s->range))));
 	}
 	return json_pack("{s:{s:o}}", "IPAM", "Subnets", subnets);
-}
-
-json_t *view_network(const struct network *n)
-{
-	json_t *view = view_network_summary(n);
-
-	json_object_set_new(view, "Containers", containers_view(n));
-	json_object_set_new(view, "Status", status_view(n));
-	return view;
 }
 
 /* ---- filters ---- */
@@ -211,7 +201,7 @@ void NetworkList(struct request *req)
 
 		if (!is_listed(n, filters, wants_dangling))
 			continue;
-		view = view_network_summary(n);
+		view = network_view(n);
 		if (!is_summary)
 			json_object_set_new(view, "Containers", containers_view(n));
 		json_array_append_new(list, view);
@@ -239,6 +229,7 @@ void NetworkInspect(struct request *req)
 	const char *verbose = request_query(req, "verbose"), *scope = request_query(req, "scope");
 	struct error err = { 0 };
 	struct network *n;
+	json_t *view;
 
 	for (size_t i = 0; verbose && *verbose && i <= sizeof(bools) / sizeof(bools[0]); i++) {
 		if (i == sizeof(bools) / sizeof(bools[0]))
@@ -260,7 +251,10 @@ void NetworkInspect(struct request *req)
 		reply_error(req, &err);
 		return;
 	}
-	reply_shaped(req, 200, SHAPE_NETWORK, view_network(n));
+	view = network_view(n);
+	json_object_set_new(view, "Containers", containers_view(n));
+	json_object_set_new(view, "Status", status_view(n));
+	reply_shaped(req, 200, SHAPE_NETWORK, view);
 }
 
 void NetworkDelete(struct request *req)
@@ -409,22 +403,22 @@ static json_t *gateway_view(const struct endpoint *ep, const struct network_subn
 static json_t *endpoint_view(struct engine *e, const struct container *c, const char *name, json_t *config, bool is_whole)
 {
 	const struct endpoint *ep = endpoint_find(net_sandbox_of(e, c), name);
+	struct network *n = NULL;
 	bool has_run = ep || c->state.started_ns;
-	const char *id = json_text(config, "NetworkID"); /* once it has been there */
 	json_t *given = is_whole ? config : NULL;
-	struct network *n;
 	json_t *o;
 
 	if (ep)
-		id = ep->network->id;
-	else if (!*id && has_run && networks_find(e->networks, name, &n, NULL) == 0)
-		id = n->id;
+		n = ep->network;
+	else if (has_run && networks_find(e->networks, name, &n, NULL) < 0)
+		n = NULL;
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "IPAMConfig",
 		      or_null(config, "IPAMConfig"), "Links", or_null(given, "Links"), "Aliases", or_null(given, "Aliases"),
 		      "MacAddress", mac_view(c, ep, config), "DriverOpts", or_null(given, "DriverOpts"), "GwPriority",
-		      json_number(config, "GwPriority"), "NetworkID", id, "EndpointID", ep ? ep->id : "", "Gateway",
-		      gateway_view(ep, ep ? ep->subnet4 : NULL), "IPAddress", ep ? address_of(ep->ip4) : json_string(""),
-		      "IPPrefixLen", ep && ep->subnet4 ? ep->subnet4->subnet.bits : 0, "IPv6Gateway",
+		      json_integer_value(json_object_get(config, "GwPriority")), "NetworkID", n ? n->id : "",
+		      "EndpointID", ep ? ep->id : "", "Gateway", gateway_view(ep, ep ? ep->subnet4 : NULL), "IPAddress",
+		      ep ? address_of(ep->ip4) : json_string(""), "IPPrefixLen",
+		      ep && ep->subnet4 ? ep->subnet4->subnet.bits : 0, "IPv6Gateway",
 		      gateway_view(ep, ep ? ep->subnet6 : NULL), "GlobalIPv6Address",
 		      ep ? address_of(ep->ip6) : json_string(""), "GlobalIPv6PrefixLen",
 		      ep && ep->subnet6 ? ep->subnet6->subnet.bits : 0, "DNSNames",

@@ -12,7 +12,6 @@
 #include "image/images.h"
 #include "network/ipam.h"
 #include "util/alloc.h"
-#include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -40,34 +39,20 @@ void SystemOptions(struct request *req)
 	reply_empty(req, 200);
 }
 
-/* Go's name of a machine, as version has it and info has not. */
-static const char *go_arch(const char *machine)
-{
-	return strcmp(machine, "x86_64") == 0 ? "amd64" : strcmp(machine, "aarch64") == 0 ? "arm64" : machine;
-}
-
-static const char *or_own(const char *told, const char *own)
-{
-	return told ? told : own;
-}
-
 void SystemVersion(struct request *req)
 {
-	const struct engine_descriptor *d = engine_descriptor(api_engine(req));
-	const char *version = or_own(d->server_version, SOCKERLESS_VERSION), *os = or_own(d->os_type, "linux");
-	const char *arch = go_arch(or_own(d->architecture, "amd64"));
 	struct utsname u;
 
 	uname(&u);
 	reply_shaped(req, 200, SHAPE_VERSION,
 		     json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}],"
 			       " s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
-			       "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", version,
-			       "Details", "Os", os, "ApiVersion", API_VERSION_MAX_TEXT, "Arch", arch, "BuildTime", "",
-			       "Experimental", "false", "GitCommit", "", "GoVersion", "none: C11", "KernelVersion",
-			       u.release, "MinAPIVersion", API_VERSION_MIN_TEXT, "Version", version, "ApiVersion",
+			       "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", SOCKERLESS_VERSION,
+			       "Details", "Os", "linux", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime",
+			       "", "Experimental", "false", "GitCommit", "", "GoVersion", "none: C11", "KernelVersion",
+			       u.release, "MinAPIVersion", API_VERSION_MIN_TEXT, "Version", SOCKERLESS_VERSION, "ApiVersion",
 			       API_VERSION_MAX_TEXT, "MinAPIVersion", API_VERSION_MIN_TEXT, "GitCommit", "", "GoVersion",
-			       "none: C11", "Os", os, "Arch", arch, "KernelVersion", u.release, "BuildTime", ""));
+			       "none: C11", "Os", "linux", "Arch", "amd64", "KernelVersion", u.release, "BuildTime", ""));
 }
 
 static void put(json_t *o, const char *key, json_t *take_value)
@@ -137,16 +122,9 @@ static void put_counts(json_t *o, struct engine *e)
 	put(o, "NEventsListener", json_integer((json_int_t)events_count(e->events)));
 }
 
-static json_t *operating_system(const struct engine_descriptor *d)
+static void put_host(json_t *o)
 {
-	CLEANUP(freep) char *os = os_release("PRETTY_NAME", "Linux");
-
-	return d->operating_system ? json_string(d->operating_system) : json_sprintf("%s (sockerless)", os);
-}
-
-static void put_host(json_t *o, const struct engine_descriptor *d)
-{
-	CLEANUP(freep) char *version = os_release("VERSION_ID", "");
+	CLEANUP(freep) char *os = os_release("PRETTY_NAME", "Linux"), *version = os_release("VERSION_ID", "");
 	char when[CLOCK_RFC3339_MAX], host[65] = "";
 	struct utsname u;
 	struct sysinfo si;
@@ -157,14 +135,13 @@ static void put_host(json_t *o, const struct engine_descriptor *d)
 	sysinfo(&si);
 	put(o, "SystemTime", json_string(when));
 	put(o, "KernelVersion", json_string(u.release));
-	put(o, "OperatingSystem", operating_system(d));
+	put(o, "OperatingSystem", json_sprintf("%s (sockerless)", os));
 	put(o, "OSVersion", json_string(version));
-	put(o, "OSType", json_string(or_own(d->os_type, "linux")));
-	put(o, "Architecture", json_string(or_own(d->architecture, u.machine)));
-	put(o, "NCPU", json_integer(d->cpus ? (json_int_t)d->cpus : get_nprocs()));
-	put(o, "MemTotal",
-	    json_integer((json_int_t)(d->memory_bytes ? d->memory_bytes : (uint64_t)si.totalram * si.mem_unit)));
-	put(o, "Name", json_string(or_own(d->name, host)));
+	put(o, "OSType", json_string("linux"));
+	put(o, "Architecture", json_string(u.machine));
+	put(o, "NCPU", json_integer(get_nprocs()));
+	put(o, "MemTotal", json_integer((json_int_t)((uint64_t)si.totalram * si.mem_unit)));
+	put(o, "Name", json_string(host));
 }
 
 static json_t *registry_config(void)
@@ -188,46 +165,22 @@ static json_t *address_pools(struct engine *e)
 	return list;
 }
 
-/* The chain's own links, and what an embedder has put before them; the engine's inner ones are nobody's to choose. */
-static json_t *runtimes(struct engine *e)
-{
-	json_t *list = json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path",
-				 "sockerless-sandbox", "synthetic", "path", "");
-
-	for (const struct driver *d = e->drivers; d; d = d->next)
-		if (!json_object_get(list, d->ops->name) && engine_is_runtime(e, d->ops->name))
-			json_object_set_new(list, d->ops->name, json_pack("{s:s}", "path", ""));
-	return list;
-}
-
-static json_t *execution_drivers(struct engine *e)
-{
-	json_t *text;
-	struct buf b;
-
-	buf_init(&b, 1 << 16);
-	for (const struct driver *d = e->drivers; d; d = d->next)
-		if (engine_is_runtime(e, d->ops->name))
-			buf_printf(&b, "%s%s", b.len ? ", " : "", d->ops->name);
-	text = json_string(b.len ? b.data : "");
-	buf_done(&b);
-	return text;
-}
-
 /* How containers are run here. */
 static void put_execution(json_t *o, struct engine *e)
 {
-	put(o, "Driver", json_string(engine_storage_driver(e)));
+	put(o, "Driver", json_string("sockerless"));
+	put(o, "DriverStatus",
+	    json_pack("[[s, s], [s, s]]", "Execution drivers", "wasm, synthetic", "Synthetic driver",
+		      e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
 	put(o, "Plugins",
 	    json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
 		      "Authorization", "Log", "json-file", "local", "none"));
 	put(o, "LoggingDriver", json_string("json-file"));
 	put(o, "CgroupDriver", json_string("none"));
 	put(o, "CgroupVersion", json_string("2"));
-	put(o, "Runtimes", runtimes(e));
-	put(o, "DriverStatus",
-	    json_pack("[[s, o], [s, s]]", "Execution drivers", execution_drivers(e), "Synthetic driver",
-		      e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
+	put(o, "Runtimes",
+	    json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path", "sockerless-sandbox",
+		      "synthetic", "path", ""));
 	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
 	put(o, "InitBinary", json_string("docker-init"));
 }
@@ -262,17 +215,16 @@ static void put_absent(json_t *o)
 void SystemInfo(struct request *req)
 {
 	struct engine *e = api_engine(req);
-	const struct engine_descriptor *d = engine_descriptor(e);
 	json_t *o = json_object();
 
-	put(o, "ID", json_string(or_own(d->id, e->id)));
-	put(o, "ServerVersion", json_string(or_own(d->server_version, SOCKERLESS_VERSION)));
+	put(o, "ID", json_string(e->id));
+	put(o, "ServerVersion", json_string(SOCKERLESS_VERSION));
 	put(o, "DockerRootDir", json_string(e->options.data_root));
 	put_counts(o, e);
 	put_execution(o, e);
 	put_abilities(o);
 	put_security(o);
-	put_host(o, d);
+	put_host(o);
 	put(o, "IndexServerAddress", json_string("https://index.docker.io/v1/"));
 	put(o, "RegistryConfig", registry_config());
 	put_absent(o);

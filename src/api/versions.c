@@ -519,6 +519,8 @@ static const struct {
 	{ "ContainerAttachWebsocket", "stdin", SINCE(42) },
 	{ "ContainerAttachWebsocket", "stdout", SINCE(42) },
 	{ "ContainerAttachWebsocket", "stderr", SINCE(42) },
+	{ "ImageBuild", "platform", SINCE(32) },
+	{ "ImageBuild", "outputs", SINCE(40) },
 	{ "BuildPrune", "keep-storage", BEFORE(48) },
 	{ "BuildPrune", "reserved-space", SINCE(48) },
 	{ "BuildPrune", "max-used-space", SINCE(48) },
@@ -568,11 +570,11 @@ bool versions_query_bool(const struct request *req, const char *key)
 bool versions_has(enum feature feature, int api_version)
 {
 	static const int since[FEATURE_COUNT] = {
-		[FEATURE_WS_BINARY] = V(28),       [FEATURE_NETWORK_SUMMARY] = V(28),
-		[FEATURE_WAIT_HEAD] = V(30),       [FEATURE_WAIT_ERROR] = V(34),
-		[FEATURE_TEMPLATING] = V(37),      [FEATURE_MULTIPLEXED_TYPE] = V(42),
-		[FEATURE_ANONYMOUS_PRUNE] = V(42), [FEATURE_EVENT_IMAGE_CREATE] = V(46),
-		[FEATURE_EVENT_JSONL] = V(52),
+		[FEATURE_WS_BINARY] = V(28),          [FEATURE_NETWORK_SUMMARY] = V(28),
+		[FEATURE_BUILD_AUX] = V(30),          [FEATURE_WAIT_HEAD] = V(30),
+		[FEATURE_WAIT_ERROR] = V(34),         [FEATURE_TEMPLATING] = V(37),
+		[FEATURE_MULTIPLEXED_TYPE] = V(42),   [FEATURE_ANONYMOUS_PRUNE] = V(42),
+		[FEATURE_EVENT_IMAGE_CREATE] = V(46), [FEATURE_EVENT_JSONL] = V(52),
 	};
 
 	return api_version >= since[feature];

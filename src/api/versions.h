@@ -87,6 +87,7 @@ enum feature {
 	FEATURE_WS_BINARY,         /* attach/ws sends binary frames, not text */
 	FEATURE_NETWORK_SUMMARY,   /* the list of networks does not tell their containers */
 	FEATURE_WAIT_HEAD,         /* wait answers with its head at once, and takes a condition */
+	FEATURE_BUILD_AUX,         /* a build tells image ids as aux messages */
 	FEATURE_WAIT_ERROR,        /* wait for a removal tells that it failed; before: an empty body */
 	FEATURE_TEMPLATING,        /* secrets and configurations from templates */
 	FEATURE_MULTIPLEXED_TYPE,  /* multiplexed output has a content type of its own */

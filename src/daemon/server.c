@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "build/build.h"
 #include "daemon/listen.h"
 #include "http/server.h"
 #include "util/alloc.h"
@@ -24,12 +25,6 @@ struct posted {
 	struct list link;
 	void (*call)(void *arg);
 	void *arg;
-};
-
-/* A driver of an embedder's that was given before there was a chain. */
-struct added {
-	const struct sockerless_driver_ops *ops;
-	void *ctx;
 };
 
 /* What another loop needs to drive ours: our epoll descriptor, our next timer, and a look at us in each turn. */
@@ -50,20 +45,14 @@ struct server {
 	struct http_server *http;
 	const struct sockerless_process_factory_ops *factory;
 	void *factory_ctx;
-	struct added *added;
-	size_t nadded;
-	const struct engine_descriptor *descriptor;
 	char *urls[HOSTS_MAX + 8];    /* what must be unlinked in the end */
 	size_t nurls;
 	int lock_fd;
 	uv_async_t wake;              /* a stop is wanted, or something was posted */
 	uv_mutex_t mutex;
 	struct list posted;
-	atomic_bool wants_stop, wants_drain;
-	atomic_uint drain_ms;
-	uv_timer_t drain;
-	uint64_t drain_until_ms;
-	bool is_started, is_draining, is_stopping, is_closing, is_over;
+	atomic_bool wants_stop;
+	bool is_started, is_stopping, is_over;
 	bool is_deaf;                 /* under the mutex: takes no posts any more */
 	struct attachment *attachment;
 };
@@ -100,36 +89,10 @@ uv_loop_t *server_loop(struct server *s)
 	return &s->loop;
 }
 
-void server_describe(struct server *s, const struct engine_descriptor *d)
+void server_set_factory(struct server *s, const struct sockerless_process_factory_ops *ops, void *ctx)
 {
-	s->descriptor = d;
-}
-
-struct engine *server_engine(struct server *s)
-{
-	return s->is_closing ? NULL : s->engine;
-}
-
-int server_set_factory(struct server *s, const struct sockerless_process_factory_ops *ops, void *ctx, struct error *err)
-{
-	if (s->engine)
-		return engine_set_factory(s->engine, ops, ctx, err);
-	if (ops && engine_check_factory(ops, err) < 0)
-		return err->code;
 	s->factory = ops;
 	s->factory_ctx = ctx;
-	return 0;
-}
-
-int server_add_driver(struct server *s, const struct sockerless_driver_ops *ops, void *ctx, struct error *err)
-{
-	if (s->engine)
-		return engine_add_driver(s->engine, ops, ctx, err);
-	if (engine_check_driver(ops, err) < 0)
-		return err->code;
-	s->added = xrealloc(s->added, (s->nadded + 1) * sizeof(*s->added));
-	s->added[s->nadded++] = (struct added){ ops, ctx };
-	return 0;
 }
 
 /* ---- start ---- */
@@ -175,6 +138,7 @@ static bool is_safe(void *ctx, struct error *err)
 static int open_engine(struct server *s, struct error *err)
 {
 	const struct options *o = s->options;
+	int r;
 	struct engine_options eo = { .loop = &s->loop,
 				     .data_root = o->data_root,
 				     .sandbox_path = o->sandbox_path,
@@ -187,13 +151,12 @@ static int open_engine(struct server *s, struct error *err)
 				     .host_gateway_ip = o->host_gateway_ip,
 				     .allow_host_loopback = o->allow_host_loopback,
 				     .pretend = o->pretend,
-				     .descriptor = s->descriptor };
-	int r = engine_open(&eo, &s->engine, err);
+				     .factory = s->factory,
+				     .factory_ctx = s->factory_ctx };
 
-	for (size_t i = 0; r == 0 && i < s->nadded; i++)
-		r = engine_add_driver(s->engine, s->added[i].ops, s->added[i].ctx, err);
-	if (r == 0 && s->factory)
-		r = engine_set_factory(s->engine, s->factory, s->factory_ctx, err);
+	r = engine_open(&eo, &s->engine, err);
+	if (r == 0)
+		builds_open(s->engine);
 	return r;
 }
 
@@ -282,8 +245,7 @@ int server_start(struct server *s, struct error *err)
 	r = uv_async_init(&s->loop, &s->wake, on_wake);
 	if (r < 0)
 		return error_set(err, r, "cannot make an event loop: %s", uv_strerror(r));
-	uv_timer_init(&s->loop, &s->drain);
-	s->wake.data = s->drain.data = s;
+	s->wake.data = s;
 	uv_unref((uv_handle_t *)&s->wake);
 	s->is_started = true;
 	r = open_engine(s, err);
@@ -312,7 +274,6 @@ static void run_posted(struct server *s)
 }
 
 static void begin_stop(struct server *s);
-static void begin_drain(struct server *s);
 
 static void on_wake(uv_async_t *async)
 {
@@ -321,8 +282,6 @@ static void on_wake(uv_async_t *async)
 	run_posted(s);
 	if (atomic_load(&s->wants_stop))
 		begin_stop(s);
-	else if (atomic_load(&s->wants_drain))
-		begin_drain(s);
 }
 
 int server_post(struct server *s, void (*call)(void *arg), void *arg)
@@ -350,13 +309,6 @@ void server_stop(struct server *s)
 		uv_async_send(&s->wake);
 }
 
-void server_drain(struct server *s, unsigned timeout_ms)
-{
-	atomic_store(&s->drain_ms, timeout_ms);
-	atomic_store(&s->wants_drain, true);
-	uv_async_send(&s->wake);
-}
-
 /* ---- stop ---- */
 
 static void on_engine_stopped(void *arg)
@@ -368,6 +320,7 @@ static void on_http_stopped(void *arg)
 {
 	struct server *s = arg;
 
+	builds_stop(s->engine);
 	engine_stop(s->engine, on_engine_stopped, s);
 }
 
@@ -388,7 +341,6 @@ static void on_shut_down(void *arg)
 	s->is_deaf = true;
 	uv_mutex_unlock(&s->mutex);
 	run_posted(s);
-	s->is_closing = true;
 	http_server_stop(s->http, on_http_stopped, s);
 }
 
@@ -397,32 +349,8 @@ static void begin_stop(struct server *s)
 	if (s->is_stopping)
 		return;
 	s->is_stopping = true;
-	uv_timer_stop(&s->drain);
 	unlink_sockets(s);
 	engine_shut_down(s->engine, on_shut_down, s);
-}
-
-/* ---- drain ---- */
-
-enum { DRAIN_LOOK_MS = 20 };
-
-static void on_drain(uv_timer_t *t)
-{
-	struct server *s = t->data;
-
-	if (http_server_is_idle(s->http) || uv_now(&s->loop) >= s->drain_until_ms)
-		begin_stop(s);
-}
-
-static void begin_drain(struct server *s)
-{
-	if (s->is_stopping || s->is_draining)
-		return;
-	s->is_draining = true;
-	s->drain_until_ms = uv_now(&s->loop) + atomic_load(&s->drain_ms);
-	unlink_sockets(s);
-	http_server_drain(s->http);
-	uv_timer_start(&s->drain, on_drain, 0, DRAIN_LOOK_MS);
 }
 
 /* The stop as far as it goes without waiting: each part goes when nothing on the loop needs it any more. */
@@ -435,7 +363,6 @@ static bool wind_up(struct server *s)
 		} else if (s->is_started) {
 			s->is_started = false;
 			uv_close((uv_handle_t *)&s->wake, NULL);
-			uv_close((uv_handle_t *)&s->drain, NULL);
 		} else {
 			s->is_over = true;
 			return true;
@@ -540,7 +467,6 @@ void server_free(struct server *s)
 	http_server_free(s->http);
 	uv_run(&s->loop, UV_RUN_DEFAULT); /* streams that were never begun close */
 	router_free(s->router);
-	free(s->added);
 	list_for_each_safe(it, &s->posted)
 		free(container_of(it, struct posted, link));
 	uv_loop_close(&s->loop);

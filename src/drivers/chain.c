@@ -76,23 +76,12 @@ int chain_lifecycle_start(struct driver *first, struct container *c, struct run_
 	return nobody(c, err);
 }
 
-/* Who ran it last may not be there any more: an embedder's, of another day. */
-static bool is_served(const struct driver *first, const struct container *c)
-{
-	for (; first && c->driver; first = first->next)
-		if (strcmp(c->driver, first->ops->name) == 0)
-			return true;
-	return false;
-}
-
 int chain_files(struct driver *first, struct file_job *job, struct error *err)
 {
-	bool is_bound = is_served(first, job->container);
-
 	for (struct driver *d = first; d; d = d->next) {
 		int r = DRIVER_DECLINED;
 
-		if (is_bound ? strcmp(job->container->driver, d->ops->name) != 0 : !is_routed(d, job->container))
+		if (job->container->driver ? strcmp(job->container->driver, d->ops->name) != 0 : !is_routed(d, job->container))
 			continue;
 		if (d->ops->filesystem && d->ops->filesystem->run)
 			r = d->ops->filesystem->run(d, job, err);
@@ -143,10 +132,12 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-void run_mounts_free(struct run_mount *mounts, size_t n)
+void run_plan_free(struct run_plan *plan)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct run_mount *m = &mounts[i];
+	if (!plan)
+		return;
+	for (size_t i = 0; i < plan->nmounts; i++) {
+		struct run_mount *m = &plan->mounts[i];
 
 		free(m->target);
 		free(m->source);
@@ -156,14 +147,7 @@ void run_mounts_free(struct run_mount *mounts, size_t n)
 		close_fd(m->upper_fd);
 		close_fd(m->fd);
 	}
-	free(mounts);
-}
-
-void run_plan_free(struct run_plan *plan)
-{
-	if (!plan)
-		return;
-	run_mounts_free(plan->mounts, plan->nmounts);
+	free(plan->mounts);
 	netns_unref(plan->netns);
 	free(plan->hostname);
 	free(plan->domainname);

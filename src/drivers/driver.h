@@ -54,7 +54,6 @@ struct run_spec {
 	uint32_t *groups;
 	size_t ngroups;
 	bool tty, open_stdin, is_main;
-	bool is_merged;          /* stdout and stderr may come as one stream, 1 */
 	uint16_t rows, cols;
 	struct run_rlimit *rlimits;
 	size_t nrlimits;
@@ -169,7 +168,6 @@ struct path_stat {
 	uint32_t go_mode;
 	int64_t mtime_ns;
 	char *link_target;
-	bool is_gzip; /* GET: what is in the tar is compressed */
 };
 
 /* The engine fills the first part and keeps all of it alive until `done`. */
@@ -236,6 +234,5 @@ void chain_cleanup(struct driver *first, struct container *c);
 
 /* Strings, arrays and descriptors. Takes NULL. */
 void run_plan_free(struct run_plan *plan);
-void run_mounts_free(struct run_mount *mounts, size_t n);
 
 #endif

@@ -12,6 +12,4 @@ int local_files_run(uv_loop_t *loop, struct file_job *job);
 /* The view of a plan's mounts without the virtual ones. Blocks; any thread. */
 int local_files_open(const struct run_plan *plan, struct rootfs **ret);
 
-uint32_t local_files_go_mode(uint32_t mode); /* st_mode as Go's os.FileMode */
-
 #endif

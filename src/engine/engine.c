@@ -12,7 +12,6 @@
 #include "engine/internal.h"
 #include "engine/networks.h"
 #include "engine/standins.h"
-#include "engine/views.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
@@ -127,8 +126,7 @@ static void put_first(struct engine *e, struct driver *d)
 	e->drivers = d;
 }
 
-/* Stand-ins come first, then agents when there are any; what an embedder adds (embed.c) goes before them. The order is
- * the chain's meaning. */
+/* An embedder's execution comes first, then stand-ins, then agents when there are any; the order is the chain's meaning. */
 static int build_chain(struct engine *e, struct error *err)
 {
 	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
@@ -137,8 +135,8 @@ static int build_chain(struct engine *e, struct error *err)
 		return r;
 	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
 	put_first(e, plugin_driver_new(e->loop, &standin_factory, e));
-	e->backend = plugin_driver_new(e->loop, &backend_factory, NULL);
-	put_first(e, e->backend);
+	if (e->options.factory)
+		put_first(e, plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx));
 	return chain_check(e->drivers, err);
 }
 
@@ -184,7 +182,6 @@ int engine_open(const struct engine_options *opt, struct engine **ret, struct er
 
 	e->loop = opt->loop;
 	copy_options(e, opt);
-	e->views = views_new();
 	map_init(&e->execs);
 	list_init(&e->containers.by_age);
 	e->started_ns = clock_wall_ns();
@@ -228,7 +225,6 @@ void engine_free(struct engine *e)
 		crun_free(container_of(it, struct container, by_age));
 	if (e->containers.store)
 		containers_done(&e->containers);
-	views_free(e->views);
 	events_free(e->events);
 	images_free(e->images);
 	volumes_free(e->volumes);

@@ -18,13 +18,12 @@ bool routing_is_runtime(const char *name)
 	return false;
 }
 
-bool engine_is_runtime(const struct engine *e, const char *name)
+/* An embedder's driver has a name of its own. */
+static bool is_drivers_name(const struct engine *e, const char *name)
 {
-	if (routing_is_runtime(name))
-		return true;
 	for (const struct driver *d = e->drivers; d; d = d->next)
 		if (strcmp(d->ops->name, name) == 0)
-			return d != e->backend && strcmp(name, standin_factory.name) != 0; /* nobody asks for these */
+			return true;
 	return false;
 }
 
@@ -42,7 +41,7 @@ int routing_decide(struct engine *e, const struct image *image, const char *requ
 
 	if (strcmp(runtime, "agent") == 0)
 		return error_set_class(err, ERROR_INVALID, "runtime agent: no agent is connected to this engine");
-	if (!engine_is_runtime(e, runtime))
+	if (!routing_is_runtime(runtime) && !is_drivers_name(e, runtime))
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	if (image->kind == IMAGE_STANDIN) /* nothing else can do its work */
 		runtime = standin_factory.name;

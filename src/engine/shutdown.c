@@ -53,14 +53,6 @@ static void on_stopped(void *arg, const struct error *err)
 	unref(s);
 }
 
-/* What an embedder runs elsewhere lives on there. */
-static bool is_to_end(const struct container *c)
-{
-	const struct crun *run = c->run;
-
-	return (container_is_live(c) || crun_is_starting(c)) && !(run && run->is_adopted);
-}
-
 /* -1: for ever, where a container asks for that. */
 static int timeout_of(const struct engine *e)
 {
@@ -70,7 +62,7 @@ static int timeout_of(const struct engine *e)
 		const struct container *c = container_of(it, struct container, by_age);
 		int own_s = stop_timeout(c);
 
-		if (!is_to_end(c))
+		if (!container_is_live(c) && !crun_is_starting(c))
 			continue;
 		if (own_s < 0)
 			return -1;
@@ -97,7 +89,7 @@ void engine_shut_down(struct engine *e, void (*done)(void *arg), void *arg)
 	list_for_each(it, &e->containers.by_age) {
 		struct container *c = container_of(it, struct container, by_age);
 
-		if (!is_to_end(c))
+		if (!container_is_live(c) && !crun_is_starting(c))
 			continue;
 		s->refs++;
 		s->waits++;

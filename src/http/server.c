@@ -211,19 +211,6 @@ static void on_server_closed(uv_handle_t *h)
 	server_handle_closed(h->data);
 }
 
-void http_server_drain(struct http_server *s)
-{
-	s->is_draining = true;
-	http_server_unlisten_all(s);
-	connection_drain_all(s);
-}
-
-bool http_server_is_idle(const struct http_server *s)
-{
-	return list_is_empty(&s->wraps) && list_is_empty(&s->connections) && list_is_empty(&s->hijacks) &&
-	       websockets_count(s) == 0;
-}
-
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 {
 	uv_handle_t *handles[] = { (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep, (uv_handle_t *)&s->kick };

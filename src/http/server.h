@@ -60,11 +60,6 @@ int http_server_new(const struct http_config *config, struct http_server **ret, 
 int http_server_listen(struct http_server *s, int take_fd, http_wrap_fn wrap, void *wrap_ctx, struct error *err);
 void http_server_unlisten_all(struct http_server *s);
 
-/* Towards a stop without haste: no more accepts, connections without a request are closed, the others with their
- * answer. Idle: there is none left. */
-void http_server_drain(struct http_server *s);
-bool http_server_is_idle(const struct http_server *s);
-
 /* Stops: no more accepts, streams are aborted, hijacks closed, requests
  * answered or dropped; `done` is called from the loop when all is gone. */
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg);

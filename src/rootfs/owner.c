@@ -80,30 +80,11 @@ int owner_parse(const char *text, struct rootfs_stat *st)
 	return 0;
 }
 
-/* The daemon's user, which never changes: asked once. */
-static bool is_own_user(uint32_t uid)
-{
-	static _Atomic int64_t own = -1;
-
-	if (own < 0)
-		own = geteuid();
-	return own == uid;
-}
-
-static bool is_own_group(uint32_t gid)
-{
-	static _Atomic int64_t own = -1;
-
-	if (own < 0)
-		own = getegid();
-	return own == gid;
-}
-
 static void apply_defaults(struct rootfs_stat *st)
 {
-	if (is_own_user(st->uid))
+	if (st->uid == geteuid())
 		st->uid = 0;
-	if (is_own_group(st->gid))
+	if (st->gid == getegid())
 		st->gid = 0;
 }
 

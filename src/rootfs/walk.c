@@ -17,14 +17,12 @@ struct walker {
 	char rest[REST_MAX];      /* what is still to be walked */
 	const char *pos;
 	unsigned links;
-	bool is_fresh;            /* cur was opened by this walk's last step */
 };
 
 static void move_to(struct walker *w, struct rootfs_dir *take_dir)
 {
 	rootfs_dir_unref(w->cur);
 	w->cur = take_dir;
-	w->is_fresh = false;
 }
 
 /* Next component into name; its length, 0 at the end. */
@@ -102,7 +100,6 @@ static int step_into(struct walker *w, const char *name, const struct entry *e)
 
 	if (r == 0)
 		move_to(w, next);
-	w->is_fresh = r == 0;
 	return r;
 }
 
@@ -143,7 +140,7 @@ static int step(struct walker *w, int flags, struct place *ret)
 	r = name_store(w->cur, guest, name);
 	if (r < 0)
 		return r;
-	r = entry_lookup(w->cur, name, w->is_fresh, &e);
+	r = entry_lookup(w->cur, name, &e);
 	if (r < 0)
 		return r;
 	if (e.type == S_IFLNK && (!is_last || !(flags & WALK_NOFOLLOW) || *w->pos == '/')) {
@@ -170,7 +167,7 @@ static int step(struct walker *w, int flags, struct place *ret)
 int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
 	 struct place *ret)
 {
-	struct walker w; /* what is still to be walked need not be cleared */
+	struct walker w = { .fs = fs, .cred = cred };
 	size_t n = strlen(path);
 	int r;
 
@@ -178,10 +175,6 @@ int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *a
 		return -ENOENT;
 	if (n >= 4096)
 		return -ENAMETOOLONG;
-	w.fs = fs;
-	w.cred = cred;
-	w.links = 0;
-	w.is_fresh = false;
 	memcpy(w.rest, path, n + 1);
 	w.pos = w.rest;
 	w.cur = rootfs_dir_ref(path[0] == '/' || !at ? fs->root : at);

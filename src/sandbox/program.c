@@ -44,11 +44,14 @@ static int read_head(struct rootfs *fs, const struct rootfs_cred *cred, struct r
 {
 	struct rootfs_file f;
 	ssize_t n;
-	int r = rootfs_open_program(fs, cred, cwd, path, &f);
+	int r = rootfs_access(fs, cred, cwd, path, X_OK, 0);
 
 	if (r < 0)
 		return r;
-	if (!(f.st.mode & 0111)) {
+	r = rootfs_open(fs, NULL, cwd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, &f);
+	if (r < 0)
+		return r;
+	if (f.fd < 0 || !S_ISREG(f.st.mode) || !(f.st.mode & 0111)) {
 		rootfs_file_done(&f);
 		return -EACCES;
 	}
@@ -137,17 +140,6 @@ static int take_script(struct file_head *h, const char *script, struct program *
 	return prepend(p, line, argument && *argument ? argument : NULL, script);
 }
 
-/* Not the paths' whole length: it is done for each directory of PATH. */
-static void clear(struct program *p)
-{
-	p->kind = PROGRAM_MODULE;
-	p->path[0] = p->interpreter[0] = '\0';
-	p->module = NULL;
-	p->prefix = NULL;
-	p->is_setuid = p->is_setgid = p->is_found = p->applet_by_name = false;
-	p->uid = p->gid = 0;
-}
-
 int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *path,
 		    struct program *ret)
 {
@@ -155,7 +147,7 @@ int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct ro
 	struct file_head h;
 	int r;
 
-	clear(ret);
+	memset(ret, 0, sizeof(*ret));
 	if (strlen(path) >= sizeof(current))
 		return -ENAMETOOLONG;
 	snprintf(ret->path, sizeof(ret->path), "%s", path);
@@ -196,7 +188,7 @@ int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 
 	if (strchr(name, '/'))
 		return program_resolve(fs, cred, cwd, name, ret);
-	clear(ret);
+	memset(ret, 0, sizeof(*ret));
 	if (!*name)
 		return -ENOENT;
 	for (const char *p = path_list ? path_list : DEFAULT_PATH;; p++) {

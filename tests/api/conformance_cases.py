@@ -29,13 +29,13 @@ def case(status, query=None, body=None, headers=None, since=24, before=999, read
 ok = bad = case
 
 
-def archive(*names):
+def archive(*names, content=b"x"):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name in names:
             info = tarfile.TarInfo(name)
-            info.size = 1
-            tar.addfile(info, io.BytesIO(b"x"))
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
     return out.getvalue()
 
 
@@ -233,7 +233,8 @@ CASES = {
 
     # ---- images ----
     "GET /images/json": [ok(200), ok(200, {"all": 1, "shared-size": 1, "digests": 1}), bad(400, BAD_FILTERS)],
-    "POST /build": [ok(200, None, archive("Dockerfile"), OCTETS, read="lines"), bad(400, {"dockerfile": "nope"}, archive("x"), OCTETS)],
+    "POST /build": [ok(200, None, archive("Dockerfile", content=b"FROM busybox\nENV a=b\n"), OCTETS, read="lines"), bad(400, None, archive("Dockerfile"), OCTETS),
+                    bad(500, {"dockerfile": "nope"}, archive("x"), OCTETS)],
     "POST /build/prune": [ok(200), bad(400, BAD_FILTERS)],
     "POST /build/cancel": [ok(200, {"id": "x"}, read="raw"), bad(400)],
     "POST /images/create": [ok(200, {"fromSrc": "-", "repo": "imported"}, archive("a"), OCTETS, read="lines"), bad(404, {"fromImage": "nope", "tag": "1"}),
@@ -347,7 +348,7 @@ NOT_PROVOKED = [
     (r"^POST /networks/\{id\}/(dis)?connect$", (403,), "networks of a swarm's scope"),
     (r"^POST /auth$", (204, 401), "there is no registry client yet"),
     (r"^GET /distribution/", (401,), "there is no registry client yet"),
-    (r"^POST /(session|build)$", (400,), "later"),
+    (r"^POST /session$", (400,), "later"),
 ]
 
 # Members of bodies that are not read, so that a wrong type in them is no error.

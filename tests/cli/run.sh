@@ -4,11 +4,11 @@
 # With ORACLE=1 the daemon is a real dockerd: what it fails is a wrong check.
 set -u
 cd "$(dirname "$0")/../.."
-parts='running options update pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images networks traffic load system drivers daemon crash' suite=cli
+parts='running options update pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images build networks traffic load system drivers daemon crash' suite=cli
 [ "$(id -u)" -ne 0 ] || parts="$parts unprivileged"
 if [ -n "${ORACLE:-}" ]; then
 	. tests/support/oracle.sh
-	parts='running options pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images load' suite=oracle
+	parts='running options pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images build load' suite=oracle
 else
 	. tests/support/daemon.sh
 fi

@@ -64,8 +64,6 @@ ours check_has "push" 1 "pushing images is not there yet" d push busybox
 ours check_has "save" 1 "saving images is not there yet" d save -o "$dir/saved" busybox
 ours check_has "commit" 1 "making an image of a container is not there yet" d commit sy1 x
 ours check_has "search" 1 "searching a registry is not there yet" d search x
-mkdir -p "$dir/built" && echo 'FROM busybox' >"$dir/built/Dockerfile"
-ours check_has "build" 1 "building images is not there yet" sh -c 'DOCKER_BUILDKIT=0 "$docker" build "$0/built"' "$dir"
 ours check_has "BuildKit's own container" 125 "DOCKER_BUILDKIT=0" d run moby/buildkit:buildx-stable-1
 
 # ---- prune ----

@@ -187,29 +187,23 @@ static void name_process(const struct exec_image *image)
 	s->cmdline_len = (uint32_t)n;
 }
 
-static void instantiate(void)
+void exec_enter(struct exec_image *image)
 {
-	guest_jump_reset();
-	if (prepared_take())
-		return;
+	const struct guest_module *m = guest_modules[0];
+	wasm_rt_memory_t *mem;
+	uint64_t block, end;
+
 	if (self.instance) {
 		self.module->release(self.instance);
 		free(self.instance);
 	}
-	self.module = guest_modules[0];
-	self.instance = calloc(1, self.module->instance_size);
+	guest_jump_reset();
+	self.module = m;
+	self.instance = calloc(1, m->instance_size);
 	if (!self.instance)
 		guest_out_of_memory();
-	self.module->instantiate(self.instance);
-}
-
-void exec_enter(struct exec_image *image)
-{
-	wasm_rt_memory_t *mem;
-	uint64_t block, end;
-
-	instantiate();
-	mem = self.module->memory(self.instance);
+	m->instantiate(self.instance);
+	mem = m->memory(self.instance);
 	block = mem->size;
 	if (guest_memory_grow_to(mem, block + block_bytes(image)) < 0)
 		guest_out_of_memory();
@@ -221,7 +215,7 @@ void exec_enter(struct exec_image *image)
 	memory_init((uint32_t)end);
 	self.slot->memory_pages = mem->pages;
 	self.slot->state = PROC_RUNNING;
-	self.module->start(self.instance, (uint32_t)block);
+	m->start(self.instance, (uint32_t)block);
 	process_exit(0); /* the guest leaves by exit; this is for one that returns */
 }
 

@@ -43,17 +43,14 @@ void worker_restart(struct exec_image *image)
 	_longjmp(restart_point, 1);
 }
 
-/* Those that the host's kernel keeps for us; the rest is looked at where it matters.
- * Who was forked by the nursery has none yet. */
-static void apply_rlimits(bool has_none)
+/* Those that the host's kernel keeps for us; the rest is looked at where it matters. */
+static void apply_rlimits(void)
 {
 	static const int kept[] = { RLIMIT_FSIZE, RLIMIT_CPU };
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
 		struct rlimit rl = { self.rlimit[kept[i]][0], self.rlimit[kept[i]][1] };
 
-		if (has_none && rl.rlim_cur == RLIM_INFINITY && rl.rlim_max == RLIM_INFINITY)
-			continue;
 		setrlimit(kept[i], &rl);
 	}
 }
@@ -80,7 +77,7 @@ static void set_identity(const struct worker_start *start)
 		self.rlimit[s->rlimits[i].resource][0] = s->rlimits[i].soft;
 		self.rlimit[s->rlimits[i].resource][1] = s->rlimits[i].hard;
 	}
-	apply_rlimits(start->is_walled);
+	apply_rlimits();
 	self.slot->host_pid = getpid();
 	self.slot->uid = self.slot->euid = s->uid;
 	self.slot->gid = self.slot->egid = s->gid;
@@ -177,20 +174,11 @@ static void enter_cwd(const struct worker_start *start)
 	}
 }
 
-/* The daemon looked a moment ago, for its drivers to decide: most likely it is where it was. */
-static int find_program(const struct wire_spawn *s, struct program *ret)
-{
-	if (s->found && !strchr(s->argv[0], '/') &&
-	    program_resolve(self.container->fs, process_cred(), self.cwd, s->found, ret) == 0)
-		return 0;
-	return program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), ret);
-}
-
 static void prepare_program(const struct worker_start *start, struct exec_image *image)
 {
 	const struct wire_spawn *s = start->spawn;
 	struct program p;
-	int r = find_program(s, &p);
+	int r = program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), &p);
 
 	if (r < 0 && p.is_found && p.kind == PROGRAM_MODULE)
 		end_program(start, p.path, r);
@@ -210,12 +198,11 @@ void worker_main(const struct worker_start *start)
 	rootfs_set_fd_floor(FD_GUEST_MAX);
 	set_identity(start);
 	set_terminal(start);
-	if (!start->is_walled)
-		limits_enter(getpid(), &start->container->setup->limits); /* in a session of its own by now */
-	fdtable_init(start->stdio, start->spawn->tty);
+	limits_enter(getpid(), &start->container->setup->limits); /* in a session of its own by now */
+	fdtable_init(start->stdio);
 	if (start->spawn->is_main)
 		prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans are pid 1's to reap, as on Linux */
-	if (!start->is_walled && wall_enter(start->container) < 0)
+	if (wall_enter(start->container) < 0)
 		fail(start, -EPERM, "the sandbox's second wall cannot be set up on this host");
 #ifdef SANDBOX_DRILLED
 	if (attack_is_meant(start->spawn->argv)) {

@@ -1,0 +1,301 @@
+/* A build from its request to its end: what it owns, who may stop it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "build/internal.h"
+#include "image/reference.h"
+#include "rootfs/rootfs.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/id.h"
+#include "util/spool.h"
+
+/* ---- options ---- */
+
+static json_t *copy_json(json_t *v)
+{
+	return v ? json_deep_copy(v) : NULL;
+}
+
+static void copy_options(struct build_options *to, const struct build_options *from)
+{
+	const char **const texts[] = { &to->dockerfile,  &to->remote,       &to->target,
+				       &to->platform,    &to->network_mode, &to->id,
+				       &to->cpuset_cpus, &to->cpuset_mems,  &to->cgroup_parent };
+	json_t **const values[] = { &to->tags, &to->args, &to->labels, &to->cache_from, &to->extra_hosts, &to->ulimits };
+
+	*to = *from;
+	if (!to->dockerfile || !*to->dockerfile)
+		to->dockerfile = "Dockerfile";
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		*texts[i] = xstrdup(*texts[i] ? *texts[i] : "");
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		*values[i] = copy_json(*values[i]);
+}
+
+static void free_options(struct build_options *o)
+{
+	const char *const texts[] = { o->dockerfile, o->remote,      o->target,      o->platform,     o->network_mode,
+				      o->id,         o->cpuset_cpus, o->cpuset_mems, o->cgroup_parent };
+	json_t *const values[] = { o->tags, o->args, o->labels, o->cache_from, o->extra_hosts, o->ulimits };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		free((char *)texts[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		json_decref(values[i]);
+}
+
+/* A tag may not be given twice for one name, but harmlessly so; nor by digest. */
+static int check_tags(json_t *tags, struct error *err)
+{
+	struct reference ref;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(tags, i, v) {
+		const char *text = json_string_value(v);
+
+		if (!text || !*text)
+			continue;
+		if (reference_parse(text, &ref, err) < 0)
+			return err->code;
+		if (*ref.digest)
+			return error_set_class(err, ERROR_INVALID, "build tag cannot contain a digest");
+	}
+	return 0;
+}
+
+static int check_platform(const char *platform, struct error *err)
+{
+	static const char *const ours[] = { "", "linux", "amd64", "linux/amd64", "linux/x86_64", "linux/amd64/v1" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (strcmp(platform ? platform : "", ours[i]) == 0)
+			return 0;
+	return error_set_class(err, ERROR_INVALID, "platform %.60s: this engine builds for linux/amd64", platform);
+}
+
+static int check_options(const struct build_options *o, struct error *err)
+{
+	int r = check_tags(o->tags, err);
+
+	if (r == 0)
+		r = check_platform(o->platform, err);
+	if (r == 0 && o->squashes)
+		r = error_set_class(err, ERROR_INVALID, "squash is only supported with experimental mode");
+	return r;
+}
+
+/* ---- life ---- */
+
+/* Reproducible times: of the build argument, which no ARG need declare. */
+static int64_t epoch_of(json_t *args)
+{
+	const char *text = json_string_value(json_object_get(args, "SOURCE_DATE_EPOCH"));
+	char *end;
+	long long v = text ? strtoll(text, &end, 10) : -1;
+
+	return text && *text && !*end && v >= 0 ? v : -1;
+}
+
+struct build *build_start(struct engine *e, const struct build_options *opt, const struct build_sink *sink, struct error *err)
+{
+	struct build *b;
+	CLEANUP(freep) char *parent = NULL;
+	char id[ID_LEN + 1];
+
+	if (check_options(opt, err) < 0)
+		return NULL;
+	b = xnew(struct build);
+	b->engine = e;
+	b->sink = *sink;
+	copy_options(&b->options, opt);
+	b->epoch_s = epoch_of(b->options.args);
+	build_args_init(&b->args, b->options.args, BUILD_PLATFORM);
+	id_generate(id);
+	parent = xasprintf("%s/build", e->options.data_root);
+	b->dir = xasprintf("%s/%.16s", parent, id);
+	mkdir(parent, 0700);
+	if (mkdir(b->dir, 0700) < 0)
+		error_set(err, -errno, "%s: %s", b->dir, strerror(errno));
+	else
+		b->spool = spool_new(e->loop, b->dir);
+	if (!b->spool) {
+		if (!err->code)
+			error_set(err, -errno, "no temporary file: %s", strerror(errno));
+		free_options(&b->options);
+		build_args_done(&b->args);
+		free(b->dir);
+		free(b);
+		return NULL;
+	}
+	spool_on_drain(b->spool, sink->on_drain, sink->arg);
+	list_append(&e->builds, &b->link);
+	uv_timer_init(e->loop, &b->tick);
+	b->tick.data = b;
+	return b;
+}
+
+int build_write(struct build *b, const void *data, size_t len)
+{
+	return spool_write(b->spool, data, len);
+}
+
+static void on_stored(void *arg, int result)
+{
+	struct build *b = arg;
+	struct error err = { 0 };
+
+	if (result < 0)
+		error_set(&err, result, "the context cannot be stored: %s", strerror(-result));
+	else if (atomic_load(&b->is_cancelled))
+		error_set(&err, -ECANCELED, "Build cancelled");
+	if (err.code)
+		build_finish(b, &err, 0);
+	else
+		context_open(b);
+}
+
+void build_end(struct build *b, int result)
+{
+	if (result < 0)
+		atomic_store(&b->is_cancelled, true);
+	spool_finish(b->spool, on_stored, b);
+}
+
+void build_cancel(struct build *b)
+{
+	if (atomic_exchange(&b->is_cancelled, true))
+		return;
+	if (b->run)
+		run_cancel(b->run);
+	if (b->layer_job)
+		layer_job_cancel(b->layer_job);
+}
+
+void build_cancel_by_id(struct engine *e, const char *id)
+{
+	list_for_each(it, &e->builds) {
+		struct build *b = container_of(it, struct build, link);
+
+		if (strcmp(b->options.id, id) == 0)
+			build_cancel(b);
+	}
+}
+
+/* ---- the end ---- */
+
+struct ending {
+	uv_work_t work;
+	struct build *build;
+	struct error err;
+	bool has_failed;
+	int exit_code;
+};
+
+static void remove_dir(const char *path)
+{
+	CLEANUP(freep) char *parent = xstrdup(path);
+	char *slash = strrchr(parent, '/');
+	int fd;
+
+	*slash = '\0';
+	fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	rootfs_remove_tree(fd, slash + 1);
+	close(fd);
+}
+
+static void clean_up(uv_work_t *w)
+{
+	remove_dir(container_of(w, struct ending, work)->build->dir);
+}
+
+static void build_free(uv_handle_t *handle)
+{
+	struct build *b = handle->data;
+
+	for (size_t i = 0; b->stages && i < b->dockerfile->nstages; i++)
+		free(b->stages[i].image_id);
+	free(b->stages);
+	free(b->is_needed);
+	free(b->image_id);
+	free(b->author);
+	json_decref(b->config);
+	spool_free(b->spool);
+	dockerfile_free(b->dockerfile);
+	build_args_done(&b->args);
+	arena_done(&b->arena);
+	free_options(&b->options);
+	free(b->dir);
+	free(b);
+}
+
+static void on_clean(uv_work_t *w, int status)
+{
+	struct ending *end = container_of(w, struct ending, work);
+	struct build *b = end->build;
+	struct build_result result = { .image_id = end->has_failed ? NULL : b->image_id, .exit_code = end->exit_code };
+
+	(void)status;
+	list_remove(&b->link);
+	b->sink.done(b->sink.arg, &result, end->has_failed ? &end->err : NULL);
+	free(end);
+	uv_close((uv_handle_t *)&b->tick, build_free);
+}
+
+static int tag_all(struct build *b, struct error *err)
+{
+	struct image *i = images_by_id(b->engine->images, b->image_id);
+	struct reference ref;
+	json_t *v;
+	size_t k;
+
+	json_array_foreach(b->options.tags, k, v) {
+		const char *text = json_string_value(v);
+		CLEANUP(freep) char *tagged = NULL;
+
+		if (!text || !*text || reference_parse(text, &ref, NULL) < 0)
+			continue;
+		tagged = reference_tagged(&ref);
+		if (images_tag(b->engine->images, i, ref.name, *ref.tag ? ref.tag : "latest", err) < 0)
+			return err->code;
+		output_text(b, "Successfully tagged %s\n", tagged);
+	}
+	return 0;
+}
+
+void build_finish(struct build *b, const struct error *err, int exit_code)
+{
+	struct ending *end = xnew(struct ending);
+
+	end->build = b;
+	end->exit_code = exit_code;
+	end->has_failed = err != NULL;
+	if (err)
+		end->err = *err;
+	if (!err) {
+		output_text(b, "Successfully built %s\n", short_id(b->image_id));
+		end->has_failed = tag_all(b, &end->err) < 0;
+	}
+	uv_queue_work(b->engine->loop, &end->work, clean_up, on_clean);
+}
+
+void builds_open(struct engine *e)
+{
+	CLEANUP(freep) char *dir = xasprintf("%s/build", e->options.data_root);
+
+	list_init(&e->builds);
+	remove_dir(dir);
+}
+
+void builds_stop(struct engine *e)
+{
+	list_for_each(it, &e->builds)
+		build_cancel(container_of(it, struct build, link));
+}

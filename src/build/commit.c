@@ -1,0 +1,131 @@
+/* What a step leaves: an image upon the one before, or one that an earlier
+ * build has left. The cache is the images themselves: a child of the same parent, made
+ * by the same command, is the same step; commands name what they read by its digest. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "build/internal.h"
+#include "dockerfile/change.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+
+#define NS 1000000000ll
+
+/* ---- commands as a history tells them ---- */
+
+char *nop_command(struct build *b, const char *comment, bool is_joined)
+{
+	json_t *shell = change_shell(b->config), *v;
+	struct words words = { 0 };
+	size_t i;
+
+	json_array_foreach(shell, i, v)
+		words_add(&b->arena, &words, arena_dup(&b->arena, json_string_value(v)));
+	json_decref(shell);
+	words_add(&b->arena, &words, arena_printf(&b->arena, is_joined ? "#(nop) %s" : "#(nop)  %s", comment));
+	return words_join(&b->arena, &words, " ");
+}
+
+/* ---- the cache ---- */
+
+static bool is_same_text(const char *x, const char *y)
+{
+	return x && y ? strcmp(x, y) == 0 : x == y;
+}
+
+static bool is_step(const struct build *b, const struct image *i, const char *created_by)
+{
+	json_t *history = json_object_get(i->config, "history");
+	json_t *last = json_array_get(history, json_array_size(history) - 1);
+
+	return i->kind == IMAGE_BUILT && is_same_text(i->parent_id, b->image_id) &&
+	       (b->image_id || json_array_size(history) == 1) && /* a parent that was removed is none either */
+	       is_same_text(json_string_value(json_object_get(last, "created_by")), created_by) &&
+	       (b->epoch_s < 0 || i->created_ns == b->epoch_s * NS);
+}
+
+bool cache_probe(struct build *b, const char *created_by)
+{
+	if (b->options.no_cache || b->is_cache_lost)
+		return false;
+	for (struct image *i = images_next(b->engine->images, NULL); i; i = images_next(b->engine->images, i)) {
+		if (!is_step(b, i, created_by))
+			continue;
+		output_text(b, " ---> Using cache\n");
+		free(b->image_id);
+		b->image_id = xstrdup(i->id);
+		return true;
+	}
+	b->is_cache_lost = true;
+	return false;
+}
+
+/* ---- new images ---- */
+
+struct layer *build_top(struct build *b)
+{
+	struct image *i = b->image_id ? images_by_id(b->engine->images, b->image_id) : NULL;
+
+	return i ? i->top : NULL;
+}
+
+void commit_image(struct build *b, struct layer *layer, const char *created_by)
+{
+	struct image_child child = { .parent = b->image_id ? images_by_id(b->engine->images, b->image_id) : NULL,
+				     .layer = layer,
+				     .take_config = json_deep_copy(b->config),
+				     .created_by = created_by,
+				     .author = b->author,
+				     .created_ns = b->epoch_s > 0 ? b->epoch_s * NS : 0,
+				     .kind = IMAGE_BUILT };
+	struct image *i = images_make_child(b->engine->images, &child);
+
+	free(b->image_id);
+	b->image_id = xstrdup(i->id);
+}
+
+struct committing {
+	struct build *build;
+	char *created_by;
+};
+
+static void on_layer(void *arg, struct layer *l, const struct error *err)
+{
+	struct committing *c = arg;
+	struct build *b = c->build;
+
+	b->layer_job = NULL;
+	if (!err)
+		commit_image(b, l, c->created_by);
+	free(c->created_by);
+	free(c);
+	step_done(b, err, 0);
+}
+
+void commit_upper(struct build *b, const char *upper, const char *created_by)
+{
+	struct layer_write_options opt = { .max_mtime_s = b->epoch_s > 0 ? b->epoch_s : 0 };
+	struct committing *c = xnew(struct committing);
+
+	c->build = b;
+	c->created_by = xstrdup(created_by);
+	b->layer_job = layers_commit(images_layers(b->engine->images), build_top(b), upper, &opt, on_layer, c);
+}
+
+/* ---- where files are ---- */
+
+char *build_root(struct build *b, const char *image_id)
+{
+	struct image *i = image_id ? images_by_id(b->engine->images, image_id) : NULL;
+
+	return xstrdup(i ? image_root(b->engine->images, i) : layers_empty_root(images_layers(b->engine->images)));
+}
+
+char *build_new_upper(struct build *b)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/step-%u", b->dir, ++b->nuppers);
+
+	return mkdir(path, 0755) < 0 || chmod(path, 0755) < 0 ? NULL : steal_ptr(path);
+}

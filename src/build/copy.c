@@ -1,0 +1,271 @@
+/* COPY, ADD and WORKDIR as steps: the work is done on the pool, twice: what the
+ * sources hold decides whether the cache has the step, then they are copied. */
+#include "build/copy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build/internal.h"
+#include "dockerfile/change.h"
+#include "dockerfile/text.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+
+struct copy_step {
+	uv_work_t work;
+	struct build *build;
+	struct copy_job job;
+	char *command;
+	int (*task)(struct copy_job *j);
+};
+
+static void step_free(struct copy_step *s)
+{
+	ignore_free(s->job.excludes);
+	free(s->job.source_root);
+	free(s->job.below);
+	free(s->job.upper);
+	arena_done(&s->job.arena);
+	free(s->command);
+	free(s);
+}
+
+static void end(struct copy_step *s, const struct error *err)
+{
+	struct build *b = s->build;
+	struct error told = { 0 };
+
+	if (err)
+		told = *err;
+	step_free(s);
+	step_done(b, err ? &told : NULL, 0);
+}
+
+static void work(uv_work_t *w)
+{
+	struct copy_step *s = container_of(w, struct copy_step, work);
+
+	s->task(&s->job);
+}
+
+static void after_files(uv_work_t *w, int status)
+{
+	struct copy_step *s = container_of(w, struct copy_step, work);
+	struct build *b = s->build;
+
+	(void)status;
+	if (s->job.err.code) {
+		end(s, &s->job.err);
+		return;
+	}
+	commit_upper(b, s->job.upper, s->command); /* copies both */
+	step_free(s);
+}
+
+/* The second half: into a new directory. */
+static void fill(struct copy_step *s, int (*task)(struct copy_job *j))
+{
+	struct build *b = s->build;
+
+	s->job.below = build_root(b, b->image_id);
+	s->job.upper = build_new_upper(b);
+	if (!s->job.upper) {
+		error_set(&s->job.err, -errno, "no directory for the step: %s", strerror(errno));
+		end(s, &s->job.err);
+		return;
+	}
+	s->task = task;
+	uv_queue_work(b->engine->loop, &s->work, work, after_files);
+}
+
+/* One source by its hash, several by one of theirs. */
+static char *sources_hash(struct copy_job *j)
+{
+	struct words hashes = { 0 };
+	char digest[DIGEST_LEN + 1], *joined;
+
+	if (j->nfound == 1)
+		return j->found[0].hash;
+	for (size_t i = 0; i < j->nfound; i++)
+		words_add(&j->arena, &hashes, j->found[i].hash);
+	joined = words_join(&j->arena, &hashes, ",");
+	digest_of(joined, strlen(joined), digest);
+	return arena_printf(&j->arena, "multi:%s", digest + 7);
+}
+
+/* --from is in the hashes; the others change what comes of them. */
+static char *flags_told(struct build *b)
+{
+	char *told = arena_dup(&b->arena, "");
+
+	if (*b->now.chown)
+		told = arena_printf(&b->arena, "--chown=%s ", b->now.chown);
+	if (*b->now.chmod)
+		told = arena_printf(&b->arena, "%s--chmod=%s ", told, b->now.chmod);
+	if (b->now.has_parents)
+		told = arena_printf(&b->arena, "%s--parents ", told);
+	for (size_t i = 0; i < b->now.excludes.count; i++)
+		told = arena_printf(&b->arena, "%s--exclude=%s ", told, b->now.excludes.items[i]);
+	return told;
+}
+
+static void after_find(uv_work_t *w, int status)
+{
+	struct copy_step *s = container_of(w, struct copy_step, work);
+	struct build *b = s->build;
+	char *comment, *command;
+
+	(void)status;
+	if (s->job.err.code) {
+		end(s, &s->job.err);
+		return;
+	}
+	comment = arena_printf(&b->arena, "%s %s%s in %s ", s->job.name, flags_told(b), sources_hash(&s->job),
+			       b->now.args.items[b->now.args.count - 1]);
+	command = nop_command(b, comment, true);
+	s->command = xstrdup(command);
+	if (cache_probe(b, command))
+		end(s, NULL);
+	else
+		fill(s, copy_files);
+}
+
+/* ---- what is copied ---- */
+
+/* --from: a stage, by name or number, or an image. */
+static int find_source_root(struct build *b, char **ret, struct error *err)
+{
+	const char *from = b->now.from;
+	int stage = dockerfile_stage_before(b->dockerfile, b->stage, from, true);
+	struct image *i;
+	char *end;
+	long n = strtol(from, &end, 10);
+
+	if (!*from) {
+		*ret = xasprintf("%s/context", b->dir);
+		return 0;
+	}
+	if (stage >= 0) {
+		if (!b->stages[stage].is_built)
+			return error_set(err, -EINVAL, "stage %.200s was not built", from);
+		*ret = build_root(b, b->stages[stage].image_id);
+		return 0;
+	}
+	if (end != from && !*end) {
+		error_set(err, -EINVAL, n == (long)b->stage ? "refers to current build stage" : "index out of bounds");
+	} else if (strcmp(from, "scratch") == 0) {
+		*ret = build_root(b, NULL);
+		return 0;
+	} else if (images_find(b->engine->images, from, &i, err) == 0) {
+		*ret = build_root(b, i->id);
+		return 0;
+	}
+	error_prefix(err, "invalid from flag value %.200s", from);
+	return err->code;
+}
+
+static int take_excludes(struct build *b, struct copy_job *j, struct error *err)
+{
+	int r = b->now.excludes.count ? ignore_parse(NULL, &j->excludes, err) : 0;
+
+	for (size_t i = 0; r == 0 && i < b->now.excludes.count; i++)
+		r = ignore_add(j->excludes, b->now.excludes.items[i], err);
+	return r;
+}
+
+static bool is_url(const char *text)
+{
+	return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+}
+
+/* Paths, and here documents, whose words begin with <<. */
+static int take_sources(struct build *b, struct copy_job *j, struct error *err)
+{
+	const struct instruction *i = &b->now;
+	size_t document = 0;
+
+	j->documents = arena_alloc(&j->arena, (i->nheredocs + 1) * sizeof(*j->documents));
+	for (size_t k = 0; k + 1 < i->args.count; k++) {
+		const char *word = i->args.items[k];
+
+		if (document < i->nheredocs && strstr(word, "<<")) {
+			const struct heredoc *doc = &i->heredocs[document++];
+
+			j->documents[j->ndocuments++] = (struct copy_source){ .name = arena_dup(&j->arena, doc->name),
+									      .content = arena_dup(&j->arena, doc->content) };
+		} else if (is_url(word) && !j->is_add) {
+			return error_set(err, -EINVAL, "COPY failed: source can't be a URL for COPY");
+		} else if (is_url(word)) {
+			return error_set_class(err, ERROR_UNIMPLEMENTED, "ADD failed: %.300s: URLs are not fetched yet", word);
+		} else {
+			words_add(&j->arena, &j->sources, arena_dup(&j->arena, word));
+		}
+	}
+	return 0;
+}
+
+/* Absolute, below the working directory when it is not; the slash at its end is kept. */
+static char *destination(struct build *b, struct arena *a)
+{
+	const char *dest = b->now.args.items[b->now.args.count - 1];
+	const char *cwd = json_string_value(json_object_get(b->config, "WorkingDir"));
+	size_t n = strlen(dest);
+	char *path = text_absolute_path(a, cwd ? cwd : "", dest);
+	bool is_dir = n == 0 || dest[n - 1] == '/' || (n >= 1 && dest[n - 1] == '.' && (n == 1 || dest[n - 2] == '/'));
+
+	return is_dir && path[1] ? arena_printf(a, "%s/", path) : path;
+}
+
+static struct copy_step *step_new(struct build *b)
+{
+	struct copy_step *s = xnew(struct copy_step);
+
+	s->build = b;
+	s->job.is_cancelled = &b->is_cancelled;
+	s->job.chown = arena_dup(&s->job.arena, b->now.chown);
+	s->job.chmod = arena_dup(&s->job.arena, b->now.chmod);
+	return s;
+}
+
+void step_copy(struct build *b)
+{
+	struct copy_step *s = step_new(b);
+	struct copy_job *j = &s->job;
+	struct error err = { 0 };
+
+	j->is_add = b->now.kind == INSTRUCTION_ADD;
+	j->name = j->is_add ? "ADD" : "COPY";
+	j->unpacks = j->is_add && (!b->now.is_unpack_given || b->now.unpacks);
+	j->is_from_image = *b->now.from != '\0';
+	j->has_parents = b->now.has_parents;
+	j->dest = destination(b, &j->arena);
+	if (find_source_root(b, &j->source_root, &err) < 0 || take_excludes(b, j, &err) < 0 || take_sources(b, j, &err) < 0) {
+		end(s, &err);
+		return;
+	}
+	s->task = copy_find;
+	uv_queue_work(b->engine->loop, &s->work, work, after_find);
+}
+
+void step_workdir(struct build *b)
+{
+	struct error err = { 0 };
+	struct copy_step *s;
+	char *comment, *command;
+
+	if (change_config(&b->arena, &b->now, b->config, &b->is_cmd_set, &comment, &err) < 0) {
+		step_done(b, &err, 0);
+		return;
+	}
+	command = nop_command(b, comment, true);
+	if (cache_probe(b, command)) {
+		step_done(b, NULL, 0);
+		return;
+	}
+	run_tell(b);
+	s = step_new(b);
+	s->command = xstrdup(command);
+	s->job.dest = arena_dup(&s->job.arena, json_string_value(json_object_get(b->config, "WorkingDir")));
+	fill(s, copy_make_dir);
+}
