@@ -189,6 +189,28 @@ uint64_t tree_cpu_ns(pid_t pid)
 	return sum;
 }
 
+static void add_fds(void *arg, pid_t pid)
+{
+	char path[64];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		*(int *)arg += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+}
+
+int tree_fds(pid_t pid)
+{
+	int n = 0;
+
+	each_of_tree(pid, add_fds, &n);
+	return n;
+}
+
 static long status_kib(pid_t pid, const char *name)
 {
 	char path[64];

@@ -26,6 +26,8 @@ uint64_t cpu_ns(pid_t pid);
 long tree_pss_kib(pid_t pid, int *ret_processes);
 /* Processor time of `pid`, its descendants, and what those had waited for; to ticks of 10 ms for each. */
 uint64_t tree_cpu_ns(pid_t pid);
+/* Open descriptors of a process and all that descends from it. */
+int tree_fds(pid_t pid);
 /* Resident memory of `pid` in KiB: now, and the highest since the last reset. */
 long rss_kib(pid_t pid);
 long rss_peak_kib(pid_t pid);

@@ -26,7 +26,7 @@ static void write_all(int fd, uint64_t bytes)
 }
 
 /* As `dd bs=64k` at both ends. The time, or 0. */
-static uint64_t native(uint64_t bytes)
+uint64_t tcp_native(uint64_t bytes)
 {
 	static char block[BLOCK];
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -62,7 +62,7 @@ void bench_net(struct bench *b)
 		 "until nc 127.0.0.1 %d -e dd of=/dev/null bs=64k 2>/dev/null; do sleep 0.01; done; kill $!; echo ok\"]",
 		 PORT, (unsigned long)(bytes / BLOCK), PORT);
 	for (int turn = 0; turn < 3; turn++) {
-		uint64_t t = native(bytes);
+		uint64_t t = tcp_native(bytes);
 
 		if (t)
 			samples_add(&tcp, t);
