@@ -63,25 +63,9 @@ static void sandbox_free(struct net_sandbox *s)
 
 /* ---- names outside the networks ---- */
 
-static void add_extra_host(struct engine *e, json_t *pairs, const char *text)
-{
-	size_t n = strcspn(text, ":=");
-	char gateway[IP_TEXT_MAX];
-
-	if (!text[n])
-		return;
-	json_array_append_new(pairs, json_stringn(text, n));
-	host_gateway_text(e, gateway);
-	json_array_append_new(pairs, json_string(strcmp(text + n + 1, "host-gateway") == 0 ? gateway : text + n + 1));
-}
-
 static void set_dns(struct net_sandbox *s)
 {
-	json_t *host = s->container->host_config, *servers = json_object_get(host, "Dns"), *pairs = json_array(), *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(host, "ExtraHosts"), i, v)
-		add_extra_host(s->engine, pairs, json_string_value(v));
+	json_t *servers = json_object_get(s->container->host_config, "Dns"), *pairs = extra_hosts(s->engine, s->container);
 	CLEANUP(freep) const char **server_words = json_words(servers);
 	CLEANUP(freep) const char **pair_words = json_words(pairs);
 	struct netns_dns dns = { .servers = json_array_size(servers) ? server_words : NULL, .extra_hosts = pair_words };

@@ -11,6 +11,7 @@
 #include "engine/networks.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/file.h"
 #include "util/json.h"
 
 enum { FILE_MAX = 1 << 20 };
@@ -28,23 +29,6 @@ struct container_files {
 };
 
 /* ---- files; these block ---- */
-
-/* "" when there is none. */
-static char *read_file(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct buf b;
-	char piece[4096];
-	ssize_t n;
-
-	buf_init(&b, FILE_MAX);
-	while (fd >= 0 && (n = read(fd, piece, sizeof(piece))) > 0)
-		if (buf_append(&b, piece, (size_t)n) < 0)
-			break;
-	if (fd >= 0)
-		close(fd);
-	return buf_steal(&b);
-}
 
 /* In place: a guest may have it open. */
 static int write_file(const char *path, const char *text)
@@ -72,14 +56,14 @@ static int write_in(const char *dir, const char *name, const char *text, struct 
 static char *make_resolv(const struct container_files *f)
 {
 	struct resolv_wish wish = { f->servers, f->search, f->options, f->is_internal };
-	CLEANUP(freep) char *host = read_file("/etc/resolv.conf");
+	CLEANUP(freep) char *host = file_text("/etc/resolv.conf", FILE_MAX);
 
 	return resolv_make(host, &wish);
 }
 
 int container_files_write(struct container_files *f, struct error *err)
 {
-	CLEANUP(freep) char *hosts = f->hosts ? xstrdup(f->hosts) : read_file("/etc/hosts");
+	CLEANUP(freep) char *hosts = f->hosts ? xstrdup(f->hosts) : file_text("/etc/hosts", FILE_MAX);
 	int r;
 
 	if (mkdir(f->dir, 0755) < 0 && errno != EEXIST)
@@ -102,7 +86,7 @@ char *container_files_dir(struct engine *e, const struct container *c)
 	return xasprintf("%s/containers/%s/net", e->options.data_root, s ? s->files_of : c->id);
 }
 
-void host_gateway_text(struct engine *e, char ret[IP_TEXT_MAX])
+static void host_gateway_text(struct engine *e, char ret[IP_TEXT_MAX])
 {
 	struct network *bridge;
 
@@ -111,21 +95,32 @@ void host_gateway_text(struct engine *e, char ret[IP_TEXT_MAX])
 		ip_format(bridge->subnets[0].gateway, ret);
 }
 
-static void add_extra_hosts(struct buf *b, struct engine *e, const struct container *c)
+json_t *extra_hosts(struct engine *e, const struct container *c)
 {
+	json_t *pairs = json_array(), *v;
 	char gateway[IP_TEXT_MAX];
-	json_t *v;
 	size_t i;
 
 	host_gateway_text(e, gateway);
 	json_array_foreach(json_object_get(c->host_config, "ExtraHosts"), i, v) {
-		const char *text = json_string_value(v);
-		size_t n = strcspn(text, ":=");
-		bool is_gateway = text[n] && strcmp(text + n + 1, "host-gateway") == 0;
+		const char *text = json_string_value(v), *address = extra_host_address(text);
 
-		if (text[n])
-			buf_printf(b, "%s\t%.*s\n", is_gateway ? gateway : text + n + 1, (int)n, text);
+		if (!address)
+			continue;
+		json_array_append_new(pairs, json_stringn(text, (size_t)(address - 1 - text)));
+		json_array_append_new(pairs, json_string(strcmp(address, "host-gateway") == 0 ? gateway : address));
 	}
+	return pairs;
+}
+
+static void add_extra_hosts(struct buf *b, struct engine *e, const struct container *c)
+{
+	json_t *pairs = extra_hosts(e, c);
+
+	for (size_t i = 0; i + 1 < json_array_size(pairs); i += 2)
+		buf_printf(b, "%s\t%s\n", json_string_value(json_array_get(pairs, i + 1)),
+			   json_string_value(json_array_get(pairs, i)));
+	json_decref(pairs);
 }
 
 /* Those of its own addresses: "host.domain host". */
@@ -334,7 +329,7 @@ static void edit_work(uv_work_t *w)
 	struct edit_job *j = container_of(w, struct edit_job, work);
 	CLEANUP(freep) char *hosts_path = xasprintf("%s/hosts", j->files->dir);
 	CLEANUP(freep) char *resolv_path = xasprintf("%s/resolv.conf", j->files->dir);
-	CLEANUP(freep) char *text = read_file(hosts_path), *resolv = read_file(resolv_path);
+	CLEANUP(freep) char *text = file_text(hosts_path, FILE_MAX), *resolv = file_text(resolv_path, FILE_MAX);
 
 	list_for_each(it, &j->edits) {
 		struct edit *ed = container_of(it, struct edit, link);

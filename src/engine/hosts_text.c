@@ -5,6 +5,7 @@
 
 #include "engine/internal.h"
 #include "engine/networks.h"
+#include "network/resolvconf.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -62,66 +63,14 @@ char *hosts_edit(const char *text, enum hosts_change change, const char *address
 	return buf_steal(&out);
 }
 
+const char *extra_host_address(const char *text)
+{
+	size_t n = strcspn(text, ":=");
+
+	return text[n] ? text + n + 1 : NULL;
+}
+
 /* ---- resolv.conf ---- */
-
-struct resolv {
-	json_t *servers, *search, *options;
-	struct buf other, invalid;
-};
-
-static json_t *words_of(const char *line, size_t len)
-{
-	json_t *words = json_array();
-
-	for (size_t i = 0; i < len;) {
-		size_t n = 0;
-
-		while (i < len && strchr(" \t\r", line[i]))
-			i++;
-		while (i + n < len && !strchr(" \t\r", line[i + n]))
-			n++;
-		if (n)
-			json_array_append_new(words, json_stringn(line + i, n));
-		i += n;
-	}
-	return words;
-}
-
-static void replace(json_t **at, json_t *words, size_t max)
-{
-	json_decref(*at);
-	*at = json_array();
-	for (size_t i = 1; i < json_array_size(words) && i <= max; i++)
-		json_array_append(*at, json_array_get(words, i));
-}
-
-static void read_line(struct resolv *r, const char *line, size_t len)
-{
-	json_t *words = *line == '#' || *line == ';' ? json_array() : words_of(line, len);
-	const char *key = json_string_value(json_array_get(words, 0)), *value = json_string_value(json_array_get(words, 1));
-	struct ip ip;
-
-	if (!key) {
-		json_decref(words);
-		return;
-	}
-	if (strcmp(key, "nameserver") == 0) {
-		if (value && ip_parse(value, &ip, NULL) == 0)
-			json_array_append(r->servers, json_array_get(words, 1));
-		else if (value)
-			buf_printf(&r->invalid, "%s%s", r->invalid.len ? " " : "", value);
-	} else if (strcmp(key, "domain") == 0) {
-		replace(&r->search, words, 1);
-	} else if (strcmp(key, "search") == 0) {
-		replace(&r->search, words, SIZE_MAX - 1);
-	} else if (strcmp(key, "options") == 0) {
-		replace(&r->options, words, SIZE_MAX - 1);
-	} else {
-		buf_append(&r->other, line, len);
-		buf_puts(&r->other, "\n");
-	}
-	json_decref(words);
-}
 
 static bool has_ndots(json_t *options)
 {
@@ -147,7 +96,29 @@ static void put_words(struct buf *out, const char *key, json_t *words)
 	buf_puts(out, "\n");
 }
 
-static void put_servers(struct buf *out, const struct resolv *r, bool is_internal)
+/* The usable ones, and the others in words, blank between them. */
+struct servers {
+	json_t *good;
+	struct buf bad;
+};
+
+static void sort_servers(struct servers *s, json_t *all)
+{
+	struct ip ip;
+	json_t *v;
+	size_t i;
+
+	s->good = json_array();
+	buf_init(&s->bad, FILE_MAX);
+	json_array_foreach(all, i, v) {
+		if (ip_parse(json_string_value(v), &ip, NULL) == 0)
+			json_array_append(s->good, v);
+		else
+			buf_printf(&s->bad, "%s%s", s->bad.len ? " " : "", json_string_value(v));
+	}
+}
+
+static void put_servers(struct buf *out, const struct servers *s, bool is_internal)
 {
 	json_t *v;
 	size_t i;
@@ -155,28 +126,28 @@ static void put_servers(struct buf *out, const struct resolv *r, bool is_interna
 	if (is_internal)
 		buf_puts(out, "nameserver 127.0.0.11\n");
 	else
-		json_array_foreach(r->servers, i, v)
+		json_array_foreach(s->good, i, v)
 			buf_printf(out, "nameserver %s\n", json_string_value(v));
 }
 
 /* How the file came about, as comments. */
-static void put_story(struct buf *out, const struct resolv *r, const struct resolv_wish *wish, const char *ndots_from)
+static void put_story(struct buf *out, const struct servers *s, const struct resolv_wish *wish, const char *ndots_from)
 {
 	const char *separator = "";
 	json_t *v;
 	size_t i;
 
 	buf_printf(out, "\n# Based on host file: '/etc/resolv.conf'%s\n", wish->is_internal ? " (internal resolver)" : "");
-	if (wish->is_internal && json_array_size(r->servers) == 0)
+	if (wish->is_internal && json_array_size(s->good) == 0)
 		buf_puts(out, "# NO EXTERNAL NAMESERVERS DEFINED\n");
-	if (wish->is_internal && json_array_size(r->servers) > 0) {
+	if (wish->is_internal && json_array_size(s->good) > 0) {
 		buf_puts(out, "# ExtServers: [");
-		json_array_foreach(r->servers, i, v)
+		json_array_foreach(s->good, i, v)
 			buf_printf(out, wish->servers ? "%s%s" : "%shost(%s)", i ? " " : "", json_string_value(v));
 		buf_puts(out, "]\n");
 	}
-	if (r->invalid.len)
-		buf_printf(out, "# Invalid nameservers: [%s]\n", r->invalid.data);
+	if (s->bad.len)
+		buf_printf(out, "# Invalid nameservers: [%s]\n", s->bad.data);
 	buf_puts(out, "# Overrides: [");
 	if (wish->servers) {
 		buf_puts(out, "nameservers");
@@ -193,14 +164,14 @@ static void put_story(struct buf *out, const struct resolv *r, const struct reso
 		buf_printf(out, "# Option ndots from: %s\n", ndots_from);
 }
 
-static void override(struct resolv *r, const struct resolv_wish *wish)
+static void override(struct resolvconf *r, struct servers *s, const struct resolv_wish *wish)
 {
 	json_t *v;
 	size_t i;
 
 	if (wish->servers) {
-		json_decref(r->servers);
-		r->servers = json_copy(wish->servers);
+		json_decref(s->good);
+		s->good = json_copy(wish->servers);
 	}
 	if (wish->search) { /* --dns-search=. means none */
 		json_decref(r->search);
@@ -217,21 +188,16 @@ static void override(struct resolv *r, const struct resolv_wish *wish)
 
 char *resolv_make(const char *host, const struct resolv_wish *wish)
 {
-	struct resolv r = { json_array(), json_array(), json_array(), { 0 }, { 0 } };
+	struct resolvconf r;
+	struct servers servers;
 	const char *ndots_from;
 	struct buf out;
 
-	buf_init(&r.other, FILE_MAX);
-	buf_init(&r.invalid, FILE_MAX);
 	buf_init(&out, FILE_MAX);
-	while (*host) {
-		size_t len = strcspn(host, "\n");
-
-		read_line(&r, host, len);
-		host += len + (host[len] == '\n');
-	}
+	resolvconf_parse(host, &r);
+	sort_servers(&servers, r.servers);
 	ndots_from = has_ndots(r.options) ? "host" : NULL;
-	override(&r, wish);
+	override(&r, &servers, wish);
 	if (wish->options)
 		ndots_from = has_ndots(r.options) ? "override" : NULL;
 	if (wish->is_internal && !has_ndots(r.options)) {
@@ -241,16 +207,14 @@ char *resolv_make(const char *host, const struct resolv_wish *wish)
 	buf_puts(&out, "# Generated by Docker Engine.\n"
 		       "# This file can be edited; Docker Engine will not make further changes once it\n"
 		       "# has been modified.\n\n");
-	put_servers(&out, &r, wish->is_internal);
+	put_servers(&out, &servers, wish->is_internal);
 	put_words(&out, "search", r.search);
 	put_words(&out, "options", r.options);
 	if (r.other.len)
 		buf_append(&out, r.other.data, r.other.len);
-	put_story(&out, &r, wish, ndots_from);
-	json_decref(r.servers);
-	json_decref(r.search);
-	json_decref(r.options);
-	buf_done(&r.other);
-	buf_done(&r.invalid);
+	put_story(&out, &servers, wish, ndots_from);
+	json_decref(servers.good);
+	buf_done(&servers.bad);
+	resolvconf_done(&r);
 	return buf_steal(&out);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/internal.h"
+#include "network/resolvconf.h"
 #include "network/switch.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -65,6 +66,7 @@ static void add_prefix(struct prefix **list, size_t *n, struct prefix p)
 	(*list)[(*n)++] = p;
 }
 
+/* The kernel's memory: reading it does not wait for a disk. */
 static void add_routes(struct prefix **list, size_t *n)
 {
 	FILE *f = fopen("/proc/net/route", "re");
@@ -86,28 +88,26 @@ static void add_routes(struct prefix **list, size_t *n)
 		fclose(f);
 }
 
-static void add_name_servers(struct prefix **list, size_t *n)
+static void add_name_servers(const struct resolvconf *host, struct prefix **list, size_t *n)
 {
-	FILE *f = fopen("/etc/resolv.conf", "re");
-	char line[256], text[IP_TEXT_MAX];
+	json_t *v;
+	size_t i;
 
-	while (f && fgets(line, sizeof(line), f)) {
+	json_array_foreach(host->servers, i, v) {
 		struct ip ip;
 
-		if (sscanf(line, "nameserver %45s", text) == 1 && ip_parse(text, &ip, NULL) == 0 && ip_is_v4(ip))
+		if (ip_parse(json_string_value(v), &ip, NULL) == 0 && ip_is_v4(ip))
 			add_prefix(list, n, (struct prefix){ ip, 32 });
 	}
-	if (f)
-		fclose(f);
 }
 
-size_t host_routes(struct prefix **ret)
+size_t host_routes(struct networks *ns, struct prefix **ret)
 {
 	size_t n = 0;
 
 	*ret = NULL;
 	add_routes(ret, &n);
-	add_name_servers(ret, &n);
+	add_name_servers(net_switch_resolvconf(ns->net_switch), ret, &n);
 	return n;
 }
 
@@ -231,8 +231,10 @@ static bool has_ipv6(void)
 static int open_parts(struct networks *ns, const struct networks_options *opt, struct error *err)
 {
 	struct net_switch_options so = { .allow_host_loopback = opt->allow_host_loopback };
-	int r = add_pools(ns, opt->address_pools, err);
+	int r = net_switch_new(ns->engine->loop, &so, &ns->net_switch, err);
 
+	if (r == 0)
+		r = add_pools(ns, opt->address_pools, err);
 	if (r == 0 && opt->host_gateway_ip && *opt->host_gateway_ip)
 		r = ip_parse(opt->host_gateway_ip, &ns->host_gateway, err);
 	if (r == 0)
@@ -242,7 +244,6 @@ static int open_parts(struct networks *ns, const struct networks_options *opt, s
 	if (r == 0) {
 		enter_once(ns, predefine(ns, "host", "host"));
 		enter_once(ns, predefine(ns, "none", "null"));
-		r = net_switch_new(ns->engine->loop, &so, &ns->net_switch, err);
 	}
 	return r;
 }

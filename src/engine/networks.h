@@ -125,7 +125,7 @@ int network_allocate(struct networks *ns, struct network_subnet *s, bool is_v6, 
 int network_from_request(struct networks *ns, json_t *body, struct network *n, struct error *err);
 bool option_is_true(const struct network *n, const char *key, bool fallback);
 /* Subnets that the host itself is on, and its name servers: a new array. */
-size_t host_routes(struct prefix **ret);
+size_t host_routes(struct networks *ns, struct prefix **ret);
 
 /* ---- containers: endpoints.c ---- */
 
@@ -191,6 +191,8 @@ int container_files_write(struct container_files *f, struct error *err); /* pool
 void container_files_free(struct container_files *f); /* loop; takes NULL */
 /* malloc'd; NULL when it never started. */
 char *container_files_dir(struct engine *e, const struct container *c);
+/* --add-host in pairs, name and address: a new array. */
+json_t *extra_hosts(struct engine *e, const struct container *c);
 /* A running container has come to or gone from a network; written on the pool. */
 void container_files_edit(struct net_sandbox *s, const struct endpoint *ep, bool is_added);
 /* Another container, whose name there is `alias`, has other addresses. */
@@ -217,6 +219,7 @@ char *resolv_make(const char *host, const struct resolv_wish *wish);
 enum hosts_change { HOSTS_ADD, HOSTS_REMOVE, HOSTS_MOVE };
 char *hosts_edit(const char *text, enum hosts_change change, const char *address, const char *names);
 extern const char hosts_usual[]; /* the lines of localhost */
-void host_gateway_text(struct engine *e, char ret[IP_TEXT_MAX]);
+/* --add-host "name:address" or "name=address": where the address begins, one behind the name; NULL: neither. */
+const char *extra_host_address(const char *text);
 
 #endif

@@ -60,7 +60,7 @@ static int take_subnet(struct networks *ns, struct network_subnet *s, bool is_v6
 		return error_set(err, -EINVAL,
 				 "failed to parse pool request for address space \"LocalDefault\" pool \"\" subpool \"\": invalid address subpool");
 	if (!is_v6)
-		navoid = host_routes(&avoid);
+		navoid = host_routes(ns, &avoid);
 	r = ipam_take_any_subnet(ns->ipam, is_v6, s->subnet.bits, avoid, navoid, &s->taken, err);
 	free(avoid);
 	return r;

@@ -305,10 +305,9 @@ static int check_extra_hosts(json_t *hosts, struct error *err)
 	size_t i;
 
 	json_array_foreach(hosts, i, v) {
-		const char *text = json_string_value(v);
-		size_t n = strcspn(text, ":=");
+		const char *text = json_string_value(v), *address = extra_host_address(text);
 
-		if (n == 0 || !text[n] || !text[n + 1])
+		if (!address || address == text + 1 || !*address)
 			return refuse(err, "bad format for add-host: \"%.200s\"", text);
 	}
 	return 0;

@@ -10,6 +10,7 @@
 
 #include "network/dns.h"
 #include "network/internal.h"
+#include "network/resolvconf.h"
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -57,22 +58,17 @@ static void add_server(struct query *q, const char *text)
 		q->servers[q->nservers++].port = (uint16_t)port;
 }
 
-static void read_resolv_conf(struct query *q, const char *path)
+static void add_servers_of_host(struct query *q, const struct resolvconf *host)
 {
-	FILE *f = fopen(path, "re");
-	char line[512], word[256];
 	unsigned timeout_s;
+	json_t *v;
+	size_t i;
 
-	while (f && fgets(line, sizeof line, f)) {
-		const char *option = strstr(line, "timeout:");
-
-		if (sscanf(line, " nameserver %255s", word) == 1)
-			add_server(q, word);
-		else if (!strncmp(line, "options", 7) && option && sscanf(option, "timeout:%u", &timeout_s) == 1 && timeout_s)
+	json_array_foreach(host->servers, i, v)
+		add_server(q, json_string_value(v));
+	json_array_foreach(host->options, i, v)
+		if (sscanf(json_string_value(v), "timeout:%u", &timeout_s) == 1 && timeout_s)
 			q->timeout_ms = timeout_s > 30 ? 30000 : timeout_s * 1000;
-	}
-	if (f)
-		fclose(f);
 }
 
 static void find_servers(struct query *q)
@@ -83,7 +79,7 @@ static void find_servers(struct query *q)
 	for (size_t i = 0; ns->dns.servers && ns->dns.servers[i]; i++)
 		add_server(q, ns->dns.servers[i]);
 	if (!q->nservers)
-		read_resolv_conf(q, ns->sw->resolv_conf);
+		add_servers_of_host(q, net_switch_resolvconf(ns->sw));
 }
 
 /* ---- asking ---- */

@@ -68,7 +68,7 @@ bool net_from_sockaddr(const struct sockaddr_storage *ss, uint8_t ret_ip[16], ui
 struct net_switch {
 	uv_loop_t *loop;
 	bool allow_host_loopback;
-	char *resolv_conf;
+	struct resolvconf_file *resolv_conf; /* the host's */
 	struct list namespaces;
 	struct list networks;
 	struct list files[FILE_BUCKETS]; /* AF_UNIX sockets of files, of all namespaces: volumes are shared */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "network/internal.h"
+#include "network/resolvconf.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -41,7 +42,7 @@ int net_switch_new(uv_loop_t *loop, const struct net_switch_options *options, st
 	(void)err;
 	sw->loop = loop;
 	sw->allow_host_loopback = options && options->allow_host_loopback;
-	sw->resolv_conf = xstrdup(options && options->resolv_conf ? options->resolv_conf : "/etc/resolv.conf");
+	sw->resolv_conf = resolvconf_file_new(options && options->resolv_conf ? options->resolv_conf : "/etc/resolv.conf");
 	sw->sockets_max = sockets_limit();
 	sw->packet = xmalloc(sizeof(struct net_datagram) + NET_DATAGRAM_MAX + 1);
 	list_init(&sw->namespaces);
@@ -53,6 +54,11 @@ int net_switch_new(uv_loop_t *loop, const struct net_switch_options *options, st
 		list_init(&sw->files[i]);
 	*ret = sw;
 	return 0;
+}
+
+const struct resolvconf *net_switch_resolvconf(struct net_switch *sw)
+{
+	return resolvconf_file_get(sw->resolv_conf, uv_now(sw->loop));
 }
 
 void net_switch_free(struct net_switch *sw)
@@ -67,7 +73,7 @@ void net_switch_free(struct net_switch *sw)
 	}
 	net_timer_free(sw->retry);
 	free(sw->packet);
-	free(sw->resolv_conf);
+	resolvconf_file_free(sw->resolv_conf);
 	free(sw);
 }
 

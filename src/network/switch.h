@@ -25,6 +25,9 @@ struct net_switch_options {
 };
 
 int net_switch_new(uv_loop_t *loop, const struct net_switch_options *options, struct net_switch **ret, struct error *err);
+struct resolvconf;
+/* The host's, as it was at most a second ago (resolvconf.h); borrowed. */
+const struct resolvconf *net_switch_resolvconf(struct net_switch *sw);
 void net_switch_free(struct net_switch *sw); /* after its namespaces; takes NULL. Handles close on the loop. */
 
 /* ---- a namespace: that of one container, or of several (--network container:X) ---- */

@@ -172,6 +172,18 @@ static void a_connection_is_handed_over(void **state)
 	one_free(&o);
 }
 
+/* As the kernel sees it. */
+static bool has_ipv6(void)
+{
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 static void ipv6_of_the_host(void **state)
 {
 	struct net_fixture *f = *state;
@@ -179,9 +191,10 @@ static void ipv6_of_the_host(void **state)
 	uint16_t port = publish(o.ns, "::1", 0, 0, "tcp");
 	int listener, fd, in;
 
-	if (!port) {
+	assert_int_equal(port != 0, has_ipv6());
+	if (!port) { /* refused, as it must be */
 		one_free(&o);
-		skip();
+		return;
 	}
 	listener = fixture_listen(f, o.door, "172.20.0.2", 80);
 	fd = client(SOCK_STREAM, "::1", port);
