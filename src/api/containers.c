@@ -28,50 +28,72 @@ void api_reply_done(void *arg, const struct error *err)
 		reply_empty(arg, 204);
 }
 
-struct created {
+/* ---- create: what must be looked at, the container, its volumes ---- */
+
+struct creating {
 	struct request *req;
+	struct container_create create;
+	json_t *warnings; /* of old ways of a request */
 	json_t *reply;
 };
 
+static void creating_free(struct creating *c)
+{
+	json_decref(c->create.body);
+	json_decref(c->warnings);
+	json_decref(c->reply);
+	free(c);
+}
+
 static void on_prepared(void *arg, const struct error *err)
 {
-	struct created *c = arg;
+	struct creating *c = arg;
 
-	if (err) {
-		json_decref(c->reply);
+	if (err)
 		reply_error(c->req, err);
-	} else {
-		reply_json(c->req, 201, c->reply);
+	else
+		reply_json(c->req, 201, json_incref(c->reply));
+	creating_free(c);
+}
+
+static void create(void *arg, json_t *missing)
+{
+	struct creating *c = arg;
+	struct engine *e = api_engine(c->req);
+	struct container *made;
+	struct error err = { 0 };
+	json_t *warnings;
+
+	c->create.missing = missing;
+	if (engine_container_create(e, &c->create, &made, &warnings, &err) < 0) {
+		on_prepared(c, &err);
+		return;
 	}
-	free(c);
+	json_array_extend(warnings, c->warnings);
+	c->reply = json_pack("{s:s, s:o}", "Id", made->id, "Warnings", warnings);
+	if (!engine_container_prepare(e, made, on_prepared, c))
+		on_prepared(c, NULL);
 }
 
 void ContainerCreate(struct request *req)
 {
-	struct container_create create = { .name = request_query(req, "name"), .platform = versions_query(req, "platform") };
-	json_t *old = json_array(), *warnings = NULL; /* of old ways, and the engine's */
-	struct created *created;
-	struct container *c;
+	struct creating *c = xnew(struct creating);
 	struct error err = { 0 };
 
+	c->req = req;
+	c->create.name = request_query(req, "name");
+	c->create.platform = versions_query(req, "platform");
+	c->warnings = json_array();
 	if (!request_json(req))
 		error_set_class(&err, ERROR_INVALID, "invalid JSON: got EOF while reading request body");
-	else if (decode_json(request_json(req), &schema_container_create, &create.body, &err) < 0)
+	else if (decode_json(request_json(req), &schema_container_create, &c->create.body, &err) < 0)
 		error_prefix(&err, "invalid JSON");
-	else if (versions_request(BODY_CONTAINER_CREATE, create.body, request_api_version(req), old, &err) == 0)
-		engine_container_create(api_engine(req), &create, &c, &warnings, &err);
-	if (err.code) {
-		reply_error(req, &err);
-	} else {
-		json_array_extend(warnings, old);
-		created = xnew(struct created);
-		created->req = req;
-		created->reply = json_pack("{s:s, s:o}", "Id", c->id, "Warnings", warnings);
-		if (!engine_container_prepare(api_engine(req), c, on_prepared, created))
-			on_prepared(created, NULL);
-	}
-	json_decref(create.body);
-	json_decref(old);
+	else
+		versions_request(BODY_CONTAINER_CREATE, c->create.body, request_api_version(req), c->warnings, &err);
+	if (err.code)
+		on_prepared(c, &err);
+	else if (!engine_container_look(api_engine(req), c->create.body, create, c))
+		create(c, NULL);
 }
 
 /* ---- sizes: ps --size and inspect --size measure on the pool, one after the other ---- */

@@ -388,7 +388,7 @@ static int create(struct engine *e, const struct container_create *req, struct c
 	c->name = name && *name ? xstrdup(name) : generate_name(e);
 	r = set_command(c, err);
 	if (r == 0)
-		r = mounts_resolve(e, c, err);
+		r = mounts_resolve(e, c, req->missing, err);
 	if (r == 0)
 		r = containers_add(&e->containers, c, err);
 	if (r < 0) {

@@ -81,7 +81,11 @@ struct container_create {
 	const char *name; /* NULL: generated */
 	const char *platform;
 	json_t *body; /* Config + HostConfig + NetworkingConfig, decoded (schema.h); is changed */
+	json_t *missing; /* of engine_container_look; NULL: nothing is known to be missing */
 };
+/* Before the creation: which sources of --mount are not there. `done` has them as the keys of an object, borrowed, once,
+ * from the loop. False: there is nothing to look for, `done` never runs. */
+bool engine_container_look(struct engine *e, json_t *body, void (*done)(void *arg, json_t *missing), void *arg);
 /* Validates everything, changes nothing on error. `ret_warnings`: new array of
  * strings. ERROR_NOT_FOUND "No such image: x:tag" makes clients pull. */
 int engine_container_create(struct engine *e, const struct container_create *req, struct container **ret,

@@ -90,8 +90,8 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 
 /* ---- mounts.c ---- */
 /* Fills c->mounts from its host_config and config; creates nothing. ERROR_INVALID in Docker's words;
- * ERROR_NOT_FOUND for a container of --volumes-from. */
-int mounts_resolve(struct engine *e, struct container *c, struct error *err);
+ * ERROR_NOT_FOUND for a container of --volumes-from. `missing`: as in struct container_create. */
+int mounts_resolve(struct engine *e, struct container *c, json_t *missing, struct error *err);
 
 /* ---- plan.c ---- */
 enum plan_kind {

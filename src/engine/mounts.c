@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/internal.h"
 #include "engine/volumes.h"
@@ -16,6 +15,7 @@
 struct parser {
 	struct engine *engine;
 	struct container *container;
+	json_t *missing;  /* sources that are not there */
 	json_t *explicit; /* destinations that -v and --mount have taken: a second one is an error */
 	struct error *err;
 };
@@ -174,7 +174,6 @@ static int mount_bind(struct parser *p, struct container_mount *m, json_t *o)
 	json_t *opt = json_object_get(o, "BindOptions");
 	const char *source = json_text(o, "Source"), *propagation = json_text(opt, "Propagation");
 	CLEANUP(freep) char *why = NULL;
-	struct stat st;
 
 	if (!*source)
 		return invalid_mount(p, "bind", "field Source must not be empty");
@@ -188,7 +187,7 @@ static int mount_bind(struct parser *p, struct container_mount *m, json_t *o)
 		return invalid_mount(p, "bind", why);
 	}
 	m->needs_source = !json_is_true(json_object_get(opt, "CreateMountpoint"));
-	if (m->needs_source && lstat(m->source, &st) < 0) {
+	if (m->needs_source && json_object_get(p->missing, m->source)) {
 		why = xasprintf("bind source path does not exist: %s", source);
 		return invalid_mount(p, "bind", why);
 	}
@@ -437,9 +436,9 @@ static int resolve(struct parser *p)
 	return r < 0 ? r : add_declared(p, json_object_get(p->container->config, "Volumes"), json_object_get(host, "Tmpfs"));
 }
 
-int mounts_resolve(struct engine *e, struct container *c, struct error *err)
+int mounts_resolve(struct engine *e, struct container *c, json_t *missing, struct error *err)
 {
-	struct parser p = { .engine = e, .container = c, .explicit = json_object(), .err = err };
+	struct parser p = { .engine = e, .container = c, .missing = missing, .explicit = json_object(), .err = err };
 	int r = resolve(&p);
 
 	json_decref(p.explicit);
