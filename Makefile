@@ -61,7 +61,7 @@ C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbo
 	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
-all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) $(FETCH) ## build everything
+all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) $(FETCH) $(GUEST)/rootfs.tar ## build everything
 
 GUEST_SRC := $(shell find src/sandbox/guest -type f) src/sandbox/runtime/woven.h src/sandbox/kernel/module.h
 
@@ -70,6 +70,12 @@ guest: $(GUEST)/libguest.a ## the guest's userland (cached by content)
 $(GUEST)/applets.inc $(GUEST)/libguest.a &: $(GUEST_SRC)
 	@$(MAKE) -s -f src/sandbox/guest/guest.mk GUEST_OUT=$(GUEST)
 	@touch $(GUEST)/applets.inc $(GUEST)/libguest.a
+
+# The built-in image's layer, for docker save: as make-rootfs.sh hashed it.
+$(GUEST)/rootfs.tar: $(GUEST)/libguest.a
+	@tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner -C $(GUEST)/rootfs -cf $@.new .
+	@echo "$$(sed 's/^sha256://' $(GUEST)/rootfs.diff-id)  $@.new" | sha256sum --check --quiet
+	@mv $@.new $@
 
 $(B)/src/sandbox/program.o $(S)/src/sandbox/program.o: $(GUEST)/applets.inc
 

@@ -46,6 +46,8 @@ INSTALLED := bin/sockerlessd bin/sockerless-sandbox $(if $(FETCH),bin/sockerless
 	lib/pkgconfig/sockerless.pc $(patsubst include/%,include/%,$(wildcard include/sockerless/*.h)) \
 	share/man/man8/sockerlessd.8 $(patsubst docs/%,share/doc/sockerless/%,$(wildcard docs/*.md))
 
+GUEST_FILES := rootfs rootfs.diff-id rootfs.tar
+
 install: all lib ## programs, library, headers, guest, docs and systemd units below PREFIX
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/sockerless share/sockerless share/man/man8 \
 		share/doc/sockerless) $(DESTDIR)$(UNITDIR)
@@ -57,8 +59,8 @@ install: all lib ## programs, library, headers, guest, docs and systemd units be
 	install -m 644 include/sockerless/*.h $(DESTDIR)$(PREFIX)/include/sockerless
 	install -m 644 docs/sockerlessd.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sockerless
-	rm -rf $(DESTDIR)$(PREFIX)/share/sockerless/rootfs $(DESTDIR)$(PREFIX)/share/sockerless/rootfs.diff-id
-	cp -a $(GUEST)/rootfs $(GUEST)/rootfs.diff-id $(DESTDIR)$(PREFIX)/share/sockerless/
+	rm -rf $(GUEST_FILES:%=$(DESTDIR)$(PREFIX)/share/sockerless/%)
+	cp -a $(GUEST_FILES:%=$(GUEST)/%) $(DESTDIR)$(PREFIX)/share/sockerless/
 	for u in service socket; do \
 		sed 's|@PREFIX@|$(PREFIX)|' src/daemon/systemd/sockerlessd.$$u >$(DESTDIR)$(UNITDIR)/sockerlessd.$$u && \
 		chmod 644 $(DESTDIR)$(UNITDIR)/sockerlessd.$$u || exit 1; \
@@ -66,7 +68,7 @@ install: all lib ## programs, library, headers, guest, docs and systemd units be
 
 uninstall: ## removes what install put there, and nothing else
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED)) $(addprefix $(DESTDIR)$(UNITDIR)/sockerlessd.,service socket)
-	rm -rf $(DESTDIR)$(PREFIX)/share/sockerless/rootfs $(DESTDIR)$(PREFIX)/share/sockerless/rootfs.diff-id
+	rm -rf $(GUEST_FILES:%=$(DESTDIR)$(PREFIX)/share/sockerless/%)
 	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/sockerless share/sockerless share/doc/sockerless) 2>/dev/null
 
 deb: ## a binary package, build/sockerless_VERSION_ARCH.deb

@@ -9,6 +9,7 @@
 #include "api/versions.h"
 #include "image/images.h"
 #include "image/reference.h"
+#include "util/alloc.h"
 #include "util/cleanup.h"
 
 /* ---- the registry ---- */
@@ -47,27 +48,20 @@ static bool is_image_id(const char *name)
 
 void DistributionInspect(struct request *req)
 {
-	const char *name = request_param(req, "name"), *rest;
+	const char *name = request_param(req, "name");
 	struct error err = { 0 };
 	struct reference ref;
-	char host[256] = "registry-1.docker.io", path[512];
-	bool is_hub;
 
 	if (is_image_id(name)) {
 		error_set(&err, -EINVAL, "no manifest found for full image ID");
 	} else if (reference_parse(name, &ref, &err) == 0) {
-		size_t n = strcspn(ref.name, "/");
+		CLEANUP(freep)
+		char *path = xasprintf("%s/manifests/%s", ref.path,
+				       *ref.digest ? ref.digest :
+				       *ref.tag    ? ref.tag :
+						     "latest");
 
-		is_hub = !ref.name[n] ||
-			 (!memchr(ref.name, '.', n) && !memchr(ref.name, ':', n) && strncmp(ref.name, "localhost/", 10));
-		rest = is_hub ? ref.name : ref.name + n + 1;
-		if (!is_hub)
-			snprintf(host, sizeof(host), "%.*s", (int)n, ref.name);
-		snprintf(path, sizeof(path), "%s%s/manifests/%s", is_hub && !ref.name[n] ? "library/" : "", rest,
-			 *ref.digest ? ref.digest :
-			 *ref.tag    ? ref.tag :
-				       "latest");
-		reply_unreachable(req, host, path);
+		reply_unreachable(req, strcmp(ref.domain, "docker.io") == 0 ? "registry-1.docker.io" : ref.domain, path);
 		return;
 	}
 	reply_error(req, &err);
@@ -132,9 +126,6 @@ static const struct {
 	const char *operation, *what;
 } absent[] = {
 	{ "ImageCommit", "making an image of a container" },
-	{ "ImageGet", "saving images" },
-	{ "ImageGetAll", "saving images" },
-	{ "ImageLoad", "loading images" },
 	{ "ImagePush", "pushing images" },
 	{ "ImageSearch", "searching a registry" },
 };

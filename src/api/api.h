@@ -23,9 +23,13 @@ struct container *api_container(struct request *req);
 /* Answers 204 (or the error) when an engine operation has ended; arg is the request. */
 void api_reply_done(void *arg, const struct error *err);
 
-/* Of a parameter that names platforms as JSON: ERROR_INVALID for a bad one, ERROR_NOT_FOUND for another than ours.
- * Those that the request's version does not know are not looked at. */
-int api_check_platform(struct request *req, const char *key, const char *image, struct error *err);
+struct image;
+struct image_platform;
+/* A platform as JSON. ERROR_INVALID. */
+int api_parse_platform(const char *text, struct image_platform *ret, struct error *err);
+/* Of a parameter that names platforms as JSON: ERROR_INVALID for a bad one, ERROR_NOT_FOUND for another than that of the image
+ * {name}. Those that the request's version does not know are not looked at. */
+int api_check_platform(struct request *req, const char *key, const struct image *i, struct error *err);
 /* The one of `offers` (NULL-ended) that the Accept header names with the highest weight; `fallback` when it names none. */
 bool api_accepts(const struct request *req, const char *header, const char *what); /* by its name, with a weight above 0 */
 const char *api_negotiate(const struct request *req, const char *const *offers, const char *fallback);
@@ -104,6 +108,9 @@ HANDLER(ImageInspect);
 HANDLER(ImageHistory);
 HANDLER(ImageAttestations);
 HANDLER(ImageCreate);
+HANDLER(ImageGet);
+HANDLER(ImageGetAll);
+HANDLER(ImageLoad);
 HANDLER(ImageTag);
 HANDLER(ImageDelete);
 HANDLER(ImagePrune);

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/progress.h"
 #include "api/versions.h"
 #include "engine/standins.h"
 #include "image/images.h"
@@ -219,7 +220,7 @@ void ImageInspect(struct request *req)
 	    *text_or_empty(request_query(req, "platform")))
 		error_set_class(&err, ERROR_INVALID, "conflicting options: manifests and platform options cannot both be set");
 	else
-		api_check_platform(req, "platform", request_param(req, "name"), &err);
+		api_check_platform(req, "platform", i, &err);
 	if (err.code) {
 		reply_error(req, &err);
 		return;
@@ -249,7 +250,7 @@ void ImageHistory(struct request *req)
 
 	if (!i)
 		return;
-	if (api_check_platform(req, "platform", request_param(req, "name"), &err) < 0) {
+	if (api_check_platform(req, "platform", i, &err) < 0) {
 		reply_error(req, &err);
 		return;
 	}
@@ -291,12 +292,13 @@ void ImageDelete(struct request *req)
 {
 	size_t nplatforms = versions_knows(req, "platforms") ? request_query_count(req, "platforms") : 0;
 	struct error err = { 0 };
+	struct image *i;
 	json_t *report;
 
 	if (nplatforms > 1)
 		error_set_class(&err, ERROR_INVALID, "multiple platforms are not supported");
-	else
-		api_check_platform(req, "platforms", request_param(req, "name"), &err);
+	else if (images_find(api_engine(req)->images, request_param(req, "name"), &i, &err) == 0)
+		api_check_platform(req, "platforms", i, &err);
 	if (err.code || engine_image_remove(api_engine(req), request_param(req, "name"), request_query_bool(req, "force"),
 					    request_query_bool(req, "noprune"), &report, &err) < 0)
 		reply_error(req, &err);
@@ -346,22 +348,6 @@ void ImagePrune(struct request *req)
 
 /* ---- create: pull and import ---- */
 
-static void put_line(struct stream *s, json_t *take_line)
-{
-	char *text = json_dumps(take_line, JSON_COMPACT);
-
-	stream_write(s, text, strlen(text));
-	stream_write(s, "\r\n", 2);
-	free(text);
-	json_decref(take_line);
-}
-
-static void put_status(struct stream *s, const char *id, char *take_text)
-{
-	put_line(s, id ? json_pack("{s:s, s:s}", "status", take_text, "id", id) : json_pack("{s:s}", "status", take_text));
-	free(take_text);
-}
-
 /* What is there is up to date. Otherwise there is no registry client yet: only stand-ins, and synthetic
  * images where they were asked for; what was made says what it is. */
 static int make_image(struct engine *e, const char *text, const char **ret_kind, struct error *err)
@@ -395,18 +381,18 @@ static void pull(struct request *req, const char *text)
 		return;
 	}
 	s = reply_stream(req, 200, "application/json");
-	put_status(s, *ref.tag ? ref.tag : "latest",
-		   xasprintf("Pulling from %s%s", strchr(ref.name, '/') ? "" : "library/", ref.name));
+	progress_status(s, *ref.tag ? ref.tag : "latest",
+			xasprintf("Pulling from %s%s", strchr(ref.name, '/') ? "" : "library/", ref.name));
 	if (made && standin_for(text))
-		put_status(s, NULL,
-			   xasprintf("Stand-in: nothing was downloaded; this engine does the work of %s itself", ref.name));
+		progress_status(s, NULL,
+				xasprintf("Stand-in: nothing was downloaded; this engine does the work of %s itself", ref.name));
 	else if (made)
-		put_status(s, NULL,
-			   xasprintf("Synthetic image: nothing was downloaded; the built-in root file system stands in for %s",
-				     ref.name));
-	put_status(s, NULL,
-		   made ? xasprintf("Status: Made %s for %s", made, text) :
-			  xasprintf("Status: Image is up to date for %s", text));
+		progress_status(s, NULL,
+				xasprintf("Synthetic image: nothing was downloaded; the built-in root file system stands in for %s",
+					  ref.name));
+	progress_status(s, NULL,
+			made ? xasprintf("Status: Made %s for %s", made, text) :
+			       xasprintf("Status: Image is up to date for %s", text));
 	stream_end(s);
 }
 
@@ -424,7 +410,7 @@ static void on_imported(void *arg, struct image *i, const struct error *err)
 		return;
 	}
 	s = reply_stream(arg, 200, "application/json");
-	put_status(s, NULL, xstrdup(i->id));
+	progress_status(s, NULL, xstrdup(i->id));
 	stream_end(s);
 }
 

@@ -1,12 +1,12 @@
 /* The parameters that name a platform of an image as JSON, and what only images of several platforms have. Ours have
- * one, linux/amd64, as those of an engine that does not keep its images in containerd. */
+ * one, as those of an engine that does not keep its images in containerd. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/api.h"
 #include "api/versions.h"
 #include "image/images.h"
+#include "image/platform.h"
 #include "util/decode.h"
 #include "util/json.h"
 
@@ -29,47 +29,64 @@ static int check_complete(json_t *p, struct error *err)
 				       "both OS and Architecture must be provided");
 }
 
-static int check_ours(json_t *p, const char *image, struct error *err)
-{
-	const char *variant = json_text(p, "variant");
-
-	if (strcasecmp(json_text(p, "os"), "linux") == 0 &&
-	    (strcasecmp(json_text(p, "architecture"), "amd64") == 0 || strcasecmp(json_text(p, "architecture"), "x86_64") == 0) &&
-	    (!*variant || strcmp(variant, "v1") == 0))
-		return 0;
-	return error_set_class(err, ERROR_NOT_FOUND,
-			       "image with reference %.200s was found but its platform (linux/amd64) does not match the specified platform (%.40s/%.40s%s%.40s)",
-			       image, json_text(p, "os"), json_text(p, "architecture"), *variant ? "/" : "", variant);
-}
-
-static int check_text(const char *text, const char *image, struct error *err)
+static int parse(const char *text, json_t **ret, struct error *err)
 {
 	json_error_t why;
-	json_t *said = json_loads(text, JSON_DECODE_ANY, &why), *p = NULL;
+	json_t *said = json_loads(text ? text : "", JSON_DECODE_ANY, &why), *p = NULL;
 	int r;
 
 	if (!said)
 		return error_set_class(err, ERROR_INVALID, "failed to parse platform: %.100s", why.text);
 	r = decode_json(said, &platform_type, &p, err);
+	json_decref(said);
 	if (r < 0)
 		error_prefix(err, "failed to parse platform");
-	if (r == 0)
+	else
 		r = check_complete(p, err);
-	if (r == 0)
-		r = check_ours(p, image, err);
-	json_decref(p);
-	json_decref(said);
+	if (r < 0)
+		json_decref(p);
+	else
+		*ret = p;
 	return r;
 }
 
-int api_check_platform(struct request *req, const char *key, const char *image, struct error *err)
+int api_parse_platform(const char *text, struct image_platform *ret, struct error *err)
+{
+	json_t *p;
+	int r = parse(text, &p, err);
+
+	if (r == 0) {
+		platform_of(ret, p);
+		json_decref(p);
+	}
+	return r;
+}
+
+static int check_text(const char *text, const struct image *i, const char *name, struct error *err)
+{
+	struct image_platform wanted, is;
+	char is_text[200], wanted_text[200];
+
+	if (api_parse_platform(text, &wanted, err) < 0)
+		return err->code;
+	platform_of(&is, i->config);
+	if (platform_matches(&wanted, &is))
+		return 0;
+	platform_format(&is, is_text, sizeof(is_text));
+	platform_format(&wanted, wanted_text, sizeof(wanted_text));
+	return error_set_class(err, ERROR_NOT_FOUND,
+			       "image with reference %.200s was found but its platform (%s) does not match the specified platform (%s)",
+			       name, is_text, wanted_text);
+}
+
+int api_check_platform(struct request *req, const char *key, const struct image *i, struct error *err)
 {
 	size_t n = versions_knows(req, key) ? request_query_count(req, key) : 0;
 
-	for (size_t i = 0; i < n; i++) {
-		const char *text = request_query_nth(req, key, i);
+	for (size_t k = 0; k < n; k++) {
+		const char *text = request_query_nth(req, key, k);
 
-		if (text && *text && check_text(text, image, err) < 0)
+		if (text && *text && check_text(text, i, request_param(req, "name"), err) < 0)
 			return err->code;
 	}
 	return 0;
@@ -85,7 +102,7 @@ void ImageAttestations(struct request *req)
 	if (request_query_count(req, "platform") > 1)
 		error_set_class(&err, ERROR_INVALID, "only one platform value is currently supported");
 	else if (images_find(api_engine(req)->images, name, &i, &err) == 0)
-		api_check_platform(req, "platform", name, &err);
+		api_check_platform(req, "platform", i, &err);
 	if (err.code)
 		reply_error(req, &err);
 	else

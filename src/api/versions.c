@@ -535,6 +535,9 @@ static const struct {
 	{ "ImageInspect", "platform", SINCE(49) },
 	{ "ImageHistory", "platform", SINCE(48) },
 	{ "ImageDelete", "platforms", SINCE(50) },
+	{ "ImageGet", "platform", SINCE(48) },
+	{ "ImageGetAll", "platform", SINCE(48) },
+	{ "ImageLoad", "platform", SINCE(48) },
 	{ "ImagePush", "platform", SINCE(46) },
 	{ "NetworkInspect", "verbose", SINCE(28) },
 	{ "NetworkInspect", "scope", SINCE(31) },
@@ -575,6 +578,7 @@ bool versions_has(enum feature feature, int api_version)
 		[FEATURE_WAIT_ERROR] = V(34),         [FEATURE_TEMPLATING] = V(37),
 		[FEATURE_MULTIPLEXED_TYPE] = V(42),   [FEATURE_ANONYMOUS_PRUNE] = V(42),
 		[FEATURE_EVENT_IMAGE_CREATE] = V(46), [FEATURE_EVENT_JSONL] = V(52),
+		[FEATURE_PLATFORM_LISTS] = V(52),
 	};
 
 	return api_version >= since[feature];

@@ -94,6 +94,7 @@ enum feature {
 	FEATURE_ANONYMOUS_PRUNE,   /* pruning takes only anonymous volumes */
 	FEATURE_EVENT_IMAGE_CREATE,
 	FEATURE_EVENT_JSONL,       /* events are application/jsonl by default, not application/json */
+	FEATURE_PLATFORM_LISTS,    /* save and load take several platforms */
 	FEATURE_COUNT,
 };
 

@@ -219,7 +219,7 @@ struct blob_reader {
 	struct archive *archive; /* NULL: plain */
 	enum blob_compression compression;
 	struct digest *diff_id;
-	uint64_t position;
+	uint64_t position, plain_bytes;
 	int result;              /* of the last read: 0 at the end, or -errno */
 	bool is_ended;
 	char buffer[READ_SIZE];
@@ -312,20 +312,35 @@ ssize_t blob_reader_read(void *arg, const void **ret)
 		n = got == ARCHIVE_OK ? (ssize_t)len : got == ARCHIVE_EOF ? 0 : -EBADMSG;
 	}
 	if (n > 0)
-		digest_add(r->diff_id, data, (size_t)n);
+		digest_add(r->diff_id, data, (size_t)n), r->plain_bytes += (uint64_t)n;
 	else
 		r->is_ended = true, r->result = (int)n;
 	*ret = data;
 	return n;
 }
 
-int blob_reader_end(struct blob_reader *r, char ret_diff_id[DIGEST_LEN + 1], struct error *err)
+uint64_t blob_reader_drain(struct blob_reader *r)
 {
 	const void *data;
-	int result;
 
 	while (blob_reader_read(r, &data) > 0)
 		;
+	return r->plain_bytes;
+}
+
+void blob_reader_close(struct blob_reader *r)
+{
+	if (!r)
+		return;
+	digest_end(r->diff_id, NULL);
+	reader_free(r);
+}
+
+int blob_reader_end(struct blob_reader *r, char ret_diff_id[DIGEST_LEN + 1], struct error *err)
+{
+	int result;
+
+	blob_reader_drain(r);
 	result = r->result;
 	if (result < 0)
 		result = error_set_class(err, ERROR_INVALID, "the layer cannot be read: %s",

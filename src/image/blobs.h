@@ -54,5 +54,7 @@ ssize_t blob_reader_read(void *arg, const void **ret_data);
 /* Reads what is left, frees, and tells the digest of all bytes without compression (may be NULL): it is the layer's
  * diff id. ERROR_INVALID when they cannot be decompressed. */
 int blob_reader_end(struct blob_reader *r, char ret_diff_id[DIGEST_LEN + 1], struct error *err);
+void blob_reader_close(struct blob_reader *r); /* as it is; takes NULL */
+uint64_t blob_reader_drain(struct blob_reader *r); /* reads what is left: how many bytes it was without compression in all */
 
 #endif

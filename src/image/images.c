@@ -100,6 +100,19 @@ bool images_has_child(struct images *im, const struct image *i)
 	return map_has(&im->children, i->id);
 }
 
+void image_set_parent(struct images *im, struct image *i, const char *parent_id)
+{
+	const struct image *above = images_by_id(im, parent_id);
+
+	for (; above && above != i; above = above->parent_id ? images_by_id(im, above->parent_id) : NULL)
+		;
+	if (i->parent_id || above == i)
+		return;
+	i->parent_id = xstrdup(parent_id);
+	count_child(im, parent_id, 1);
+	image_save(im, i);
+}
+
 static void index_image(struct images *im, struct image *i)
 {
 	json_t *name;
@@ -345,7 +358,7 @@ struct image *images_by_id(struct images *im, const char *id)
 	return map_get(&im->by_id, id);
 }
 
-static struct image *find_prefix(struct images *im, const char *text)
+struct image *image_by_prefix(struct images *im, const char *text)
 {
 	const char *hex = strncmp(text, "sha256:", 7) == 0 ? text + 7 : text;
 	size_t n = strlen(hex);
@@ -370,26 +383,31 @@ static struct image *find_prefix(struct images *im, const char *text)
 	return found;
 }
 
+/* moby: daemon/images GetImage. A name that is not there may be the beginning of an id; one that means several is none. */
 int images_find(struct images *im, const char *text, struct image **ret, struct error *err)
 {
-	CLEANUP(freep) char *name = NULL;
+	CLEANUP(freep) char *name = NULL, *shown = NULL;
+	char id[DIGEST_LEN + 1];
 	struct reference ref;
-	struct image *i = NULL;
-	int r = strncmp(text, "sha256:", 7) == 0 ? -EINVAL : reference_parse(text, &ref, err);
+	struct image *i;
 
-	if (r == 0) {
-		name = *ref.digest ? xasprintf("%s@%s", ref.name, ref.digest) : reference_tagged(&ref);
-		i = map_get(&im->by_name, name);
-		if (!i && *ref.digest)
-			i = images_by_id(im, ref.digest);
+	if (reference_is_id(text, id)) {
+		i = images_by_id(im, id);
+		if (!i)
+			return error_set_class(err, ERROR_NOT_FOUND, "No such image: %s", id);
+		*ret = i;
+		return 0;
 	}
+	if (reference_parse(text, &ref, err) < 0)
+		return err ? err->code : -EINVAL;
+	name = *ref.digest ? xasprintf("%s@%s", ref.name, ref.digest) : reference_tagged(&ref);
+	i = map_get(&im->by_name, name);
 	if (!i)
-		i = find_prefix(im, text);
-	if (!i)
-		return r < 0 && strncmp(text, "sha256:", 7) ?
-			       r :
-			       error_set_class(err, ERROR_NOT_FOUND, "No such image: %.300s", name ? name : text);
-	error_clear(err);
+		i = image_by_prefix(im, text);
+	if (!i) {
+		shown = reference_familiar(&ref);
+		return error_set_class(err, ERROR_NOT_FOUND, "No such image: %.600s", shown);
+	}
 	*ret = i;
 	return 0;
 }

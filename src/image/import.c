@@ -124,12 +124,8 @@ static int check(const struct image_import_options *opt, json_t *config, struct 
 	struct reference ref;
 	int r = 0;
 
-	if (opt->repo && *opt->repo) {
-		CLEANUP(freep)
-		char *name = opt->tag && *opt->tag ? xasprintf("%s:%s", opt->repo, opt->tag) : xstrdup(opt->repo);
-
-		r = reference_parse(name, &ref, err);
-	}
+	if (opt->repo && *opt->repo)
+		r = reference_of_repo(opt->repo, opt->tag, &ref, err);
 	if (r == 0 && opt->platform && *opt->platform && strcmp(opt->platform, "linux") && strcmp(opt->platform, "linux/amd64"))
 		r = error_set_class(err, ERROR_INVALID, "platform %.60s: this engine runs linux/amd64", opt->platform);
 	return r < 0 ? r : apply_changes(opt->changes, config, err);

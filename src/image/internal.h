@@ -24,6 +24,12 @@ void image_drop(struct images *im, struct image *i);
 void image_save(struct images *im, const struct image *i);
 /* Publishes "pull", "tag", "untag", "delete", …; `name` is the attribute. */
 void image_event(struct images *im, const char *action, const struct image *i, const char *name);
+/* "name:tag" in familiar form: taken from the image that has it. Saves; no event. */
+void image_give_name(struct images *im, struct image *i, const char *name);
+/* Unless it has one, or that would be its own descendant. Saves. */
+void image_set_parent(struct images *im, struct image *i, const char *parent_id);
+/* By the beginning of an id, with or without "sha256:"; NULL: none, or several. */
+struct image *image_by_prefix(struct images *im, const char *text);
 /* Position of a text in an array of texts; false: not there. */
 bool image_names_find(json_t *names, const char *text, size_t *ret_at);
 

@@ -91,6 +91,7 @@ static int apply(struct layer_job *job, int to_fd)
 		return job->err.code;
 	job->made.compression = blob_reader_compression(s.reader);
 	r = layer_apply(to_fd, NULL, read_source, &s, &figures, &job->err);
+	job->made.tar_bytes = blob_reader_drain(s.reader);
 	if (blob_reader_end(s.reader, job->made.diff_id, &err) < 0 && r == 0)
 		job->err = err, r = err.code;
 	job->made.bytes = figures.bytes;

@@ -263,10 +263,10 @@ void layer_unref(struct layers *ls, struct layer *l)
 
 static void save(struct layers *ls, const struct layer *l)
 {
-	json_t *row = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:b}", "diff_id", l->diff_id, "parent",
+	json_t *row = json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:b}", "diff_id", l->diff_id, "parent",
 				l->parent ? l->parent->chain_id : "", "blob", l->blob, "compression",
-				(int)l->compression, "blob_bytes", (json_int_t)l->blob_bytes, "bytes",
-				(json_int_t)l->bytes, "native", l->has_native);
+				(int)l->compression, "blob_bytes", (json_int_t)l->blob_bytes, "tar_bytes",
+				(json_int_t)l->tar_bytes, "bytes", (json_int_t)l->bytes, "native", l->has_native);
 
 	store_put(ls->options.store, "layer", l->chain_id, row);
 	json_decref(row);
@@ -287,6 +287,7 @@ static int load(void *arg, const char *id, json_t *row)
 	put_digest(l->blob, json_string_value(json_object_get(row, "blob")));
 	l->compression = (enum blob_compression)json_integer_value(json_object_get(row, "compression"));
 	l->blob_bytes = (uint64_t)json_integer_value(json_object_get(row, "blob_bytes"));
+	l->tar_bytes = (uint64_t)json_integer_value(json_object_get(row, "tar_bytes"));
 	l->bytes = (uint64_t)json_integer_value(json_object_get(row, "bytes"));
 	l->has_native = json_is_true(json_object_get(row, "native"));
 	/* A layer of a former built-in image may be missing below: what was unpacked upon it is whole. */

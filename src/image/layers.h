@@ -27,6 +27,7 @@ struct layer {
 	char blob[DIGEST_LEN + 1];      /* "": see layer_blob_path */
 	enum blob_compression compression;
 	uint64_t blob_bytes;
+	uint64_t tar_bytes;             /* of the blob's content without compression; 0: not known */
 	uint64_t bytes;                 /* of its own files, unpacked */
 	char *root;       /* absolute */
 	bool has_native;                /* it or one below holds native programs */

@@ -23,38 +23,34 @@ bool image_names_find(json_t *names, const char *text, size_t *ret_at)
 	return false;
 }
 
-static bool is_tag(const char *tag)
+void image_give_name(struct images *im, struct image *i, const char *name)
 {
-	size_t n = strlen(tag);
+	struct image *owner = map_get(&im->by_name, name);
+	size_t at;
 
-	return n > 0 && n <= 128 && tag[0] != '.' && tag[0] != '-' &&
-	       strspn(tag, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
+	if (owner == i)
+		return;
+	if (owner && image_names_find(owner->tags, name, &at)) {
+		json_array_remove(owner->tags, at);
+		image_save(im, owner);
+	}
+	json_array_append_new(i->tags, json_string(name));
+	map_put(&im->by_name, name, i);
+	image_save(im, i);
 }
 
 int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err)
 {
-	CLEANUP(freep) char *text = tag && *tag ? xasprintf("%s:%s", repo, tag) : xstrdup(repo), *name = NULL;
+	CLEANUP(freep) char *name = NULL;
 	struct reference ref;
-	struct image *owner;
-	size_t at;
-	int r = reference_parse(text, &ref, err);
+	int r = reference_of_repo(repo, tag, &ref, err);
 
-	if (tag && *tag && !is_tag(tag))
-		r = error_set_class(err, ERROR_INVALID, "invalid tag format");
-	if (r == 0 && *ref.digest)
-		r = error_set_class(err, ERROR_INVALID, "refusing to create a tag with a digest reference");
+	if (r == 0 && strcmp(ref.name, "sha256") == 0)
+		r = error_set_class(err, ERROR_INVALID, "refusing to create an ambiguous tag using digest algorithm as name");
 	if (r < 0)
 		return r;
 	name = reference_tagged(&ref);
-	owner = map_get(&im->by_name, name);
-	if (owner && owner != i && image_names_find(owner->tags, name, &at)) {
-		json_array_remove(owner->tags, at);
-		image_save(im, owner);
-	}
-	if (owner != i) {
-		json_array_append_new(i->tags, json_string(name));
-		map_put(&im->by_name, name, i);
-	}
+	image_give_name(im, i, name);
 	i->tagged_ns = clock_wall_ns();
 	image_save(im, i);
 	image_event(im, "tag", i, name);

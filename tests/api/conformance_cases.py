@@ -248,9 +248,11 @@ CASES = {
     "GET /images/search": [ok(200, {"term": "busybox"})],
     "POST /images/prune": [ok(200, filters(label=["nope"])), bad(400, BAD_FILTERS)],
     "POST /commit": [ok(201, lambda w: {"container": w.exited()}, {}), bad(404, {"container": "nope"}, {})],
-    "GET /images/{name}/get": [ok(200, name="busybox", read="raw")],
-    "GET /images/get": [ok(200, {"names": "busybox"}, read="raw")],
-    "POST /images/load": [ok(200, None, archive("a"), OCTETS, read="lines")],
+    "GET /images/{name}/get": [ok(200, name="busybox", read="raw"), ok(200, {"platform": "{"}, name="busybox", before=48, read="raw"),
+                               bad(404, name="nope"), bad(404, name="nope:1"), bad(400, name="NOPE"), bad(400, {"platform": "{"}, name="busybox", since=48)],
+    "GET /images/get": [ok(200, {"names": "busybox"}, read="raw"), bad(404, {"names": "nope"}),
+                        bad(400, [("platform", "{}"), ("platform", "{}")], since=48)],
+    "POST /images/load": [ok(200, None, archive("a"), OCTETS, read="lines"), bad(400, {"platform": "{"}, archive("a"), OCTETS, since=48)],
     "GET /distribution/{name}/json": [ok(200, name="busybox")],
 
     # ---- the daemon ----

@@ -18,6 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(reference_parse(tagged, &again, &err) == 0);
 		FUZZ_CHECK(strcmp(again.name, ref.name) == 0);
 		free(tagged);
+		tagged = reference_whole(text);
+		FUZZ_CHECK(tagged && reference_parse(tagged, &again, &err) == 0);
+		FUZZ_CHECK(strcmp(again.domain, ref.domain) == 0 && strcmp(again.path, ref.path) == 0);
+		free(tagged);
 	} else {
 		FUZZ_CHECK(err.code < 0 && err.message[0]);
 	}
