@@ -23,11 +23,11 @@ struct image_load {
 	struct spool *spool;
 	struct image_load_options options;
 	struct image_platform platform;      /* options.platform */
-	int plain_fd;			/* the archive without its compression; -1: the spool's file */
+	int plain_fd;   /* the archive without its compression; -1: the spool's file */
 	struct archive_index *index;
 	struct load_plan plan;
-	size_t at;			   /* the image that is being made */
-	json_t *ids;			 /* of those that are made */
+	size_t at;      /* the image that is being made */
+	json_t *ids;    /* of those that are made */
 	bool has_names;
 	struct {
 		struct load_image *image;    /* of plan */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/json.h"
 
 const struct image_platform platform_ours = { "linux", "amd64", "" };
 
@@ -46,14 +47,9 @@ void platform_set(struct image_platform *p, const char *os, const char *architec
 		*p->variant = '\0';
 }
 
-static const char *text_of(json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
 void platform_of(struct image_platform *p, json_t *o)
 {
-	platform_set(p, text_of(o, "os"), text_of(o, "architecture"), text_of(o, "variant"));
+	platform_set(p, json_text(o, "os"), json_text(o, "architecture"), json_text(o, "variant"));
 }
 
 bool platform_matches(const struct image_platform *wanted, const struct image_platform *p)
