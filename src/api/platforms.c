@@ -56,7 +56,7 @@ int api_parse_platform(const char *text, struct image_platform *ret, struct erro
 	int r = parse(text, &p, err);
 
 	if (r == 0) {
-		platform_of(ret, p);
+		image_platform_of(ret, p);
 		json_decref(p);
 	}
 	return r;
@@ -69,11 +69,11 @@ static int check_text(const char *text, const struct image *i, const char *name,
 
 	if (api_parse_platform(text, &wanted, err) < 0)
 		return err->code;
-	platform_of(&is, i->config);
-	if (platform_matches(&wanted, &is))
+	image_platform_of(&is, i->config);
+	if (image_platform_matches(&wanted, &is))
 		return 0;
-	platform_format(&is, is_text, sizeof(is_text));
-	platform_format(&wanted, wanted_text, sizeof(wanted_text));
+	image_platform_format(&is, is_text, sizeof(is_text));
+	image_platform_format(&wanted, wanted_text, sizeof(wanted_text));
 	return error_set_class(err, ERROR_NOT_FOUND,
 			       "image with reference %.200s was found but its platform (%s) does not match the specified platform (%s)",
 			       name, is_text, wanted_text);

@@ -130,7 +130,7 @@ static bool is_attestation(json_t *descriptor)
 /* The one of a list that is for the platform. Without a wish, a list of one needs no choice. */
 static json_t *choose(struct layout *l, json_t *list)
 {
-	const struct image_platform *wanted = l->platform ? l->platform : &platform_ours;
+	const struct image_platform *wanted = l->platform ? l->platform : &image_platform_ours;
 	json_t *descriptor, *first = NULL;
 	size_t at, n = 0;
 
@@ -140,8 +140,8 @@ static json_t *choose(struct layout *l, json_t *list)
 
 		if (is_attestation(descriptor))
 			continue;
-		platform_of(&p, platform);
-		if (platform && platform_matches(wanted, &p))
+		image_platform_of(&p, platform);
+		if (platform && image_platform_matches(wanted, &p))
 			return descriptor;
 		if (n++ == 0)
 			first = descriptor;
@@ -161,7 +161,7 @@ static int add_descriptor(struct layout *l, json_t *descriptor, json_t *annotati
 		r = add_image(l, document, annotations);
 	} else if (r == 0) {
 		chosen = choose(l, json_object_get(document, "manifests"));
-		platform_format(l->platform ? l->platform : &platform_ours, wanted, sizeof(wanted));
+		image_platform_format(l->platform ? l->platform : &image_platform_ours, wanted, sizeof(wanted));
 		r = chosen ? add_descriptor(l, chosen, annotations, depth + 1) : invalid(l, "it has no image for ", wanted);
 	}
 	json_decref(document);
@@ -212,7 +212,7 @@ static int add_group(struct layout *l, json_t *members)
 	/* An index tells the platforms of what is in it. */
 	if (!chosen && json_array_size(members) == 1 && !json_object_get(json_array_get(members, 0), "platform"))
 		chosen = json_array_get(members, 0);
-	platform_format(l->platform ? l->platform : &platform_ours, wanted, sizeof(wanted));
+	image_platform_format(l->platform ? l->platform : &image_platform_ours, wanted, sizeof(wanted));
 	return chosen ? add_descriptor(l, chosen, json_object_get(chosen, "annotations"), 0) :
 			invalid(l, "it has no image for ", wanted);
 }

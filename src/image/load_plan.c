@@ -121,9 +121,9 @@ static bool is_for(const char *config, size_t len, const struct image_platform *
 	json_t *o = json_loadb(config, len, 0, NULL);
 	struct image_platform p;
 
-	platform_of(&p, o);
+	image_platform_of(&p, o);
 	json_decref(o);
-	return platform_matches(platform, &p);
+	return image_platform_matches(platform, &p);
 }
 
 static int add_item(const struct archive_index *x, json_t *item, const struct image_platform *platform,

@@ -7,7 +7,7 @@
 #include "util/cleanup.h"
 #include "util/json.h"
 
-const struct image_platform platform_ours = { "linux", "amd64", "" };
+const struct image_platform image_platform_ours = { "linux", "amd64", "" };
 
 static void put_lower(char *out, size_t size, const char *text)
 {
@@ -18,7 +18,7 @@ static void put_lower(char *out, size_t size, const char *text)
 	out[n] = '\0';
 }
 
-void platform_set(struct image_platform *p, const char *os, const char *architecture, const char *variant)
+void image_platform_set(struct image_platform *p, const char *os, const char *architecture, const char *variant)
 {
 	/* containerd: platforms/database.go */
 	static const char *const same[][3] = { { "i386", "386", "" },     { "x86_64", "amd64", "" },
@@ -47,18 +47,18 @@ void platform_set(struct image_platform *p, const char *os, const char *architec
 		*p->variant = '\0';
 }
 
-void platform_of(struct image_platform *p, json_t *o)
+void image_platform_of(struct image_platform *p, json_t *o)
 {
-	platform_set(p, json_text(o, "os"), json_text(o, "architecture"), json_text(o, "variant"));
+	image_platform_set(p, json_text(o, "os"), json_text(o, "architecture"), json_text(o, "variant"));
 }
 
-bool platform_matches(const struct image_platform *wanted, const struct image_platform *p)
+bool image_platform_matches(const struct image_platform *wanted, const struct image_platform *p)
 {
 	return strcmp(wanted->os, p->os) == 0 && strcmp(wanted->architecture, p->architecture) == 0 &&
 	       (!*p->variant || strcmp(wanted->variant, p->variant) == 0);
 }
 
-void platform_format(const struct image_platform *p, char *out, unsigned long size)
+void image_platform_format(const struct image_platform *p, char *out, unsigned long size)
 {
 	snprintf(out, size, "%s/%s%s%s", p->os, p->architecture, *p->variant ? "/" : "", p->variant);
 }

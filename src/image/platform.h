@@ -12,14 +12,14 @@ struct image_platform {
 
 /* Of three texts, each of which may be NULL: small letters, "x86_64" is amd64, "aarch64" arm64, "v8" of arm64 and "v1" of
  * amd64 go without saying, arm is v7. */
-void platform_set(struct image_platform *p, const char *os, const char *architecture, const char *variant);
+void image_platform_set(struct image_platform *p, const char *os, const char *architecture, const char *variant);
 /* Of an object with os, architecture and variant: an image's config, a descriptor's platform. No os: linux. */
-void platform_of(struct image_platform *p, json_t *object);
+void image_platform_of(struct image_platform *p, json_t *object);
 /* What this engine runs. */
-extern const struct image_platform platform_ours;
+extern const struct image_platform image_platform_ours;
 /* Does an image of platform `p` run where `wanted` is asked for? A config without variant suits any. */
-bool platform_matches(const struct image_platform *wanted, const struct image_platform *p);
+bool image_platform_matches(const struct image_platform *wanted, const struct image_platform *p);
 /* "linux/arm/v7" */
-void platform_format(const struct image_platform *p, char *out, unsigned long size);
+void image_platform_format(const struct image_platform *p, char *out, unsigned long size);
 
 #endif

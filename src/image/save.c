@@ -93,10 +93,10 @@ static int check_platform(const struct image *i, const struct image_platform *wa
 	struct image_platform p;
 	char text[200];
 
-	platform_of(&p, i->config);
-	if (!wanted || platform_matches(wanted, &p))
+	image_platform_of(&p, i->config);
+	if (!wanted || image_platform_matches(wanted, &p))
 		return 0;
-	platform_format(wanted, text, sizeof(text));
+	image_platform_format(wanted, text, sizeof(text));
 	return error_set(err, -ENOENT, "no suitable export target found for platform %s", text);
 }
 
