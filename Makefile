@@ -14,7 +14,7 @@ PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-de
 	libcmocka-dev pkg-config gcc binutils procps xz-utils \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
 	libcurl4-gnutls-dev expect curl busybox-static python3 python3-yaml libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
-LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls
+LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls zlib
 PKG_C    := $(shell pkg-config --cflags $(LIBS))
 
 # Of libarchive we need tar and four compressions; the shared one loads XML, ICU and C++ at every

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/log_files.h"
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -33,29 +34,17 @@ struct log {
 	void *room_arg;
 	bool is_busy, is_full, is_freed;
 	uint64_t appended;
-	int fd;        /* the pool's */
+	uv_work_t compression;
+	bool is_compressing; /* the newest of the old files: no batch that begins meanwhile rotates */
+	bool is_stalled;     /* the batch waits for that: is_busy */
+	/* The pool's while is_busy. */
+	int fd;
 	uint64_t size;
+	size_t at;           /* of the batch: what is written */
+	bool may_rotate, has_rotated;
 };
 
 /* ---- on the pool ---- */
-
-static char *file_name(const char *path, unsigned n)
-{
-	return n ? xasprintf("%s.%u", path, n) : xstrdup(path);
-}
-
-static void rotate(struct log *log)
-{
-	close(log->fd);
-	log->fd = -1;
-	for (unsigned n = log->limits.max_files - 1; n > 0; n--) {
-		CLEANUP(freep) char *to = file_name(log->path, n), *from = file_name(log->path, n - 1);
-
-		rename(from, to);
-	}
-	if (log->limits.max_files == 1)
-		unlink(log->path);
-}
 
 static bool open_file(struct log *log)
 {
@@ -90,53 +79,61 @@ static size_t piece(const struct log *log, size_t at)
 	return end - at;
 }
 
+static bool is_full_file(const struct log *log)
+{
+	return log->fd >= 0 && log->limits.max_bytes && log->size >= log->limits.max_bytes;
+}
+
+/* One file is compressed at a time: the one that has just become the newest of the old. */
+static bool may_rotate(const struct log *log)
+{
+	return log->may_rotate && !(log->limits.is_compressed && log->has_rotated);
+}
+
+static void rotate(struct log *log)
+{
+	close(log->fd);
+	log->fd = -1;
+	log_files_rotate(log->path, log->limits.max_files);
+	log->has_rotated = true;
+}
+
+/* All of the batch, or what there is room for until the files may be rotated again. */
 static void write_all(uv_work_t *w)
 {
 	struct log *log = container_of(w, struct log, work);
 
-	for (size_t at = 0; at < log->writing.len && open_file(log);) {
-		size_t n = piece(log, at);
+	while (log->at < log->writing.len) {
+		size_t n;
 
+		if (is_full_file(log)) {
+			if (!may_rotate(log))
+				return;
+			rotate(log);
+		}
+		if (!open_file(log))
+			break;
+		n = piece(log, log->at);
 		for (size_t done = 0; done < n;) {
-			ssize_t got = write(log->fd, log->writing.data + at + done, n - done);
+			ssize_t got = write(log->fd, log->writing.data + log->at + done, n - done);
 
-			if (got < 0)
-				return; /* a full disk: what follows is lost, and the reader stops at the torn entry */
+			if (got < 0) { /* a full disk: what follows is lost, and the reader stops at the torn entry */
+				log->at = log->writing.len;
+				return;
+			}
 			done += (size_t)got;
 		}
-		at += n;
+		log->at += n;
 		log->size += n;
-		if (log->limits.max_bytes && log->size >= log->limits.max_bytes)
-			rotate(log);
 	}
+	log->at = log->writing.len;
+	if (is_full_file(log) && may_rotate(log))
+		rotate(log);
 }
 
-int log_next_file(const char *path, int fd)
+static void compress_work(uv_work_t *w)
 {
-	struct stat mine, st;
-	unsigned oldest = LOG_FILES_MAX;
-
-	if (fd >= 0 && fstat(fd, &mine) < 0)
-		return -1;
-	for (unsigned n = 0; n <= LOG_FILES_MAX; n++) {
-		CLEANUP(freep) char *name = file_name(path, n);
-
-		if (stat(name, &st) < 0) {
-			if (n > 0)
-				break;
-			continue; /* between two files while it is rotated */
-		}
-		oldest = n;
-		if (fd >= 0 && st.st_ino == mine.st_ino && st.st_dev == mine.st_dev) {
-			CLEANUP(freep) char *newer = n ? file_name(path, n - 1) : NULL;
-
-			return newer ? open(newer, O_RDONLY | O_CLOEXEC) : -1;
-		}
-	}
-	if (oldest == LOG_FILES_MAX)
-		return -1;
-	CLEANUP(freep) char *name = file_name(path, oldest);
-	return open(name, O_RDONLY | O_CLOEXEC);
+	log_files_compress(container_of(w, struct log, compression)->path);
 }
 
 /* ---- on the loop ---- */
@@ -185,18 +182,66 @@ static void answer_waits(struct log *log)
 	}
 }
 
+static void on_written(uv_work_t *w, int status);
+
+static void write_batch(struct log *log)
+{
+	log->may_rotate = !log->is_compressing;
+	uv_queue_work(log->loop, &log->work, write_all, on_written);
+}
+
+static bool is_idle(const struct log *log)
+{
+	return !log->is_busy && log->queued.len == 0 && !log->is_compressing;
+}
+
+static void on_compressed(uv_work_t *w, int status)
+{
+	struct log *log = container_of(w, struct log, compression);
+
+	(void)status;
+	log->is_compressing = false;
+	if (log->is_stalled) {
+		log->is_stalled = false;
+		write_batch(log);
+	} else if (log->is_freed && is_idle(log)) {
+		destroy(log);
+	}
+}
+
+/* False: the batch has to wait. */
+static bool compress(struct log *log)
+{
+	if (log->has_rotated && log->limits.is_compressed) {
+		log->is_compressing = true;
+		uv_queue_work(log->loop, &log->compression, compress_work, on_compressed);
+	}
+	log->has_rotated = false;
+	if (log->at >= log->writing.len)
+		return true;
+	/* A file is full while the one before is being compressed: the end of that wakes us. */
+	log->is_stalled = log->is_compressing;
+	if (!log->is_stalled)
+		write_batch(log);
+	return false;
+}
+
 static void on_written(uv_work_t *w, int status)
 {
 	struct log *log = container_of(w, struct log, work);
 
 	(void)status;
+	if (!compress(log))
+		return;
 	buf_reset(&log->writing);
+	log->at = 0;
 	log->is_busy = false;
 	go_on(log);
 	if (log->is_busy)
 		return;
 	if (log->is_freed) {
-		destroy(log);
+		if (is_idle(log))
+			destroy(log);
 		return;
 	}
 	log->is_busy = true; /* a callback may free us */
@@ -205,7 +250,7 @@ static void on_written(uv_work_t *w, int status)
 	log->is_full = false;
 	answer_waits(log);
 	log->is_busy = false;
-	if (log->is_freed && log->queued.len == 0)
+	if (log->is_freed && is_idle(log))
 		destroy(log);
 	else
 		go_on(log);
@@ -220,7 +265,7 @@ static void go_on(struct log *log)
 	log->is_busy = true;
 	log->writing = log->queued;
 	log->queued = swap;
-	uv_queue_work(log->loop, &log->work, write_all, on_written);
+	write_batch(log);
 }
 
 static void append_entry(struct log *log, int64_t ns, int stream, const char *data, size_t len)
@@ -301,6 +346,6 @@ void log_free(struct log *log)
 	}
 	log->on_room = NULL;
 	log->is_freed = true;
-	if (!log->is_busy && log->queued.len == 0)
+	if (is_idle(log))
 		destroy(log);
 }

@@ -1,6 +1,6 @@
 /* A container's log on disk: entries of a time, a stream and bytes as they came,
  * so that binary output survives: "<ns> <stream> <length>\n" and the bytes.
- * Files: output.log and, rotated, output.log.1 (the newest of the old) onwards.
+ * Its files: log_files.h.
  *
  * Written and read on the thread pool; the functions here are the loop's. */
 #ifndef SOCKERLESS_ENGINE_LOG_H
@@ -21,6 +21,7 @@ struct log_limits {
 	uint64_t max_bytes;  /* of one file; 0: no rotation */
 	unsigned max_files;  /* at least 1 */
 	bool is_kept;        /* false for driver none */
+	bool is_compressed;  /* rotated files are */
 };
 
 /* HostConfig.LogConfig: driver and options, in Docker's words when they are wrong. */
@@ -44,9 +45,6 @@ uint64_t log_mark(const struct log *log);
 /* What is queued is still written. Takes NULL. */
 void log_free(struct log *log);
 
-/* ---- any thread; blocks ---- */
 enum { LOG_FILES_MAX = 1000 };
-/* The file after the one that `fd` is (-1: the oldest). A new descriptor, -1 when there is none (yet). */
-int log_next_file(const char *path, int fd);
 
 #endif

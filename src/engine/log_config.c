@@ -154,6 +154,7 @@ int log_parse_config(json_t *config, struct log_limits *ret, struct error *err)
 			r = parse_option(key, json_string_value(v) ? json_string_value(v) : "", is_local, &l, &compress, err);
 	if (r == 0 && l.is_kept)
 		r = check_compress(compress, is_local, &l, err);
+	l.is_compressed = compress;
 	if (r == 0)
 		*ret = l;
 	return r;

@@ -9,6 +9,7 @@
 
 #include "engine/internal.h"
 #include "engine/log.h"
+#include "engine/log_files.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
@@ -31,7 +32,7 @@ struct log_reader {
 	struct stream *stream;
 	uv_timer_t timer;            /* follows the file: it is the one record of order */
 	char *path, *details;        /* what --details puts before a line; NULL: nothing */
-	int fd;
+	struct log_source source;
 	struct buf raw;              /* bytes of the file that make no whole entry yet */
 	struct buf partial[3];       /* lines without their end */
 	int64_t partial_ns[3];
@@ -128,27 +129,27 @@ static bool take_one(struct log_reader *r)
 static bool read_more(struct log_reader *r)
 {
 	for (;;) {
-		ssize_t n = -1;
-		int next;
+		struct log_source next;
+		size_t n = 0;
 
-		if (r->fd >= 0 && buf_reserve(&r->raw, READ_BYTES) == 0)
-			n = read(r->fd, r->raw.data + r->raw.len, READ_BYTES);
+		if (buf_reserve(&r->raw, READ_BYTES) < 0)
+			return false;
+		n = log_source_read(&r->source, r->raw.data + r->raw.len, READ_BYTES);
 		if (n > 0) {
-			r->raw.len += (size_t)n;
+			r->raw.len += n;
 			return true;
 		}
-		next = log_next_file(r->path, r->fd);
-		if (next < 0)
+		if (!log_source_next(&r->source, r->path, &next))
 			return false;
 		/* The writer may have added to the file between our read and its rotation. */
-		if (r->fd >= 0 && (n = read(r->fd, r->raw.data + r->raw.len, READ_BYTES)) > 0) {
-			close(next);
-			r->raw.len += (size_t)n;
+		n = log_source_read(&r->source, r->raw.data + r->raw.len, READ_BYTES);
+		if (n > 0) {
+			log_source_done(&next);
+			r->raw.len += n;
 			return true;
 		}
-		if (r->fd >= 0)
-			close(r->fd);
-		r->fd = next;
+		log_source_done(&r->source);
+		r->source = next;
 	}
 }
 
@@ -172,9 +173,7 @@ static void rewind_reader(struct log_reader *r)
 	buf_reset(&r->raw);
 	buf_reset(&r->partial[1]);
 	buf_reset(&r->partial[2]);
-	if (r->fd >= 0)
-		close(r->fd);
-	r->fd = -1;
+	log_source_done(&r->source);
 }
 
 /* --tail: how many lines there are, less how many are wanted. */
@@ -346,7 +345,7 @@ static struct log_reader *reader_new(struct engine *e, struct container *c, cons
 	r->path = log_path(e, c);
 	if (opt->details)
 		r->details = log_details(json_object_get(json_object_get(c->host_config, "LogConfig"), "Config"), c->config);
-	r->fd = -1;
+	r->source = (struct log_source)LOG_SOURCE_NONE;
 	buf_init(&r->raw, ENTRY_MAX_BYTES + READ_BYTES);
 	buf_init(&r->partial[1], 2 * LINE_MAX_BYTES);
 	buf_init(&r->partial[2], 2 * LINE_MAX_BYTES);

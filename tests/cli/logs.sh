@@ -73,6 +73,24 @@ check "rotated logs have no gap" 0 "0" sh -c "'$docker' logs rotated | awk 'NR >
 # Where the files lie is ours.
 ours check "rotation keeps max-file files" 0 "3" sh -c "ls $dir/data/containers/\$('$docker' inspect -f '{{.Id}}' rotated)/output.log* | wc -l"
 d rm rotated >/dev/null
+
+# What is rotated away is compressed, and read as if it were not; a follower that was there from the first line has all.
+d run -d --name squeezed --log-opt max-size=10k --log-opt max-file=4 --log-opt compress=true busybox \
+	sh -c 'until [ -e /go ]; do sleep 0.05; done; i=0; while [ $i -lt 6000 ]; do echo line $i; i=$((i+1)); done' >/dev/null
+d logs -f squeezed >"$dir/squeezed" 2>&1 &
+follower=$!
+soon has_status squeezed running
+d exec squeezed touch /go
+wait $follower
+check "compressed logs end with the newest line" 0 "line 5999" d logs --tail 1 squeezed
+check "compressed logs have no gap" 0 "0 true" sh -c "'$docker' logs squeezed | awk 'NR > 1 && \$2 != last + 1 { bad++ } { last = \$2 } END { print bad + 0, (NR > 400 ? \"true\" : NR) }'"
+check "--tail reads into the compressed ones" 0 "500 line 5500 line 5999" sh -c "'$docker' logs --tail 500 squeezed | awk 'NR == 1 { first = \$0 } END { print NR, first, \$0 }'"
+check "a follower's last line" 0 "line 5999" tail -n 1 "$dir/squeezed"
+files=$dir/data/containers/$(d inspect -f '{{.Id}}' squeezed)
+ours check "compression keeps max-file files" 0 "output.log output.log.1.gz output.log.2.gz output.log.3.gz " sh -c "ls $files | grep output.log | tr '\n' ' '"
+[ -n "${oracle:-}" ] || gunzip -t "$files"/output.log.*.gz || failed=$((failed + 1))
+check "--since in the compressed ones" 0 "true" sh -c "t=\$('$docker' logs -t squeezed | sed -n '100s/ .*//p'); n=\$('$docker' logs --since \$t squeezed | wc -l); [ \$n -gt 300 ] && echo true"
+d rm squeezed >/dev/null
 d run --name unlogged --log-driver none busybox echo hi >/dev/null
 check_has "log driver none cannot be read" 1 "does not support reading" d logs unlogged
 check "log driver local" 0 "hi" sh -c "'$docker' run --name local --log-driver local busybox echo hi >/dev/null; '$docker' logs local"
