@@ -61,7 +61,15 @@ C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbo
 	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
-all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) $(FETCH) $(GUEST)/rootfs.tar ## build everything
+# The agent is one static program that runs in any Linux image: parts of the library, libuv and jansson.
+A        := build/agent
+AGENT    := build/bin/sockerless-agent
+AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c conn.c dialer.c flow.c handshake.c message.c sha1.c ws.c) \
+	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c locale.c)
+AGENT_OBJ := $(AGENT_SRC:%.c=$(A)/%.o)
+UV_A     := $(firstword $(wildcard $(shell $(CC) -print-file-name=libuv_a.a) $(shell $(CC) -print-file-name=libuv.a)))
+
+all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) $(FETCH) $(AGENT) $(GUEST)/rootfs.tar ## build everything
 
 GUEST_SRC := $(shell find src/sandbox/guest -type f) src/sandbox/runtime/woven.h src/sandbox/kernel/module.h
 
@@ -97,6 +105,17 @@ $(S)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -O2 -g -fno-strict-aliasing -fstack-clash-protection -MMD -MP -c $< -o $@
 
+# getaddrinfo asks the C library of the machine that it runs on, if there is one: names in /etc/hosts and DNS need none.
+$(AGENT): $(AGENT_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -static -O2 -g -Wl,--gc-sections $^ -o $@ $(UV_A) -ljansson -lpthread -lutil 2>&1 | \
+		{ grep -vE "getaddrinfo|getpw|getgr|function .(uv_|serve_open)" || true; }
+	@test -x $@
+
+$(A)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -O2 -g -ffunction-sections -fdata-sections -MMD -MP -c $< -o $@
+
 $(B)/bin/sockerlessd: $(B)/src/main.o $(B)/libsockerless.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
@@ -127,7 +146,7 @@ TEST_LIB := $(addprefix $(B)/tests/support/,recording-driver.o rootfs-fixture.o 
 $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(FETCH_PURE) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
--include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d $(B)/tests/bench/*.d) $(SBX_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d $(B)/tests/bench/*.d) $(SBX_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
 .PRECIOUS: $(B)/%.o
 
 # ---- tests ----

@@ -57,6 +57,7 @@ struct volume;
 json_t *view_volume(const struct volume *v);
 
 #define HANDLER(name) void name(struct request *req)
+HANDLER(AgentPrepare);
 HANDLER(SystemPing);
 HANDLER(SystemOptions);
 HANDLER(SystemVersion);

@@ -137,6 +137,8 @@ const struct route api_routes[] = {
 	{ "PluginPush", "POST", "/plugins/{name...}/push", PluginOperation, 0, ALL, SLOT_NONE, NO_PLUGINS },
 	{ "PluginUpgrade", "POST", "/plugins/{name...}/upgrade", PluginOperation, 0, V(26), SLOT_NONE, NO_PLUGINS },
 	{ "PluginSet", "POST", "/plugins/{name...}/set", PluginOperation, 0, ALL, SLOT_NONE, NO_PLUGINS },
+	{ "AgentPrepare", "POST", "/internal/v1/agent/prepare/{name}", AgentPrepare, 0, ALL, SLOT_NONE,
+	  "our own: the token that a container's agent connects with" },
 	{ "Session", "POST", "/session", NULL, 0, ALL, SLOT_NONE, NO_BUILDKIT },
 	{ "Grpc", "POST", "/grpc", NULL, 0, ALL, SLOT_NONE, NO_BUILDKIT },
 	{ "DebugVars", "GET", "/debug/vars", NULL, 0, ALL, SLOT_NONE, NO_GO },

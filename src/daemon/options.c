@@ -20,7 +20,7 @@ const char options_help[] =
 	"      --data-root DIR    where containers and their state live\n"
 	"      --ephemeral        keep no state over a restart\n"
 	"      --synthetic        pretend to run what no driver can run\n"
-	"      --default-runtime NAME  auto, wasm or synthetic\n"
+	"      --default-runtime NAME  auto, wasm, agent, synthetic or a launcher's name\n"
 	"      --images MODE      auto, registry or synthetic\n"
 	"      --config FILE      these options as JSON, as in daemon.json\n"
 	"      --sandbox FILE     the sandbox program\n"
@@ -29,6 +29,11 @@ const char options_help[] =
 	"      --bip ADDRESS/BITS the default bridge's address and subnet\n"
 	"      --host-gateway-ip ADDRESS  what host-gateway means in --add-host\n"
 	"      --allow-host-loopback  a gateway's address reaches what listens on the host's 127.0.0.1\n"
+	"      --agent-listen URL agents connect there, and nothing else is served: tcp://ADDRESS:PORT, unix://PATH (repeatable)\n"
+	"      --agent-listen-plain    --agent-listen on addresses that other machines reach, without TLS\n"
+	"      --agent-token-file FILE what agents are told that this daemon dials\n"
+	"      --agent-wait SECONDS    how long a start waits for its agent (60)\n"
+	"      --agent-grace SECONDS   how long a lost agent may take to come back (30)\n"
 	"      --log-level LEVEL  debug, info, warn, error, fatal\n"
 	"      --log-format FMT   text or json\n"
 	"      --version          say the version and end\n"
@@ -59,6 +64,11 @@ static const struct option {
 	{ "default-address-pool", STRING },
 	{ "host-gateway-ip", STRING },
 	{ "allow-host-loopback", FLAG },
+	{ "agent-listen", STRING },
+	{ "agent-listen-plain", FLAG },
+	{ "agent-token-file", STRING },
+	{ "agent-wait", STRING },
+	{ "agent-grace", STRING },
 };
 
 static const struct option *find(const char *name, size_t n)
@@ -90,7 +100,7 @@ int options_check_host(const char *url, struct error *err)
 /* May be given more than once. */
 static bool is_list(const char *name)
 {
-	return strcmp(name, "host") == 0 || strcmp(name, "default-address-pool") == 0;
+	return strcmp(name, "host") == 0 || strcmp(name, "default-address-pool") == 0 || strcmp(name, "agent-listen") == 0;
 }
 
 static int add_pool(struct options *o, const char *value, struct error *err)
@@ -107,6 +117,37 @@ static int add_pool(struct options *o, const char *value, struct error *err)
 	return 0;
 }
 
+static int set_seconds(const char *name, const char *value, unsigned *ret, struct error *err)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (value[0] < '0' || value[0] > '9' || *end || n == 0 || n > 86400)
+		return error_set_class(err, ERROR_INVALID, "--%s %s: expected seconds, 1 to 86400", name, value);
+	*ret = (unsigned)n;
+	return 0;
+}
+
+/* Those that begin with "agent-". */
+static int set_agent(struct options *o, const char *name, const char *value, struct error *err)
+{
+	if (strcmp(name, "agent-wait") == 0)
+		return set_seconds(name, value, &o->agent_wait_s, err);
+	if (strcmp(name, "agent-grace") == 0)
+		return set_seconds(name, value, &o->agent_grace_s, err);
+	if (strcmp(name, "agent-token-file") == 0)
+		replace(&o->agent_token_file, value);
+	else if (strcmp(name, "agent-listen-plain") == 0)
+		o->agent_listen_plain = true;
+	else if (strncmp(value, "tcp://", 6) != 0 && strncmp(value, "unix://", 7) != 0)
+		return error_set_class(err, ERROR_INVALID, "--agent-listen %s: expected tcp:// or unix://", value);
+	else if (o->nagent_listens == HOSTS_MAX)
+		return error_set_class(err, ERROR_INVALID, "at most %d --agent-listen", HOSTS_MAX);
+	else
+		o->agent_listens[o->nagent_listens++] = xstrdup(value);
+	return 0;
+}
+
 static int set(struct options *o, const char *name, const char *value, struct error *err)
 {
 	struct prefix bip;
@@ -114,6 +155,8 @@ static int set(struct options *o, const char *name, const char *value, struct er
 
 	if (strcmp(name, "default-address-pool") == 0)
 		return add_pool(o, value, err);
+	if (strncmp(name, "agent-", 6) == 0)
+		return set_agent(o, name, value, err);
 	if (strcmp(name, "host") == 0) {
 		if (o->nhosts == HOSTS_MAX)
 			return error_set_class(err, ERROR_INVALID, "at most %d --host", HOSTS_MAX);
@@ -148,7 +191,7 @@ static int set(struct options *o, const char *name, const char *value, struct er
 	} else if (strcmp(name, "default-runtime") == 0) {
 		if (!routing_is_runtime(value))
 			return error_set_class(err, ERROR_INVALID,
-					       "--default-runtime %s: expected auto, wasm or synthetic", value);
+					       "--default-runtime %s: expected auto, wasm, agent or synthetic", value);
 		replace(&o->default_runtime, value);
 	} else if (strcmp(name, "log-level") == 0 && log_parse_level(value, &o->log_level) < 0)
 		return error_set_class(err, ERROR_INVALID, "--log-level %s: not a level", value);
@@ -399,6 +442,9 @@ void options_copy(const struct options *o, struct options *ret)
 	ret->guest_path = xstrdup(o->guest_path);
 	ret->bip = xstrdup(o->bip);
 	ret->host_gateway_ip = xstrdup(o->host_gateway_ip);
+	ret->agent_token_file = xstrdup(o->agent_token_file);
+	for (int i = 0; i < o->nagent_listens; i++)
+		ret->agent_listens[i] = xstrdup(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)
 		ret->pools[i] = xstrdup(o->pools[i]);
 }
@@ -435,6 +481,9 @@ void options_done(struct options *o)
 	free(o->guest_path);
 	free(o->bip);
 	free(o->host_gateway_ip);
+	free(o->agent_token_file);
+	for (int i = 0; i < o->nagent_listens; i++)
+		free(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)
 		free(o->pools[i]);
 }

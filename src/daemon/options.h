@@ -18,6 +18,11 @@ struct options {
 	char *pools[POOLS_MAX + 1]; /* --default-address-pool; NULL-ended */
 	int npools;
 	bool allow_host_loopback;
+	char *agent_listens[HOSTS_MAX];
+	int nagent_listens;
+	bool agent_listen_plain;
+	char *agent_token_file;
+	unsigned agent_wait_s, agent_grace_s; /* 0: the defaults */
 	bool is_ephemeral, pretend, is_log_json;
 	enum log_level log_level;
 	bool wants_version, wants_help;

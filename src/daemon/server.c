@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/registry.h"
 #include "api/api.h"
 #include "build/build.h"
 #include "daemon/listen.h"
+#include "drivers/agent.h"
 #include "http/server.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -45,7 +47,7 @@ struct server {
 	struct http_server *http;
 	const struct sockerless_process_factory_ops *factory;
 	void *factory_ctx;
-	char *urls[HOSTS_MAX + 8];    /* what must be unlinked in the end */
+	char *urls[2 * HOSTS_MAX + 8];    /* what must be unlinked in the end */
 	size_t nurls;
 	int lock_fd;
 	uv_async_t wake;              /* a stop is wanted, or something was posted */
@@ -135,10 +137,24 @@ static bool is_safe(void *ctx, struct error *err)
 	return false;
 }
 
+static int read_token(const char *path, char **ret, struct error *err)
+{
+	CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[512];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return error_set(err, -errno, "--agent-token-file %s: %s", path, strerror(errno));
+	text[n] = '\0';
+	text[strcspn(text, " \t\r\n")] = '\0';
+	*ret = xstrdup(text);
+	return 0;
+}
+
 static int open_engine(struct server *s, struct error *err)
 {
 	const struct options *o = s->options;
-	int r;
+	CLEANUP(freep) char *token = NULL;
 	struct engine_options eo = { .loop = &s->loop,
 				     .data_root = o->data_root,
 				     .sandbox_path = o->sandbox_path,
@@ -152,8 +168,13 @@ static int open_engine(struct server *s, struct error *err)
 				     .allow_host_loopback = o->allow_host_loopback,
 				     .pretend = o->pretend,
 				     .factory = s->factory,
-				     .factory_ctx = s->factory_ctx };
+				     .factory_ctx = s->factory_ctx,
+				     .agents = { .wait_s = o->agent_wait_s, .grace_s = o->agent_grace_s } };
+	int r;
 
+	if (o->agent_token_file && read_token(o->agent_token_file, &token, err) < 0)
+		return err->code;
+	eo.agents.token = token;
 	r = engine_open(&eo, &s->engine, err);
 	if (r == 0)
 		builds_open(s->engine);
@@ -169,18 +190,39 @@ static size_t connections_max(void)
 											     CONNECTIONS_MAX;
 }
 
+/* Of theirs alone: the path by which agents connect, and not the Docker API. */
+static int listen_for_agents(struct server *s, const char *url, struct error *err)
+{
+	int fds[LISTEN_FDS_MAX], n;
+
+	if (!s->options->agent_listen_plain && strncmp(url, "tcp://", 6) == 0 && options_check_host(url, NULL) < 0)
+		return error_set_class(err, ERROR_INVALID,
+				       "--agent-listen %s: without TLS only loopback is served, or what --agent-listen-plain allows",
+				       url);
+	n = listen_open(url, fds, err);
+	if (n < 0)
+		return n;
+	s->urls[s->nurls++] = xstrdup(url);
+	log_info("agents may connect to %s", url);
+	return agent_registry_listen(agent_driver_registry(s->engine->agents), fds[0], err);
+}
+
 static int open_http(struct server *s, struct error *err)
 {
 	struct http_config hc = { .loop = &s->loop,
 				  .router = s->router,
 				  .gate = { may_send, is_safe, s },
 				  .context = s->engine,
+				  .claim = agent_registry_claim,
+				  .claim_ctx = agent_driver_registry(s->engine->agents),
 				  .limits.max_connections = connections_max(),
 				  .server_header = "Docker/" SOCKERLESS_VERSION " (linux) sockerless" };
 	int r = http_server_new(&hc, &s->http, err);
 
 	for (int i = 0; r == 0 && i < s->options->nhosts; i++)
 		r = server_listen(s, s->options->hosts[i], err);
+	for (int i = 0; r == 0 && i < s->options->nagent_listens; i++)
+		r = listen_for_agents(s, s->options->agent_listens[i], err);
 	return r;
 }
 

@@ -380,7 +380,7 @@ static int create(struct engine *e, const struct container_create *req, struct c
 	if (r == 0)
 		r = check_platform(req->platform, image_name, err);
 	if (r == 0)
-		r = routing_decide(e, image, wanted, &runtime, err);
+		r = routing_decide(e, image, wanted, json_object_get(body, "Labels"), &runtime, err);
 	if (r < 0)
 		return r;
 	c = build(e, body, image);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "drivers/agent.h"
 #include "drivers/plugin.h"
 #include "drivers/synthetic.h"
 #include "drivers/wasm.h"
@@ -51,6 +52,8 @@ static void copy_options(struct engine *e, const struct engine_options *o)
 	e->options.address_pools = copy_list(o->address_pools);
 	e->options.bip = xstrdup(o->bip);
 	e->options.host_gateway_ip = xstrdup(o->host_gateway_ip);
+	e->options.agents.token = xstrdup(o->agents.token);
+	e->options.agents.data_root = e->options.data_root;
 }
 
 /* What ran when the daemon ended was killed with it. */
@@ -126,7 +129,7 @@ static void put_first(struct engine *e, struct driver *d)
 	e->drivers = d;
 }
 
-/* An embedder's execution comes first, then stand-ins, then agents when there are any; the order is the chain's meaning. */
+/* An embedder's execution comes first, then agents, then stand-ins; the order is the chain's meaning. */
 static int build_chain(struct engine *e, struct error *err)
 {
 	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
@@ -135,6 +138,8 @@ static int build_chain(struct engine *e, struct error *err)
 		return r;
 	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
 	put_first(e, plugin_driver_new(e->loop, &standin_factory, e));
+	e->agents = agent_driver_new(e->loop, e->store, &e->options.agents);
+	put_first(e, e->agents);
 	if (e->options.factory)
 		put_first(e, plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx));
 	return chain_check(e->drivers, err);
@@ -231,6 +236,7 @@ void engine_free(struct engine *e)
 	networks_free(e->networks);
 	free((char *)e->options.data_root);
 	free((char *)e->options.socket_path);
+	free((char *)e->options.agents.token);
 	free((char *)e->options.default_runtime);
 	free((char *)e->options.sandbox_path);
 	free((char *)e->options.guest_path);

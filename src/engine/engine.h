@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "drivers/agent.h"
 #include "drivers/driver.h"
 #include "store/containers.h"
 #include "store/events.h"
@@ -41,6 +42,7 @@ struct engine_options {
 	const char *const *address_pools; /* --default-address-pool: "base=…,size=…", NULL-ended; NULL: Docker's own */
 	const char *bip, *host_gateway_ip; /* may be NULL */
 	bool allow_host_loopback;
+	struct agent_options agents; /* drivers/agent.h */
 };
 
 struct engine {
@@ -54,6 +56,7 @@ struct engine {
 	struct volumes *volumes;
 	struct networks *networks;
 	struct driver *drivers; /* the chain */
+	struct driver *agents; /* of it: drivers/agent.h */
 	struct map execs; /* exec id → struct exec */
 	struct list builds; /* build/build.h's */
 	int64_t started_ns;

@@ -127,8 +127,10 @@ void resources_limits(json_t *host, struct limits *ret);
 
 /* ---- routing.c ---- */
 struct image;
-/* `requested`: HostConfig.Runtime, may be NULL. ret: malloc'd. ERROR_INVALID for a name that is no runtime. */
-int routing_decide(struct engine *e, const struct image *image, const char *requested, char **ret, struct error *err);
+/* `requested`: HostConfig.Runtime, may be NULL; labels: the container's. ret: malloc'd. ERROR_INVALID for a name that
+ * is no runtime. */
+int routing_decide(struct engine *e, const struct image *image, const char *requested, json_t *labels, char **ret,
+		   struct error *err);
 
 /* ---- users.c (any thread, blocks) ---- */
 struct rootfs;

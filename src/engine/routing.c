@@ -8,7 +8,7 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-static const char *const runtimes[] = { "auto", "wasm", "synthetic" };
+static const char *const runtimes[] = { "auto", "agent", "wasm", "synthetic" };
 
 bool routing_is_runtime(const char *name)
 {
@@ -35,12 +35,13 @@ static const char *launcher_for(const struct image *image)
 	return NULL;
 }
 
-int routing_decide(struct engine *e, const struct image *image, const char *requested, char **ret, struct error *err)
+int routing_decide(struct engine *e, const struct image *image, const char *requested, json_t *labels, char **ret,
+		   struct error *err)
 {
 	const char *runtime = requested && *requested ? requested : e->options.default_runtime, *launcher;
 
-	if (strcmp(runtime, "agent") == 0)
-		return error_set_class(err, ERROR_INVALID, "runtime agent: no agent is connected to this engine");
+	if (json_is_string(json_object_get(labels, AGENT_LABEL)) && strcmp(runtime, "auto") == 0)
+		runtime = "agent";
 	if (!routing_is_runtime(runtime) && !is_drivers_name(e, runtime))
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	if (image->kind == IMAGE_STANDIN) /* nothing else can do its work */

@@ -191,6 +191,11 @@ static void on_exited(void *arg, const struct process_exit *exit)
 	struct log *log = output_log(run->output);
 
 	run->exit = *exit;
+	run->exit.reason = NULL;
+	if (exit->reason) {
+		free(run->container->state.error);
+		run->container->state.error = xstrdup(exit->reason);
+	}
 	if (log)
 		log_flush(log, finish_exit, run);
 	else

@@ -13,7 +13,8 @@ check_has "also by an exec" 126 "exec /b/native: permission denied: native binar
 check "the serving driver shows" 0 "wasm auto" sh -c "'$docker' run --name shown busybox true &&
 	'$docker' inspect -f '{{index .Config.Labels \"sockerless.driver\"}} {{.HostConfig.Runtime}}' shown && '$docker' rm shown >/dev/null"
 check_has "an unknown runtime" 125 "unknown or invalid runtime name: foo" d run --rm --runtime foo busybox true
-check_has "no agent" 125 "runtime agent: no agent is connected" d run --rm --runtime agent busybox true
+check_has "an agent that is not there" 125 "the agent at 127.0.0.1 cannot be reached: Connection refused" \
+	d run --rm --label sockerless.agent=ws://127.0.0.1:9 busybox true
 check_has "--runtime wasm does not pretend" 126 "native binaries need an agent" d run --rm --runtime wasm -v "$dir/bin:/b" busybox /b/native
 check "--runtime synthetic pretends and says so" 0 \
 	"sockerless: nothing was executed; the synthetic driver pretends to run: make all" d run --rm --runtime synthetic busybox make all

@@ -1,0 +1,28 @@
+/* The first link of the chain: containers whose processes run under an agent (docs/agents.md). */
+#ifndef SOCKERLESS_DRIVERS_AGENT_H
+#define SOCKERLESS_DRIVERS_AGENT_H
+
+#include <uv.h>
+
+#include "drivers/driver.h"
+#include "store/store.h"
+
+struct agent_registry;
+
+#define AGENT_LABEL "sockerless.agent" /* on a container: ws://HOST:PORT of the agent that is to serve it */
+
+struct agent_options {
+	unsigned wait_s;        /* for an agent to come; 0: 60 */
+	unsigned grace_s;       /* for one that was lost to come back; 0: 30 */
+	const char *token;      /* for agents that are dialled; may be NULL */
+	const char *data_root;
+};
+
+/* Borrows the store. Never NULL. */
+struct driver *agent_driver_new(uv_loop_t *loop, struct store *store, const struct agent_options *options);
+/* The door that agents come in by; lives as long as the driver. */
+struct agent_registry *agent_driver_registry(struct driver *d);
+/* Makes, or finds, the token that the agent of a container is to come with. Borrowed. */
+const char *agent_driver_prepare(struct driver *d, const char *id);
+
+#endif

@@ -1,0 +1,63 @@
+/* What the files of the agent driver share. */
+#ifndef SOCKERLESS_DRIVERS_AGENT_INTERNAL_H
+#define SOCKERLESS_DRIVERS_AGENT_INTERNAL_H
+
+#include "agent/dialer.h"
+#include "agent/handshake.h"
+#include "agent/link.h"
+#include "agent/registry.h"
+#include "drivers/agent.h"
+#include "util/list.h"
+
+struct agent_driver {
+	struct driver base;
+	uv_loop_t *loop;
+	struct store *store;
+	struct agent_registry *registry;
+	struct map running;     /* container id → struct agent_container */
+	struct list all;        /* those and the ones that are ending */
+	unsigned wait_ms, grace_ms;
+	char *token, *data_root;
+};
+
+/* One run of a container: its agent, how it is reached, its main process. */
+struct agent_container {
+	struct list link;
+	struct agent_driver *driver;
+	char id[ID_LEN + 1];
+	struct agent_link *agent;
+	struct agent_process *main;
+	struct list execs;
+	json_t *command;        /* the exec that becomes the main process, should the agent have none */
+	struct dial_target target; /* forward */
+	struct dialer *dialer;
+	uv_timer_t timer; /* the patience with an agent that does not come; the pause before it is dialled again */
+	bool is_forward, was_up, is_over;
+	unsigned pause_ms;
+};
+
+/* A main process, or an exec. */
+struct agent_process {
+	struct driver_process base;
+	struct list link; /* an exec's: of its container */
+	struct agent_container *container; /* NULL: it has gone */
+	struct agent_session *session;
+	struct process_sink sink;
+	bool is_main, is_told, is_released, has_begun, is_attach;
+	bool wants_eof, is_closed; /* of stdin, before there is a session */
+	uint16_t rows, cols;
+};
+
+/* agent_run.c */
+int agent_container_start(struct agent_driver *d, struct container *c, struct run_plan *plan,
+			  struct agent_process *main, struct error *err);
+void agent_container_end(struct agent_container *ac); /* whatever still runs is killed */
+json_t *agent_exec_message(const struct run_spec *spec);
+/* Makes its session; failures are told later. */
+void agent_process_open(struct agent_process *p, json_t *take_message);
+void agent_process_fail(struct agent_process *p, int exit_code, const char *message);
+
+/* agent_files.c */
+int agent_files_run(struct driver *d, struct file_job *job, struct error *err);
+
+#endif
