@@ -9,8 +9,11 @@
 static int tell(struct net_socket *s, const struct arrival *a)
 {
 	struct iovec iov = { (void *)&a->told, sizeof a->told };
+	int r = net_send(net_watch_fd(s->channel), &iov, 1, a->fd);
 
-	return net_send(net_watch_fd(s->channel), &iov, 1, a->fd);
+	if (r == 0)
+		connection_note(s->ns, a->fd, &a->told.local, &a->told.peer, s->uid);
+	return r;
 }
 
 /* Answers who connects, and gives up what `a` owns. */

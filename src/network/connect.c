@@ -135,7 +135,8 @@ static int make_pair(int type, struct arrival *a)
 }
 
 /* `a` knows its addresses. False: answered by what serves it, now or later. */
-static bool hand_over(struct net_socket *listener, struct arrival *a, int reply_fd, struct net_reply *ret, int *ret_fd)
+static bool hand_over(struct netns *ns, const struct net_request *req, struct net_socket *listener, struct arrival *a,
+		      int reply_fd, struct net_reply *ret, int *ret_fd)
 {
 	ret->result = make_pair((int)listener->type, a);
 	if (ret->result < 0)
@@ -146,6 +147,7 @@ static bool hand_over(struct net_socket *listener, struct arrival *a, int reply_
 	ret->vpid = listener->vpid;
 	ret->uid = listener->uid;
 	ret->gid = listener->gid;
+	connection_note(ns, a->answer_fd, &ret->local, &ret->peer, req->uid);
 	if (listener->on_connection) {
 		*ret_fd = a->answer_fd;
 		listener->on_connection(listener->arg, a->fd, &a->told);
@@ -173,7 +175,7 @@ static bool connect_unix(struct netns *ns, const struct net_request *req, int re
 		a.told.peer = own->local;
 	a.reply.local = a.told.peer;
 	a.reply.peer = listener->local;
-	return hand_over(listener, &a, reply_fd, ret, ret_fd);
+	return hand_over(ns, req, listener, &a, reply_fd, ret, ret_fd);
 }
 
 static bool connect_resolver(struct netns *ns, const struct net_request *req, const struct route *route,
@@ -191,6 +193,7 @@ static bool connect_resolver(struct netns *ns, const struct net_request *req, co
 	}
 	ret->local = net_address_of((uint16_t)req->domain, route->source, netns_source_port(ns));
 	ret->peer = net_address_of((uint16_t)req->domain, route->target, req->peer.port);
+	connection_note(ns, a.answer_fd, &ret->local, &ret->peer, req->uid);
 	*ret_fd = a.answer_fd;
 	return true;
 }
@@ -219,7 +222,7 @@ static bool connect_guest(struct netns *ns, const struct net_request *req, const
 	a.reply.peer = net_address_of((uint16_t)req->domain, route->target, req->peer.port);
 	endpoint_count(route->out, true, 0);
 	endpoint_count(route->in, false, 0);
-	return hand_over(listener, &a, reply_fd, ret, ret_fd);
+	return hand_over(ns, req, listener, &a, reply_fd, ret, ret_fd);
 }
 
 bool connect_stream(struct netns *ns, const struct net_request *req, int reply_fd, struct net_reply *ret, int *ret_fd)

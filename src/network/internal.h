@@ -76,6 +76,7 @@ struct net_switch {
 	size_t sockets_max; /* of one namespace; as many connections may wait in channels, and in queues */
 	uint8_t *packet; /* one datagram on its way */
 	struct list publications;
+	struct live_sockets *live; /* connections.c; NULL: nobody has asked yet */
 	struct list paused; /* acceptors that wait for room or descriptors */
 	struct net_timer *retry;
 };
@@ -129,6 +130,8 @@ struct netns {
 	struct list by_id[ID_BUCKETS];
 	struct list abstract; /* AF_UNIX names */
 	size_t nsockets, npending, nbacklog;
+	struct list connections;
+	size_t nconnections, connections_many; /* when there are so many, those that are gone are forgotten */
 	uint32_t port_hint, source_hint;
 	struct list publications;
 	struct dns_settings dns;
@@ -224,6 +227,15 @@ struct route {
 int route_find(struct netns *ns, const uint8_t ip[16], struct route *ret);
 int connect_check(struct netns *ns, const struct net_address *local, const struct net_address *peer);
 bool connect_stream(struct netns *ns, const struct net_request *req, int reply_fd, struct net_reply *ret, int *ret_fd);
+
+/* ---- connections.c ---- */
+
+/* A TCP end that is about to be handed over: the namespace has a connection until the host's kernel has that socket no
+ * more. Of other families and modes nothing is noted. */
+void connection_note(struct netns *ns, int fd, const struct net_address *local, const struct net_address *peer, uint32_t uid);
+int connections_each(struct netns *ns, int (*each)(void *arg, const struct net_socket_row *row), void *arg);
+void connections_drop(struct netns *ns);
+void live_sockets_free(struct live_sockets *l); /* takes NULL */
 
 /* ---- arrivals.c: connections on their way to a listener ---- */
 

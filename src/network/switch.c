@@ -74,6 +74,7 @@ void net_switch_free(struct net_switch *sw)
 	net_timer_free(sw->retry);
 	free(sw->packet);
 	resolvconf_file_free(sw->resolv_conf);
+	live_sockets_free(sw->live);
 	free(sw);
 }
 
@@ -114,6 +115,7 @@ struct netns *netns_new(struct net_switch *sw, enum netns_mode mode, const char 
 	list_init(&ns->publications);
 	list_init(&ns->dns_queries);
 	list_init(&ns->dns_streams);
+	list_init(&ns->connections);
 	for (size_t i = 0; i < PORT_BUCKETS; i++)
 		list_init(&ns->by_port[i]);
 	for (size_t i = 0; i < ID_BUCKETS; i++)
@@ -145,6 +147,7 @@ void netns_unref(struct netns *ns)
 		endpoint_free(container_of(ns->endpoints.next, struct endpoint, of_ns));
 	forward_cancel_all(ns);
 	dns_streams_close(ns);
+	connections_drop(ns);
 	netns_set_dns(ns, NULL);
 	list_for_each_safe(it, &ns->wakers)
 		free(container_of(it, struct waker, link));

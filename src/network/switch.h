@@ -46,6 +46,8 @@ void netns_unref(struct netns *ns); /* the last: sockets of its workers hang up,
 int netns_open_socket(struct netns *ns, struct error *err);
 /* The page of netwire.h: an fd of the namespace's own, borrowed. */
 int netns_page_fd(const struct netns *ns);
+/* Connections that it remembers, some of which may be gone. */
+size_t netns_connection_count(const struct netns *ns);
 /* Called (from the loop, perhaps within netns_detach) when the epoch has risen: sleeping workers are to be woken.
  * Several may be set, one for each driver process; remove before arg goes. */
 void netns_add_waker(struct netns *ns, void (*wake)(void *arg), void *arg);

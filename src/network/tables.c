@@ -60,6 +60,11 @@ static int add_socket(struct buf *b, const struct net_socket *s)
 	return buf_append(b, &row, sizeof row);
 }
 
+static int add_connection(void *arg, const struct net_socket_row *row)
+{
+	return buf_append(arg, row, sizeof *row);
+}
+
 int table_sockets(struct netns *ns, uint32_t *ret_count)
 {
 	struct buf b;
@@ -70,6 +75,8 @@ int table_sockets(struct netns *ns, uint32_t *ret_count)
 		if (r == 0)
 			r = add_socket(&b, container_of(it, struct net_socket, of_ns));
 	}
+	if (r == 0)
+		r = connections_each(ns, add_connection, &b);
 	return table_done(&b, r, ret_count, sizeof(struct net_socket_row));
 }
 

@@ -22,6 +22,30 @@ check_has "and no one else's" 1 "Connection refused" d run --rm --network front 
 check "--network container: shares it" 0 "hello" d run --rm --network container:web busybox wget -qO- http://127.0.0.1:8080/
 check "a published port, from the host" 0 "hello" curl -s -m 5 "http://$(d port web 8080)/"
 
+# ---- IPv6, and what netstat shows ----
+d network create --ipv6 --subnet 10.64.0.0/24 --subnet fd64::/64 six >/dev/null
+d run -d --name six --network six busybox sh -c 'mkdir /w; echo six >/w/index.html; nc -ll -p 9000 -e cat & exec httpd -f -p 8080 -h /w' >/dev/null
+d run -d --name ask --network six busybox sleep 1000 >/dev/null
+six=$(d inspect six -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}')
+soon d exec ask wget -T 3 -qO- "http://[$six]:8080/"
+check "by IPv6 address" 0 "six" d exec ask wget -T 3 -qO- "http://[$six]:8080/"
+check_has "names have IPv6 addresses too" 0 "$six" d exec ask nslookup six
+check "ping by IPv6" 0 "1 packets received" sh -c '"$docker" exec ask ping6 -c 1 six | grep -o "1 packets received"'
+check_has "on another network the IPv6 address is not reached" 1 "can't connect" fetch front "[$six]"
+d exec -d ask nc "$six" 9000 -e sleep 1000
+d exec -d ask nc 10.64.0.2 9000 -e sleep 1000
+connected() { d exec "$1" netstat -tn | grep -c ESTABLISHED; }
+has_connected() { [ "$(connected "$1")" = "$2" ]; }
+soon has_connected ask 2
+check "netstat: who asked" 0 "10.64.0.2:9000 $six:9000" sh -c 'echo $("$docker" exec ask netstat -tn | awk "/ESTABLISHED/ { print \$5 }" | sort)'
+check "netstat: who was asked" 0 "2" connected six
+check "/proc/net/tcp has the same address" 0 "1" sh -c '"$docker" exec ask grep -c "0300400A:.... 0200400A:2328 01 " /proc/net/tcp'
+d exec ask killall sleep
+soon has_connected six 0
+check "netstat: when the other side has gone" 1 "0" connected six
+d rm -f six ask >/dev/null
+d network rm six >/dev/null
+
 # ---- connect and disconnect while it runs ----
 d run -d --name mover busybox sleep 1000 >/dev/null
 d network connect front mover

@@ -236,9 +236,92 @@ static void detaching_raises_the_epoch_of_both(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, net_fixture_setup, net_fixture_teardown)
 
+/* ---- what /proc/net/tcp shows ---- */
+
+/* Rows in a state; the last one of them in *ret. */
+static int rows_in_state(struct net_fixture *f, int door, uint32_t state, struct net_socket_row *ret)
+{
+	struct net_request req = { .op = NET_SOCKETS };
+	struct net_socket_row row;
+	struct net_reply reply;
+	int fd, n = 0;
+
+	assert_int_equal(fixture_ask(f, door, &req, -1, &reply, &fd), 0);
+	while (read(fd, &row, sizeof row) == sizeof row) {
+		if (row.state != state)
+			continue;
+		*ret = row;
+		n++;
+	}
+	close(fd);
+	return n;
+}
+
+static void connections_are_told(void **state)
+{
+	struct net_fixture *f = *state;
+	struct two t = two_new(f);
+	struct net_socket_row mine, theirs, none;
+	struct net_arrival arrival;
+	int channel, near, far;
+
+	fixture_attach(t.a, 20, 2);
+	fixture_attach(t.b, 20, 3);
+	channel = fixture_listen(f, t.at_b, "0.0.0.0", 80);
+	near = fixture_connect(f, t.at_a, "172.20.0.3", 80, NULL);
+	far = fixture_accept(f, channel, &arrival);
+	assert_true(near >= 0 && far >= 0);
+	assert_int_equal(rows_in_state(f, t.at_a, 1, &mine), 1);
+	assert_int_equal(rows_in_state(f, t.at_b, 1, &theirs), 1);
+	assert_int_equal(mine.peer.port, 80);
+	assert_int_equal(theirs.local.port, 80);
+	assert_int_equal(theirs.peer.port, mine.local.port);
+	assert_memory_equal(mine.local.ip, theirs.peer.ip, 16);
+	assert_int_equal(rows_in_state(f, t.at_b, 10, &none), 1);
+	close(near);
+	usleep(120000); /* so long what the kernel said is believed */
+	fixture_turn(f);
+	assert_int_equal(rows_in_state(f, t.at_a, 1, &none), 0);
+	assert_int_equal(rows_in_state(f, t.at_b, 1, &none), 1); /* it has not closed yet */
+	close(far);
+	close(channel);
+	two_free(&t);
+}
+
+/* Those that have come and gone take no room. */
+static void connections_are_forgotten(void **state)
+{
+	struct net_fixture *f = *state;
+	struct two t = two_new(f);
+	struct net_socket_row row;
+	struct net_arrival arrival;
+	int channel;
+
+	fixture_attach(t.a, 20, 2);
+	fixture_attach(t.b, 20, 3);
+	channel = fixture_listen(f, t.at_b, "0.0.0.0", 80);
+	for (int i = 0; i < 1500; i++) {
+		int near = fixture_connect(f, t.at_a, "172.20.0.3", 80, NULL), far = fixture_accept(f, channel, &arrival);
+
+		assert_true(near >= 0 && far >= 0);
+		close(near);
+		close(far);
+		if (i % 500 == 499) {
+			usleep(120000);
+			fixture_turn(f);
+		}
+	}
+	assert_int_equal(rows_in_state(f, t.at_a, 1, &row), 0);
+	assert_in_range(netns_connection_count(t.a), 0, 1024);
+	close(channel);
+	two_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(connections_are_told),
+		TEST(connections_are_forgotten),
 		TEST(nobody_listens),
 		TEST(networks_that_are_not_shared),
 		TEST(neighbours_that_are_isolated),
