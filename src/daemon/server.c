@@ -21,7 +21,7 @@
 #include "util/cleanup.h"
 #include "util/list.h"
 
-enum { CONNECTIONS_MAX = 10000 };
+enum { CONNECTIONS_MAX = 10000, DRAIN_MS = 1000 };
 
 struct posted {
 	struct list link;
@@ -56,6 +56,8 @@ struct server {
 	atomic_bool wants_stop;
 	bool is_started, is_stopping, is_over;
 	bool is_deaf;                 /* under the mutex: takes no posts any more */
+	uv_timer_t drain;             /* of a stop */
+	uint64_t drain_until_ms;
 	struct attachment *attachment;
 };
 
@@ -374,7 +376,18 @@ static void unlink_sockets(struct server *s)
 	}
 }
 
-/* Whoever is connected has heard how the containers ended. */
+/* What has been answered goes out first, to those who read. */
+static void on_drain(uv_timer_t *t)
+{
+	struct server *s = t->data;
+
+	if (http_server_unsent(s->http) > 0 && uv_now(&s->loop) < s->drain_until_ms)
+		return;
+	uv_close((uv_handle_t *)t, NULL);
+	http_server_stop(s->http, on_http_stopped, s);
+}
+
+/* The containers have ended. */
 static void on_shut_down(void *arg)
 {
 	struct server *s = arg;
@@ -383,7 +396,10 @@ static void on_shut_down(void *arg)
 	s->is_deaf = true;
 	uv_mutex_unlock(&s->mutex);
 	run_posted(s);
-	http_server_stop(s->http, on_http_stopped, s);
+	uv_timer_init(&s->loop, &s->drain);
+	s->drain.data = s;
+	s->drain_until_ms = uv_now(&s->loop) + DRAIN_MS;
+	uv_timer_start(&s->drain, on_drain, 0, 2);
 }
 
 static void begin_stop(struct server *s)

@@ -62,6 +62,8 @@ struct engine {
 	int64_t started_ns;
 	bool is_pruning; /* containers or networks: one prune at a time */
 	bool is_stopping; /* nothing is started any more */
+	size_t nremovals; /* containers that are on their way out */
+	struct shutdown *shutdown; /* shutdown.c: while one is under way */
 };
 
 /* Opens store, images, volumes, drivers; reconciles what was running (exited
@@ -69,7 +71,7 @@ struct engine {
  * their restart policies want to run. Blocks: start-up. */
 int engine_open(const struct engine_options *opt, struct engine **ret, struct error *err);
 /* The first half of a stop: starts nothing more, and ends the containers as docker stop does, each with its own signal and
- * its own time. `done` once, from the loop: they have ended, or the daemon's time is over. That is 15 s, or 5 s more than
+ * its own time. `done` once, from the loop: they have ended, which has been told to those who wait for it, or the daemon's time is over. That is 15 s, or 5 s more than
  * the longest that a container may take; for ever, if one may. What their restart policies want is done at the next start. */
 void engine_shut_down(struct engine *e, void (*done)(void *arg), void *arg);
 /* The second: kills what is left (as SIGKILL to the daemon would leave none). */

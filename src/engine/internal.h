@@ -176,6 +176,9 @@ void restart_cancel(struct crun *run);
 /* When the daemon starts: whom their policies want to run. */
 void restart_all(struct engine *e);
 
+/* ---- shutdown.c ---- */
+void shutdown_go_on(struct engine *e); /* a removal has ended */
+
 /* ---- waits.c ---- */
 /* is_removed: those who wait for the removal too. */
 void crun_answer_waits(struct crun *run, bool is_removed);

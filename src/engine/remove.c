@@ -92,8 +92,10 @@ static void on_files_removed(uv_work_t *work, int status)
 	if (c->run)
 		crun_answer_waits(c->run, true);
 	crun_free(c);
+	e->nremovals--;
 	if (rm->done)
 		rm->done(rm->arg, NULL);
+	shutdown_go_on(e);
 	d->parent = rm->parent;
 	d->name = xasprintf("%s.gone", c->id);
 	uv_queue_work(e->loop, &d->work, dispose, on_disposed);
@@ -107,8 +109,10 @@ static void give_up(struct removal *rm, const struct error *err)
 	struct error told = *err;
 
 	rm->container->is_removing = false;
+	rm->engine->nremovals--;
 	error_prefix(&told, "cannot remove container \"/%s\": could not kill", rm->container->name);
 	engine_later(rm->engine, rm->done, rm->arg, &told);
+	shutdown_go_on(rm->engine);
 	container_unref(rm->container);
 	free(rm->parent);
 	free(rm);
@@ -154,6 +158,7 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 		return;
 	}
 	c->is_removing = true;
+	e->nremovals++;
 	rm = xnew(struct removal);
 	rm->engine = e;
 	rm->container = container_ref(c);

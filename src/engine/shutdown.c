@@ -10,9 +10,11 @@
 enum { TIMEOUT_S = 15, GRACE_S = 5 };
 
 struct shutdown {
+	struct engine *engine;
 	uv_timer_t timer;
-	size_t refs;             /* the timer's, and one for each container that is being stopped */
+	size_t refs;             /* the timer's, and one for each thing that will call back */
 	size_t waits;            /* containers, and one while they are being told */
+	bool is_last;            /* only the store is waited for */
 	void (*done)(void *arg);
 	void *arg;
 };
@@ -28,8 +30,14 @@ static void on_closed(uv_handle_t *h)
 	unref(h->data);
 }
 
+static bool is_over(const struct shutdown *s)
+{
+	return uv_is_closing((const uv_handle_t *)&s->timer);
+}
+
 static void tell(struct shutdown *s)
 {
+	s->engine->shutdown = NULL;
 	uv_close((uv_handle_t *)&s->timer, on_closed);
 	s->done(s->arg);
 }
@@ -42,14 +50,36 @@ static void on_timeout(uv_timer_t *t)
 	tell(s);
 }
 
+static void on_durable(void *arg)
+{
+	struct shutdown *s = arg;
+
+	if (!is_over(s))
+		tell(s);
+	unref(s);
+}
+
+/* The ends are told when they are durable, in this order: whoever waits for one has heard of it then. */
+void shutdown_go_on(struct engine *e)
+{
+	struct shutdown *s = e->shutdown;
+
+	if (!s || s->waits > 0 || e->nremovals > 0 || s->is_last)
+		return;
+	s->is_last = true;
+	s->refs++;
+	store_on_durable(e->store, store_ticket(e->store), on_durable, s);
+}
+
 /* `err` says nothing: it may have ended by itself. */
 static void on_stopped(void *arg, const struct error *err)
 {
 	struct shutdown *s = arg;
 
 	(void)err;
-	if (--s->waits == 0 && !uv_is_closing((uv_handle_t *)&s->timer))
-		tell(s);
+	s->waits--;
+	if (!is_over(s))
+		shutdown_go_on(s->engine);
 	unref(s);
 }
 
@@ -78,6 +108,8 @@ void engine_shut_down(struct engine *e, void (*done)(void *arg), void *arg)
 	int timeout_s = timeout_of(e);
 
 	e->is_stopping = true;
+	e->shutdown = s;
+	s->engine = e;
 	s->refs = 2;
 	s->waits = 1;
 	s->done = done;

@@ -266,14 +266,39 @@ static void begin(struct crun *run)
 		plan_make(run->engine, run->container, PLAN_START, NULL, on_planned, run);
 }
 
+/* Somebody who asked for a start while another one was under way: if that fails, this is the next attempt. */
+struct second_start {
+	struct engine *engine;
+	struct container *container;
+	engine_done done;
+	void *arg;
+};
+
+static void on_first_over(void *arg, const struct error *err)
+{
+	struct second_start s = *(struct second_start *)arg;
+
+	(void)err;
+	free(arg);
+	engine_container_start(s.engine, s.container, s.done, s.arg);
+	container_unref(s.container);
+}
+
 void engine_container_start(struct engine *e, struct container *c, engine_done done, void *arg)
 {
 	struct crun *run = crun_of(e, c);
 	struct error err = { 0 };
 
+	if (run->is_starting && !container_is_live(c)) {
+		struct second_start *s = xnew(struct second_start);
+
+		*s = (struct second_start){ e, container_ref(c), done, arg };
+		waiters_add(&run->after_start, on_first_over, s);
+		return;
+	}
 	if (c->state.status == CONTAINER_PAUSED)
 		error_set_class(&err, ERROR_CONFLICT, "cannot start a paused container, try unpause instead");
-	else if (container_is_live(c) || run->is_starting)
+	else if (container_is_live(c))
 		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already started");
 	else if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "container is marked for removal and cannot be started");

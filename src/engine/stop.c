@@ -71,6 +71,8 @@ static void on_restarted(void *arg, const struct error *err)
 {
 	struct stopping *s = arg;
 
+	if (err && err->cls == ERROR_NOT_MODIFIED) /* somebody else was faster */
+		err = NULL;
 	if (!err)
 		engine_container_event(s->engine, s->container, "restart", NULL);
 	stopping_end(s, err);

@@ -66,7 +66,7 @@ struct container_wait *engine_container_wait(struct engine *e, struct container 
 	w->done = done;
 	w->arg = arg;
 	list_init(&w->link);
-	if (cond == WAIT_NOT_RUNNING && !container_is_live(c))
+	if (cond == WAIT_NOT_RUNNING && !container_is_live(c) && !crun_is_starting(c))
 		answer_wait(e, w, c->state.exit_code, c->state.error);
 	else
 		list_append(&crun_of(e, c)->waits, &w->link);

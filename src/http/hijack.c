@@ -289,6 +289,18 @@ struct MHD_Response *hijack_response(struct request *req)
 	return MHD_create_response_for_upgrade(on_upgrade, req);
 }
 
+size_t hijack_unsent(const struct http_server *s)
+{
+	size_t n = 0;
+
+	list_for_each(it, &s->hijacks) {
+		const struct hijack *h = container_of(it, struct hijack, link);
+
+		n += h->is_ended && !h->is_closing;
+	}
+	return n;
+}
+
 void hijack_close_all(struct http_server *s)
 {
 	list_for_each(it, &s->hijacks)

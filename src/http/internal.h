@@ -151,12 +151,14 @@ struct stream *reply_stream_base(struct reply_stream *rs);
 struct MHD_Response *reply_stream_response(struct reply_stream *rs);
 void reply_stream_closed(struct reply_stream *rs);
 void reply_stream_abort(struct reply_stream *rs);
+bool reply_stream_is_ended(const struct reply_stream *rs); /* all has been written to it */
 
 /* hijack.c */
 struct MHD_Response *hijack_response(struct request *req);
 /* For a client that asked for no upgrade: 200 and the raw connection. */
 void hijack_by_hand(struct request *req);
 void hijack_close_all(struct http_server *s);
+size_t hijack_unsent(const struct http_server *s); /* those that have ended, and whose bytes have not gone yet */
 
 /* websocket.c */
 /* The answer may go: libwebsockets makes it. */

@@ -211,6 +211,19 @@ static void on_server_closed(uv_handle_t *h)
 	server_handle_closed(h->data);
 }
 
+size_t http_server_unsent(const struct http_server *s)
+{
+	size_t n = hijack_unsent(s);
+
+	list_for_each(it, &s->requests) {
+		const struct request *req = container_of(it, struct request, link);
+
+		n += req->is_answered && !req->is_complete && !req->is_gone &&
+		     (!req->stream || reply_stream_is_ended(req->stream));
+	}
+	return n;
+}
+
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 {
 	uv_handle_t *handles[] = { (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep, (uv_handle_t *)&s->kick };

@@ -60,6 +60,9 @@ int http_server_new(const struct http_config *config, struct http_server **ret, 
 int http_server_listen(struct http_server *s, int take_fd, http_wrap_fn wrap, void *wrap_ctx, struct error *err);
 void http_server_unlisten_all(struct http_server *s);
 
+/* Replies that are complete and have not gone out: a stop would cut them off. */
+size_t http_server_unsent(const struct http_server *s);
+
 /* Stops: no more accepts, streams are aborted, hijacks closed, requests
  * answered or dropped; `done` is called from the loop when all is gone. */
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg);

@@ -39,6 +39,11 @@ static size_t rs_queued(const struct stream *s)
 	return of(s)->queue.len;
 }
 
+bool reply_stream_is_ended(const struct reply_stream *rs)
+{
+	return rs->is_ended;
+}
+
 static void rs_end(struct stream *s)
 {
 	struct reply_stream *rs = of(s);

@@ -83,6 +83,26 @@ class Lifecycle(ApiTest):
                 self.assertEqual((self.state(cid)["Status"], self.state(cid)["ExitCode"]), state)
                 self.d.remove(cid)
 
+    def test_two_starts(self):
+        cid = self.d.create("sh", "-c", "sleep 0.5; exit 4")
+        with HeldStart(self.d, cid) as held:
+            first = self.d.later("POST", f"/containers/{cid}/start")
+            self.assertIsNone(first(0.2))
+            second, wait = self.d.later("POST", f"/containers/{cid}/start"), self.d.later("POST", f"/containers/{cid}/wait")
+            self.assertIsNone(second(0.2))
+            self.assertIsNone(wait(0))
+            held.release()
+            self.assertEqual((first().status, second().status, wait().json["StatusCode"]), (204, 304, 4))
+        cid = self.d.create("/nope")
+        with HeldStart(self.d, cid) as held:
+            first = self.d.later("POST", f"/containers/{cid}/start")
+            self.assertIsNone(first(0.2))
+            second, wait = self.d.later("POST", f"/containers/{cid}/start"), self.d.later("POST", f"/containers/{cid}/wait")
+            self.assertIsNone(second(0.2))
+            held.release()
+            self.assertEqual((first().status, second().status), (400, 400)) # it tries for itself
+            self.assertEqual(wait().json["StatusCode"], 127)
+
     def test_during_a_start_that_fails(self):
         for what, status, text in (("stop", 304, None), ("kill", 409, "cannot kill container: {0}: container {0} is not running")):
             cid = self.d.create("/nope")
