@@ -44,9 +44,10 @@ static int source_failed(struct tar_input *in, struct error *err)
 
 	if (in->source_error)
 		return error_set(err, in->source_error, "%s", error_text(-in->source_error));
-	if (text && strcasestr(text, "truncated"))
+	/* A compressor's end that is missing has many words, or none. */
+	if (!text || strcasestr(text, "truncated") || strstr(text, "No progress is possible"))
 		return tar_cut_short(err);
-	return error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", text ? text : "unknown");
+	return error_set_class(err, ERROR_INVALID, "invalid tar archive: %s", text);
 }
 
 /* 1: there are bytes in in->at; 0: the end. */
@@ -338,8 +339,8 @@ int tar_input_next(struct tar_input *in, const struct tar_entry **ret, struct er
 		r = next_block(in, err);
 		if (r == 0)
 			*ret = NULL;
-		if (r <= 0)
-			return r;
+		if (r <= 0) /* not between an entry and what is said about it */
+			return r == 0 && row > 0 ? tar_cut_short(err) : r;
 		r = row > IN_A_ROW_MAX ? tar_broken(err) : read_header(in, err);
 		if (r < 0)
 			return r;
