@@ -99,6 +99,11 @@ static void names_done(struct names *names)
 
 /* ---- entries ---- */
 
+static bool is_in_lower(const struct level *l, const char *stored)
+{
+	return l->lower >= 0 && faccessat(l->lower, stored, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int put(struct layer_writer *w, const struct tar_entry *e)
 {
 	w->entries++;
@@ -247,17 +252,12 @@ static int put_entry(struct layer_writer *w, const struct level *l, const struct
 	e.mtime.tv_sec = st.mtime.tv_sec;
 	if (w->opt->max_mtime_s && e.mtime.tv_sec > w->opt->max_mtime_s)
 		e.mtime.tv_sec = w->opt->max_mtime_s;
-	if (!e.type)
-		return 0;
+	if (!e.type) /* hides what is below all the same */
+		return is_in_lower(l, n->stored) ? put_mark(w, l->len, WHITEOUT_PREFIX, n->guest) : 0;
 	r = set_path(w, l->len, "", n->guest, S_ISDIR(st.mode) ? "/" : "");
 	if (r < 0)
 		return r;
 	return S_ISDIR(st.mode) ? put_dir(w, l, n, is_whited, &e) : put_other(w, l, n->stored, &host, &e);
-}
-
-static bool is_in_lower(const struct level *l, const char *stored_whiteout)
-{
-	return l->lower >= 0 && faccessat(l->lower, stored_whiteout + strlen(WHITEOUT_PREFIX), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int put_level(struct layer_writer *w, const struct level *l)
@@ -271,7 +271,7 @@ static int put_level(struct layer_writer *w, const struct level *l)
 		const struct name *n = &names.v[i];
 		bool is_with_next = i + 1 < names.n && strcmp(n->guest, names.v[i + 1].guest) == 0;
 
-		if (n->is_whiteout && !is_with_next && is_in_lower(l, n->stored))
+		if (n->is_whiteout && !is_with_next && is_in_lower(l, n->stored + strlen(WHITEOUT_PREFIX)))
 			r = put_mark(w, l->len, WHITEOUT_PREFIX, n->guest);
 		else if (!n->is_whiteout)
 			r = put_entry(w, l, n, i > 0 && strcmp(n->guest, names.v[i - 1].guest) == 0);

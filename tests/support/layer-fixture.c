@@ -192,9 +192,9 @@ bool is_outside_untouched(struct layer_fixture *f)
 	struct stat st, file;
 	char text[16];
 	int fd = openat(f->top, "outside/secret", O_RDONLY | O_CLOEXEC);
-	bool is = fd >= 0 && read(fd, text, sizeof(text)) == 6 && memcmp(text, "secret", 6) == 0 && fstat(fd, &file) == 0 &&
-		  (file.st_mode & 07777) == 0600 && file.st_nlink == 1 && fstatat(f->top, "outside", &st, 0) == 0 &&
-		  (st.st_mode & 07777) == 0755 && st.st_nlink == 2;
+	bool is = fd >= 0 && read(fd, text, sizeof(text)) == 6 && memcmp(text, "secret", 6) == 0 &&
+		  fstat(fd, &file) == 0 && (file.st_mode & 07777) == 0600 && file.st_nlink == 1 &&
+		  fstatat(f->top, "outside", &st, 0) == 0 && (st.st_mode & 07777) == 0755 && st.st_nlink == 2;
 
 	if (fd >= 0)
 		close(fd);
@@ -237,7 +237,8 @@ static void show_content(struct viewer *v, const char *path, const struct rootfs
 static void show_entry(struct viewer *v, const char *path)
 {
 	static const char letters[] = { [S_IFIFO >> 12] = 'p', [S_IFCHR >> 12] = 'c', [S_IFDIR >> 12] = 'd',
-					[S_IFBLK >> 12] = 'b', [S_IFREG >> 12] = '-', [S_IFLNK >> 12] = 'l', [S_IFSOCK >> 12] = 's' };
+					[S_IFBLK >> 12] = 'b', [S_IFREG >> 12] = '-', [S_IFLNK >> 12] = 'l',
+					[S_IFSOCK >> 12] = 's' };
 	char key[32], target[4096];
 	struct rootfs_stat st;
 	const char *first;

@@ -29,7 +29,7 @@ void tar_end(struct buf *tar);
 
 struct layer_fixture {
 	char dir[64];
-	int top;                 /* holds outside/secret, roots by number, and uppers */
+	int top;   /* holds outside/secret, roots by number, and uppers */
 	int root;                /* the newest root */
 	unsigned nroots, chunk;  /* chunk: how many bytes the reader gives at a time */
 	struct buf tar;

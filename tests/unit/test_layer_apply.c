@@ -13,9 +13,9 @@
 
 #include "support/layer-fixture.h"
 
-#define APPLIED(f)                                             \
-	do {                                                   \
-		if (apply(f) != 0)                             \
+#define APPLIED(f)                                                 \
+	do {                                                       \
+		if (apply(f) != 0)                                 \
 			fail_msg("applied: %s", (f)->err.message); \
 	} while (0)
 
@@ -158,7 +158,8 @@ static void whiteouts_remove_what_was_below(void **state)
 	TAR(&f->tar, .name = ".wh.owned");
 	TAR(&f->tar, .name = ".wh.was-never-there");
 	APPLIED(f);
-	assert_string_equal(strchr(shown(f), '\n') + 1, "/etc d 0755 0:0 1\n/etc/b - 0644 5:0 3 \"lower b\"\n/run l 0777 0:0 7 -> /var/lib\n");
+	assert_string_equal(strchr(shown(f), '\n') + 1,
+			    "/etc d 0755 0:0 1\n/etc/b - 0644 5:0 3 \"lower b\"\n/run l 0777 0:0 7 -> /var/lib\n");
 	assert_int_equal(fstatat(f->root, ".wh..wh.own.owned", &st, 0), -1); /* the record goes, too */
 }
 
@@ -267,7 +268,9 @@ static void other_roots_stay_as_they_are(void **state)
 	TAR(&f->tar, .type = '5', .name = "var", .mode = 0755, .mtime = 5);
 	APPLIED(f);
 	shown(f);
-	assert_non_null(strstr(f->shown, "/etc/b - 0644 5:0 3 \"lower b\"\n/hard = /etc/b\n/hard2 l 0777 9:0 8 -> etc\n/owned l 0777 10:0 0 -> var\n"));
+	assert_non_null(strstr(
+		f->shown,
+		"/etc/b - 0644 5:0 3 \"lower b\"\n/hard = /etc/b\n/hard2 l 0777 9:0 8 -> etc\n/owned l 0777 10:0 0 -> var\n"));
 	close(f->root);
 	f->root = old;
 	assert_string_equal(shown(f), before);

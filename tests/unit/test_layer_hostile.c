@@ -15,18 +15,18 @@
 #include "support/layer-fixture.h"
 #include "util/alloc.h"
 
-#define REFUSED(f, says)                                                \
-	do {                                                            \
-		assert_true(apply(f) < 0);                              \
-		assert_string_equal((f)->err.message, says);            \
-		assert_int_equal((f)->err.cls, ERROR_INVALID);          \
-		assert_true(is_outside_untouched(f));                   \
+#define REFUSED(f, says)                                       \
+	do {                                                   \
+		assert_true(apply(f) < 0);                     \
+		assert_string_equal((f)->err.message, says);   \
+		assert_int_equal((f)->err.cls, ERROR_INVALID); \
+		assert_true(is_outside_untouched(f));          \
 	} while (0)
-#define CONFINED(f)                                                     \
-	do {                                                            \
-		if (apply(f) != 0)                                      \
-			fail_msg("%s", (f)->err.message);               \
-		assert_true(is_outside_untouched(f));                   \
+#define CONFINED(f)                                       \
+	do {                                              \
+		if (apply(f) != 0)                        \
+			fail_msg("%s", (f)->err.message); \
+		assert_true(is_outside_untouched(f));     \
 	} while (0)
 
 /* ---- out of the root ---- */

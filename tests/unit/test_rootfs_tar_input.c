@@ -18,9 +18,9 @@
 #include "support/layer-fixture.h"
 #include "util/alloc.h"
 
-#define APPLIED(f)                                             \
-	do {                                                   \
-		if (apply(f) != 0)                             \
+#define APPLIED(f)                                                 \
+	do {                                                       \
+		if (apply(f) != 0)                                 \
 			fail_msg("applied: %s", (f)->err.message); \
 	} while (0)
 
@@ -160,8 +160,8 @@ static void sparse_files_of_all_formats(void **state)
 	tar_pax(&f->tar, "GNU.sparse.size", "3145728", "GNU.sparse.name", "s01", "GNU.sparse.map",
 		"1048576,3,2097152,3,3145728,0", NULL);
 	TAR(&f->tar, .name = "GNUSparseFile.1/s01", .content = "onetwo");
-	tar_pax(&f->tar, "GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.name", "s10", "GNU.sparse.realsize",
-		"3145728", NULL);
+	tar_pax(&f->tar, "GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.name", "s10",
+		"GNU.sparse.realsize", "3145728", NULL);
 	memset(text + 22, 0, sizeof(text) - 22);
 	TAR(&f->tar, .name = "GNUSparseFile.1/s10", .size = 518);
 	buf_append(&f->tar, text, sizeof(text));
@@ -170,7 +170,12 @@ static void sparse_files_of_all_formats(void **state)
 	buf_append(&f->tar, text, sizeof(text));
 	TAR(&f->tar, .type = 'S', .name = "old", .content = "onetwo", .is_gnu = true);
 	h = f->tar.data + f->tar.len - 1024;
-	memcpy(h + 386, "00004000000\0" "00000000003\0" "00010000000\0" "00000000003\0", 48);
+	memcpy(h + 386,
+	       "00004000000\0"
+	       "00000000003\0"
+	       "00010000000\0"
+	       "00000000003\0",
+	       48);
 	memcpy(h + 483, "00014000000", 12);
 	memset(h + 148, ' ', 8);
 	for (int i = 0; i < 512; i++)
@@ -189,9 +194,9 @@ static void sparse_files_of_all_formats(void **state)
 
 static void maps_that_lie(void **state)
 {
-	static const char *const maps[] = { "0,7",	       "5,3,0,3",   "0,3,2,3", "99,6", "0,3",
-					    "-1,6",	       "0,-6,0,12", "0",       "x,y",  "9223372036854775807,6",
-					    "0,6,9223372036854775807,9223372036854775807" };
+	static const char *const maps[] = {
+		"0,7", "5,3,0,3", "0,3,2,3", "99,6", "0,3", "-1,6", "0,-6,0,12", "0", "x,y", "9223372036854775807,6", "0,6,9223372036854775807,9223372036854775807"
+	};
 	struct layer_fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
