@@ -120,12 +120,11 @@ void BuildPrune(struct request *req)
 		reply_json(req, 200, json_pack("{s:n, s:i}", "CachesDeleted", "SpaceReclaimed", 0));
 }
 
-/* ---- images as archives ---- */
+/* ---- registries ---- */
 
 static const struct {
 	const char *operation, *what;
 } absent[] = {
-	{ "ImageCommit", "making an image of a container" },
 	{ "ImagePush", "pushing images" },
 	{ "ImageSearch", "searching a registry" },
 };
@@ -136,7 +135,6 @@ void AbsentOperation(struct request *req)
 	const char *operation = request_route(req)->operation, *name = request_param(req, "name"), *what = operation;
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
-	struct container *c;
 	struct image *i;
 	int r = 0;
 
@@ -145,11 +143,6 @@ void AbsentOperation(struct request *req)
 			what = absent[k].what;
 	if (*name)
 		r = images_find(e->images, name, &i, &err);
-	for (size_t k = 0; r == 0 && k < request_query_count(req, "names"); k++)
-		r = images_find(e->images, request_query_nth(req, "names", k), &i, &err);
-	if (r == 0 && strcmp(operation, "ImageCommit") == 0)
-		r = containers_find(&e->containers,
-				    request_query(req, "container") ? request_query(req, "container") : "", &c, &err);
 	if (r == 0)
 		error_set(&err, -ENOTSUP, "%s is not there yet", what);
 	reply_error(req, &err);

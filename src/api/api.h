@@ -53,6 +53,7 @@ json_t *view_ports(struct engine *e, const struct container *c); /* the list's f
 /* views.c; all views are those of the newest version, see versions.h */
 json_t *view_container_summary(struct engine *e, struct container *c);
 json_t *view_image_summary(struct engine *e, const struct image *i, bool is_measured); /* SharedSize */
+json_t *view_image_labels(const struct image *i); /* with sockerless.image */
 struct volume;
 json_t *view_volume(const struct volume *v);
 
@@ -109,6 +110,7 @@ HANDLER(ImageInspect);
 HANDLER(ImageHistory);
 HANDLER(ImageAttestations);
 HANDLER(ImageCreate);
+HANDLER(ImageCommit);
 HANDLER(ImageGet);
 HANDLER(ImageGetAll);
 HANDLER(ImageLoad);

@@ -24,9 +24,23 @@ static struct image *find_image(struct request *req)
 	return i;
 }
 
-static json_t *labels_of(const struct image *i)
+/* With what the image is: so that one that was built, pulled or made up can be told from another. New reference. */
+json_t *view_image_labels(const struct image *i)
 {
-	return json_object_get(json_object_get(i->config, "config"), "Labels");
+	json_t *labels = json_object_get(json_object_get(i->config, "config"), "Labels");
+
+	labels = json_is_object(labels) ? json_copy(labels) : json_object();
+	json_object_set_new(labels, "sockerless.image", json_string(image_kind_name(i->kind)));
+	return labels;
+}
+
+static bool has_labels(json_t *filters, const struct image *i)
+{
+	json_t *labels = view_image_labels(i);
+	bool is = filters_labels(filters, labels);
+
+	json_decref(labels);
+	return is;
 }
 
 /* ---- list ---- */
@@ -43,17 +57,14 @@ static int64_t shared_size(const struct image *i)
 
 json_t *view_image_summary(struct engine *e, const struct image *i, bool is_measured)
 {
-	json_t *labels = labels_of(i);
-
 	return json_pack("{s:s, s:s, s:O, s:O, s:I, s:I, s:I, s:o, s:i}", "Id", i->id, "ParentId",
 			 i->parent_id ? i->parent_id : "", "RepoTags", i->tags, "RepoDigests", i->digests, "Created",
 			 (json_int_t)(i->created_ns / 1000000000), "Size", (json_int_t)i->size_bytes, "SharedSize",
-			 (json_int_t)(is_measured ? shared_size(i) : -1), "Labels",
-			 labels ? json_incref(labels) : json_null(), "Containers", (int)engine_image_users(e, i));
+			 (json_int_t)(is_measured ? shared_size(i) : -1), "Labels", view_image_labels(i), "Containers",
+			 (int)engine_image_users(e, i));
 }
 
-/* "busybox", "busy*", "busybox:latest" (moby: reference.FamiliarMatch). `mark`: what ends the name. */
-static bool matches_pattern(const char *text, char mark, const char *pattern)
+static bool matches_name(const char *text, char mark, const char *pattern)
 {
 	CLEANUP(freep) char *name = xstrdup(text);
 	char *end = strrchr(name, mark);
@@ -63,6 +74,14 @@ static bool matches_pattern(const char *text, char mark, const char *pattern)
 	if (end)
 		*end = '\0';
 	return fnmatch(pattern, name, FNM_PATHNAME) == 0;
+}
+
+/* "busybox", "busy*", "busybox:latest", "docker.io/library/busybox". `mark`: what ends the repository. */
+static bool matches_pattern(const char *text, char mark, const char *pattern)
+{
+	CLEANUP(freep) char *whole = reference_whole(text);
+
+	return matches_name(text, mark, pattern) || (whole && matches_name(whole, mark, pattern));
 }
 
 /* The names among `names` that one of the patterns means: a new array. */
@@ -93,9 +112,16 @@ static bool keep_meant(json_t *view, const struct image *i, json_t *patterns)
 	return is_meant;
 }
 
-static bool is_dangling(const struct image *i)
+/* Digests alone do not keep an image from being one that dangles. */
+static bool is_dangling(struct images *im, const struct image *i)
 {
-	return json_array_size(i->tags) == 0 && json_array_size(i->digests) == 0;
+	return json_array_size(i->tags) == 0 && !images_has_child(im, i);
+}
+
+/* Steps of a build are shown with `all` only. */
+static bool is_step(struct images *im, const struct image *i)
+{
+	return json_array_size(i->tags) + json_array_size(i->digests) == 0 && images_has_child(im, i);
 }
 
 /* "before" and "since" of several images: all of them. */
@@ -120,7 +146,17 @@ static int get_times(struct images *im, json_t *filters, int64_t *ret_before, in
 	return 0;
 }
 
-static int list_images(struct engine *e, json_t *filters, bool is_measured, json_t *list, struct error *err)
+/* Asked for with dangling=true, nothing else; with dangling=false, none of those. */
+static bool is_hidden(struct images *im, const struct image *i, bool is_all, bool has_wish, bool wants_dangling)
+{
+	if (has_wish && wants_dangling)
+		return !is_dangling(im, i);
+	if (json_array_size(i->tags) + json_array_size(i->digests) > 0)
+		return false;
+	return has_wish || (!is_all && is_step(im, i));
+}
+
+static int list_images(struct engine *e, json_t *filters, bool is_all, bool is_measured, json_t *list, struct error *err)
 {
 	json_t *patterns = json_object_get(filters, "reference");
 	bool wants_dangling = false;
@@ -132,8 +168,8 @@ static int list_images(struct engine *e, json_t *filters, bool is_measured, json
 	for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i)) {
 		json_t *view;
 
-		if (!filters_labels(filters, labels_of(i)) || (until && i->created_ns >= until) || i->created_ns >= before ||
-		    i->created_ns <= since || (filters_has(filters, "dangling") && is_dangling(i) != wants_dangling))
+		if (!has_labels(filters, i) || (until && i->created_ns >= until) || i->created_ns >= before ||
+		    i->created_ns <= since || is_hidden(e->images, i, is_all, filters_has(filters, "dangling"), wants_dangling))
 			continue;
 		view = view_image_summary(e, i, is_measured);
 		if (json_array_size(patterns) == 0 || keep_meant(view, i, patterns))
@@ -157,7 +193,7 @@ void ImageList(struct request *req)
 	if (versions_query_bool(req, "identity") && !versions_query_bool(req, "manifests"))
 		error_set_class(&err, ERROR_INVALID, "conflicting options: identity requires manifests=1");
 	else if (filters)
-		list_images(e, filters, is_measured, list, &err);
+		list_images(e, filters, request_query_bool(req, "all"), is_measured, list, &err);
 	json_decref(filters);
 	if (!err.code) {
 		reply_shaped(req, 200, SHAPE_IMAGE_SUMMARY, list);
@@ -165,111 +201,6 @@ void ImageList(struct request *req)
 	}
 	json_decref(list);
 	reply_error(req, &err);
-}
-
-/* ---- inspect, history ---- */
-
-static const char *text_or_empty(const char *text)
-{
-	return text ? text : "";
-}
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *v = json_string_value(json_object_get(o, key));
-
-	return v ? v : "";
-}
-
-static bool is_empty(const json_t *v)
-{
-	return json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0) ||
-	       (json_is_array(v) && json_array_size(v) == 0) || (json_is_object(v) && json_object_size(v) == 0);
-}
-
-/* What the image specification knows and what is set. */
-static json_t *config_view(json_t *config)
-{
-	static const char *const keys[] = { "User",        "ExposedPorts", "Env",        "Entrypoint", "Cmd",
-					    "Volumes",     "WorkingDir",   "Labels",     "StopSignal", "Shell",
-					    "Healthcheck", "OnBuild",      "ArgsEscaped" };
-	json_t *o = json_object(), *v;
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if ((v = json_object_get(config, keys[i])) && !is_empty(v) && !json_is_false(v))
-			json_object_set(o, keys[i], v);
-	return o;
-}
-
-static void put_text(json_t *o, json_t *config, const char *from, const char *key)
-{
-	if (*text_of(config, from))
-		json_object_set(o, key, json_object_get(config, from));
-}
-
-void ImageInspect(struct request *req)
-{
-	struct image *i = find_image(req);
-	char when[CLOCK_RFC3339_MAX] = CLOCK_ZERO_TIME;
-	struct error err = { 0 };
-	json_t *o;
-
-	if (!i)
-		return;
-	if (versions_query_bool(req, "manifests") && versions_knows(req, "platform") &&
-	    *text_or_empty(request_query(req, "platform")))
-		error_set_class(&err, ERROR_INVALID, "conflicting options: manifests and platform options cannot both be set");
-	else
-		api_check_platform(req, "platform", i, &err);
-	if (err.code) {
-		reply_error(req, &err);
-		return;
-	}
-	if (i->tagged_ns)
-		clock_format_rfc3339(i->tagged_ns, when);
-	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:{s:s, s:O}, s:{s:s}}", "Id", i->id, "RepoTags",
-		      i->tags, "RepoDigests", i->digests, "Config", config_view(json_object_get(i->config, "config")),
-		      "Architecture", text_of(i->config, "architecture"), "Os", text_of(i->config, "os"), "Size",
-		      (json_int_t)i->size_bytes, "GraphDriver", "Name", "sockerless", "Data", "RootFS", "Type",
-		      "layers", "Layers", json_object_get(json_object_get(i->config, "rootfs"), "diff_ids"), "Metadata",
-		      "LastTagTime", when);
-	if (i->parent_id)
-		json_object_set_new(o, "Parent", json_string(i->parent_id));
-	put_text(o, i->config, "created", "Created");
-	put_text(o, i->config, "comment", "Comment");
-	put_text(o, i->config, "author", "Author");
-	reply_shaped(req, 200, SHAPE_IMAGE, o);
-}
-
-void ImageHistory(struct request *req)
-{
-	struct image *i = find_image(req);
-	struct error err = { 0 };
-	json_t *list, *steps, *step;
-	size_t n;
-
-	if (!i)
-		return;
-	if (api_check_platform(req, "platform", i, &err) < 0) {
-		reply_error(req, &err);
-		return;
-	}
-	list = json_array();
-	steps = json_object_get(i->config, "history");
-	n = json_array_size(steps);
-	for (size_t at = n; at-- > 0;) { /* newest first; the newest carries id and tags */
-		int64_t created = i->created_ns;
-		bool is_top = at == n - 1;
-
-		step = json_array_get(steps, at);
-		clock_parse_timestamp(text_of(step, "created"), 0, &created);
-		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:s, s:o, s:I, s:s}", "Id", is_top ? i->id : "<missing>", "Created",
-					(json_int_t)(created / 1000000000), "CreatedBy", text_of(step, "created_by"), "Tags",
-					is_top && json_array_size(i->tags) ? json_incref(i->tags) : json_null(), "Size",
-					is_top ? (json_int_t)i->size_bytes : 0, "Comment", text_of(step, "comment")));
-	}
-	reply_json(req, 200, list);
 }
 
 /* ---- tag, delete, prune ---- */
@@ -307,6 +238,7 @@ void ImageDelete(struct request *req)
 }
 
 struct pruning {
+	struct images *images;
 	json_t *filters;
 	bool dangling_only;
 	int64_t until;
@@ -316,8 +248,8 @@ static bool is_pruned(void *arg, const struct image *i)
 {
 	const struct pruning *p = arg;
 
-	return (!p->dangling_only || is_dangling(i)) && (!p->until || i->created_ns < p->until) &&
-	       filters_labels(p->filters, labels_of(i));
+	return (!p->dangling_only || is_dangling(p->images, i)) && (!p->until || i->created_ns < p->until) &&
+	       has_labels(p->filters, i);
 }
 
 void ImagePrune(struct request *req)
@@ -325,7 +257,7 @@ void ImagePrune(struct request *req)
 	static const char *const known[] = { "dangling", "label", "label!", "until", NULL };
 	struct engine *e = api_engine(req);
 	struct error err = { 0 };
-	struct pruning p = { .filters = filters_parse(req, known, &err) };
+	struct pruning p = { .images = e->images, .filters = filters_parse(req, known, &err) };
 	json_t *report;
 	int64_t bytes;
 

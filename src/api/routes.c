@@ -5,7 +5,6 @@
 #define V(minor) API_VERSION(1, minor)
 
 #define NO_REGISTRY "refused: there is no registry client yet"
-#define NOT_YET "refused: not there yet"
 #define NO_PLUGINS "refused: there are no plug-ins"
 #define NO_CLUSTER "full: as a node outside a swarm, which it stays"
 #define NO_BUILDKIT "absent, as in an engine without BuildKit: 404"
@@ -75,7 +74,7 @@ const struct route api_routes[] = {
 	{ "ImageHistory", "GET", "/images/{name...}/history", ImageHistory, 0, ALL, SLOT_NONE, "full" },
 	{ "ImageTag", "POST", "/images/{name...}/tag", ImageTag, 0, ALL, SLOT_NONE, "full" },
 	{ "ImageDelete", "DELETE", "/images/{name...}", ImageDelete, 0, ALL, SLOT_NONE, "full" },
-	{ "ImageCommit", "POST", "/commit", AbsentOperation, ROUTE_BODY_JSON, ALL, SLOT_NONE, NOT_YET },
+	{ "ImageCommit", "POST", "/commit", ImageCommit, ROUTE_BODY_JSON, ALL, SLOT_FILESYSTEM, "full" },
 	{ "ImageBuild", "POST", "/build", ImageBuild, ROUTE_BODY_STREAM | ROUTE_STREAM, ALL, SLOT_LIFECYCLE,
 	  "partial: the classic builder; no BuildKit" },
 	{ "BuildPrune", "POST", "/build/prune", BuildPrune, 0, V(31), SLOT_NONE, "full: there is no build cache" },

@@ -160,7 +160,8 @@ struct stream_slot_ops {
 
 /* ---- work on a container's files: docker cp, diff, export, ps --size ---- */
 
-enum file_op { FILE_STAT, FILE_GET, FILE_PUT, FILE_CHANGES, FILE_EXPORT, FILE_SIZE };
+/* FILE_LAYER does nothing: does what the container changes lie in its upper directory? Needs no plan. */
+enum file_op { FILE_STAT, FILE_GET, FILE_PUT, FILE_CHANGES, FILE_EXPORT, FILE_SIZE, FILE_LAYER };
 
 struct path_stat {
 	char *name;

@@ -284,8 +284,11 @@ static void work(uv_work_t *w)
 {
 	struct file_job *j = w->data;
 	struct rootfs *fs;
-	int r = local_files_open(j->plan, &fs);
+	int r;
 
+	if (j->op == FILE_LAYER)
+		return;
+	r = local_files_open(j->plan, &fs);
 	if (r < 0) {
 		error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
 		return;
@@ -297,6 +300,7 @@ static void work(uv_work_t *w)
 	case FILE_EXPORT: export_all(j, fs); break;
 	case FILE_CHANGES: r = find_changes(j, fs); break;
 	case FILE_SIZE: r = rootfs_usage(fs, &j->upper_bytes, &j->total_bytes); break;
+	case FILE_LAYER: break;
 	}
 	if (r < 0)
 		error_set(&j->err, r, "the container's files cannot be read: %s", strerror(-r));

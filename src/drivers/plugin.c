@@ -553,6 +553,10 @@ static int files_run(struct driver *base, struct file_job *job, struct error *er
 	const struct plugin_process *p = map_get(&d->running, job->container->id);
 	const char *root = p && p->process && p->ops.root_path ? p->ops.root_path(p->process) : NULL;
 
+	if (root && job->op == FILE_LAYER)
+		return error_set_class(err, ERROR_CONFLICT,
+				       "container %.12s cannot be committed: its files are not kept by this engine",
+				       job->container->id);
 	return root ? run_rooted(d, job, root, err) : local_files_run(d->loop, job);
 }
 

@@ -141,12 +141,12 @@ static void merge_command(json_t *config, json_t *defaults)
 	}
 }
 
-static json_t *make_config(json_t *body, json_t *image_config)
+json_t *config_merge(json_t *own, json_t *defaults)
 {
 	static const char *const inherited[] = { "User",        "WorkingDir", "StopSignal",
 						 "StopTimeout", "Shell",      "ArgsEscaped" };
 	static const char *const merged[] = { "Labels", "Volumes", "ExposedPorts" };
-	json_t *config = json_copy(body), *defaults = json_object_get(image_config, "config");
+	json_t *config = json_copy(own);
 
 	json_object_del(config, "HostConfig");
 	json_object_del(config, "NetworkingConfig");
@@ -312,7 +312,7 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 
 	id_generate(c->id);
 	c->created_ns = clock_wall_ns();
-	c->config = make_config(body, image->config);
+	c->config = config_merge(body, json_object_get(image->config, "config"));
 	c->host_config = json_incref(json_child(body, "HostConfig"));
 	c->networking = json_incref(json_child(body, "NetworkingConfig"));
 	adapt_host(e, c->host_config);

@@ -237,6 +237,17 @@ struct image;
 /* ERROR_INVALID for moby/buildkit, which buildx asks for where an engine has no BuildKit; else 0. */
 int engine_check_builder(const char *image_name, struct error *err);
 size_t engine_image_users(struct engine *e, const struct image *i); /* containers made of it */
+/* docker commit: an image of the container's, upon that which it was made of. `done` once, not from within, unless this
+ * fails: ERROR_INVALID for a bad name or change, ERROR_CONFLICT for a container that is being removed, or whose files are
+ * not kept here. */
+struct engine_commit_options {
+	const char *repo, *tag, *comment, *author; /* may be NULL */
+	bool is_paused; /* meanwhile */
+	const char *const *changes; /* Dockerfile instructions, NULL-ended */
+	json_t *config; /* decoded (schema.h); before the container's own; NULL: nothing */
+};
+int engine_commit(struct engine *e, struct container *c, const struct engine_commit_options *opt,
+		  void (*done)(void *arg, struct image *i, const struct error *err), void *arg, struct error *err);
 /* images_remove with the container that uses the image, if one does. */
 int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune, json_t **ret_report, struct error *err);
 /* Those that nobody uses and that match: a new report as images_remove's. */

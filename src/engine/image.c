@@ -6,6 +6,8 @@
 #include "engine/internal.h"
 #include "image/images.h"
 #include "image/reference.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
 
 int engine_check_builder(const char *image_name, struct error *err)
 {
@@ -29,23 +31,18 @@ static bool is_user(const struct container *c, const struct image *i)
 	return false;
 }
 
-/* A container that uses the image, a running one first; NULL: none. */
-static const struct container *find_user(struct engine *e, const struct image *i, bool *ret_is_running)
+static const char *find_user(void *arg, const struct image *i, enum image_use use)
 {
-	const struct container *user = NULL;
+	struct engine *e = arg;
 
-	*ret_is_running = false;
 	list_for_each(it, &e->containers.by_age) {
 		const struct container *c = container_of(it, struct container, by_age);
+		bool is_of_it = strcmp(c->image_id, i->id) == 0;
 
-		if (!is_user(c, i))
-			continue;
-		user = c;
-		*ret_is_running = container_is_live(c);
-		if (*ret_is_running)
-			break;
+		if (use == IMAGE_USED ? is_user(c, i) : is_of_it && container_is_live(c) == (use == IMAGE_RUNS))
+			return c->id;
 	}
-	return user;
+	return NULL;
 }
 
 size_t engine_image_users(struct engine *e, const struct image *i)
@@ -57,47 +54,55 @@ size_t engine_image_users(struct engine *e, const struct image *i)
 	return n;
 }
 
-static bool is_used(void *arg, const struct image *i)
-{
-	bool is_running;
-
-	return find_user(arg, i, &is_running) != NULL;
-}
-
 int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune, json_t **ret_report, struct error *err)
 {
-	struct image_removal rm = { .ref = ref, .force = force, .no_prune = no_prune, .is_used = is_used, .arg = e };
-	const struct container *user;
-	struct image *i;
-	int r = images_find(e->images, ref, &i, err);
+	struct image_removal rm = { .ref = ref, .force = force, .no_prune = no_prune, .find_user = find_user, .arg = e };
 
-	if (r < 0)
-		return r;
-	user = find_user(e, i, &rm.is_user_running);
-	rm.user = user ? user->id : NULL;
 	return images_remove(e->images, &rm, ret_report, err);
+}
+
+/* What the filters mean, by id: removing one takes its parents along. */
+static json_t *find_prunable(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg)
+{
+	json_t *ids = json_array();
+
+	for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i)) {
+		bool is_step = json_array_size(i->tags) + json_array_size(i->digests) == 0 && images_has_child(e->images, i);
+
+		if (i->kind != IMAGE_BUILTIN && !is_step && !find_user(e, i, IMAGE_USED) && match(arg, i))
+			json_array_append_new(ids, json_string(i->id));
+	}
+	return ids;
+}
+
+/* One name after the other, as `docker rmi` would (moby: ImagePrune). */
+static void prune_one(struct engine *e, const char *id, json_t *report, int64_t *bytes)
+{
+	struct image *i;
+
+	while ((i = images_by_id(e->images, id))) {
+		json_t *name = json_array_get(json_array_size(i->tags) ? i->tags : i->digests, 0), *part;
+		CLEANUP(freep) char *ref = xstrdup(name ? json_string_value(name) : id);
+		struct image_removal rm = { .ref = ref, .find_user = find_user, .arg = e };
+
+		if (images_remove(e->images, &rm, &part, NULL) < 0)
+			return;
+		*bytes += (int64_t)rm.freed_bytes;
+		json_array_extend(report, part);
+		json_decref(part);
+		if (!name)
+			return;
+	}
 }
 
 json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes)
 {
-	json_t *report = json_array();
-	struct image *next;
+	json_t *report = json_array(), *ids = find_prunable(e, match, arg), *id;
+	size_t at;
 
 	*ret_bytes = 0;
-	for (struct image *i = images_next(e->images, NULL); i; i = next) {
-		struct image_removal rm = { .ref = i->id, .force = true, .is_used = is_used, .arg = e };
-		int64_t bytes = i->size_bytes;
-		bool is_running;
-		json_t *part;
-
-		next = images_next(e->images, i);
-		if (i->kind == IMAGE_BUILTIN || find_user(e, i, &is_running) || !match(arg, i))
-			continue;
-		if (images_remove(e->images, &rm, &part, NULL) < 0)
-			continue;
-		json_array_extend(report, part);
-		json_decref(part);
-		*ret_bytes += bytes;
-	}
+	json_array_foreach(ids, at, id)
+		prune_one(e, json_string_value(id), report, ret_bytes);
+	json_decref(ids);
 	return report;
 }

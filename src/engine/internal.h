@@ -88,6 +88,10 @@ char *log_path(struct engine *e, const struct container *c);
 void logs_replay(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s,
 		 void (*ended)(void *arg, struct stream *s), void *arg);
 
+/* ---- create.c ---- */
+/* A Config with what the other one says where it says nothing (moby: daemon/commit.go merge). New. */
+json_t *config_merge(json_t *own, json_t *defaults);
+
 /* ---- mounts.c ---- */
 /* Fills c->mounts from its host_config and config; creates nothing. ERROR_INVALID in Docker's words;
  * ERROR_NOT_FOUND for a container of --volumes-from. `missing`: as in struct container_create. */

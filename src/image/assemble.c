@@ -48,21 +48,83 @@ static bool is_text_or_none(json_t *o, const char *key)
 	return !v || json_is_null(v) || json_is_string(v);
 }
 
+static bool is_texts_or_none(json_t *v)
+{
+	json_t *text;
+	size_t at;
+
+	json_array_foreach(v, at, text)
+		if (!json_is_string(text))
+			return false;
+	return !v || json_is_null(v) || json_is_array(v);
+}
+
+static bool is_map_or_none(json_t *v, bool is_of_texts)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(v, key, value)
+		if (is_of_texts && !json_is_string(value))
+			return false;
+	return !v || json_is_null(v) || json_is_object(v);
+}
+
+static bool is_health_or_none(json_t *v)
+{
+	static const char *const numbers[] = { "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries" };
+
+	for (size_t k = 0; k < ARRAY_SIZE(numbers); k++) {
+		json_t *n = json_object_get(v, numbers[k]);
+
+		if (n && !json_is_integer(n) && !json_is_null(n))
+			return false;
+	}
+	return is_map_or_none(v, false) && is_texts_or_none(json_object_get(v, "Test"));
+}
+
+static int wrong(const char *what, struct error *err)
+{
+	return error_set_class(err, ERROR_INVALID, "invalid image config: %s has the wrong type", what);
+}
+
+static int check_settings(json_t *settings, struct error *err)
+{
+	static const char *const texts[] = { "User", "WorkingDir", "StopSignal" },
+				 *const lists[] = { "Env", "Cmd", "Entrypoint", "Shell", "OnBuild" }, *const maps[] = { "Volumes", "ExposedPorts" };
+	json_t *timeout = json_object_get(settings, "StopTimeout");
+
+	for (size_t k = 0; k < ARRAY_SIZE(texts); k++)
+		if (!is_text_or_none(settings, texts[k]))
+			return wrong(texts[k], err);
+	for (size_t k = 0; k < ARRAY_SIZE(lists); k++)
+		if (!is_texts_or_none(json_object_get(settings, lists[k])))
+			return wrong(lists[k], err);
+	for (size_t k = 0; k < ARRAY_SIZE(maps); k++)
+		if (!is_map_or_none(json_object_get(settings, maps[k]), false))
+			return wrong(maps[k], err);
+	if (!is_map_or_none(json_object_get(settings, "Labels"), true))
+		return wrong("Labels", err);
+	if (!is_health_or_none(json_object_get(settings, "Healthcheck")))
+		return wrong("Healthcheck", err);
+	return timeout && !json_is_integer(timeout) && !json_is_null(timeout) ? wrong("StopTimeout", err) : 0;
+}
+
 /* What the rest of the engine reads without looking twice. */
 static int check_config(json_t *config, struct error *err)
 {
-	static const char *const texts[] = { "architecture", "os", "variant", "created", "author" };
+	static const char *const texts[] = { "architecture", "os", "variant", "created", "author", "comment" };
 	json_t *settings = json_object_get(config, "config"), *os = json_object_get(config, "os");
 
-	if (!json_is_object(config) || (settings && !json_is_object(settings) && !json_is_null(settings)))
+	if (!json_is_object(config) || !is_map_or_none(settings, false))
 		return error_set_class(err, ERROR_INVALID, "invalid image config: it is not an object");
 	for (size_t k = 0; k < ARRAY_SIZE(texts); k++)
 		if (!is_text_or_none(config, texts[k]))
-			return error_set_class(err, ERROR_INVALID, "invalid image config: %s is not a text", texts[k]);
+			return wrong(texts[k], err);
 	if (json_string_length(os) > 0 && strcmp(json_string_value(os), "linux") != 0)
 		return error_set_class(err, ERROR_INVALID, "image operating system \"%.40s\" cannot be used on this platform",
 				       json_string_value(os));
-	return 0;
+	return check_settings(settings, err);
 }
 
 static json_t *parse_config(const char *text, size_t len, struct error *err)

@@ -256,24 +256,28 @@ static json_t *builtin_config(const char *diff_id)
 			 "created", BUILTIN_DATE, "created_by", "BusyBox 1.35.0 on musl 1.2.3, compiled to WebAssembly");
 }
 
-/* Always there; its name belongs to it unless somebody gave it to another image. */
-static int add_builtin(struct images *im, const char *root, const char *diff_id, struct error *err)
+/* Before any image is loaded: theirs are made of it. */
+static int measure_builtin(struct images *im, const char *root, struct error *err)
 {
-	struct layer *layer = layers_builtin(im->layers);
-	struct image *i;
 	int fd = image_open_root(root);
 
 	if (fd < 0)
 		return error_set(err, fd, "the built-in image's root %s: %s", root, strerror(-fd));
-	classify_tree(fd, &layer->bytes);
+	classify_tree(fd, &layers_builtin(im->layers)->bytes);
 	close(fd);
-	i = image_add(im, builtin_config(diff_id), NULL, IMAGE_BUILTIN, NULL, layer);
+	return 0;
+}
+
+/* Always there; its name belongs to it unless somebody gave it to another image. */
+static void add_builtin(struct images *im, const char *diff_id)
+{
+	struct image *i = image_add(im, builtin_config(diff_id), NULL, IMAGE_BUILTIN, NULL, layers_builtin(im->layers));
+
 	i->kind = IMAGE_BUILTIN;
 	if (json_array_size(i->tags) == 0 && !map_has(&im->by_name, BUILTIN_TAG)) {
 		json_array_append_new(i->tags, json_string(BUILTIN_TAG));
 		map_put(&im->by_name, BUILTIN_TAG, i);
 	}
-	return 0;
 }
 
 static int open_all(struct images *im, struct error *err)
@@ -290,11 +294,13 @@ static int open_all(struct images *im, struct error *err)
 	if (r == 0)
 		r = layers_open(&opt, &im->layers, err);
 	if (r == 0)
+		r = measure_builtin(im, root, err);
+	if (r == 0)
 		r = store_load(im->options.store, "image", load, im, err);
-	if (r == 0)
-		r = add_builtin(im, root, diff_id, err);
-	if (r == 0)
+	if (r == 0) {
+		add_builtin(im, diff_id);
 		layers_sweep(im->layers);
+	}
 	return r;
 }
 

@@ -69,6 +69,8 @@ size_t images_count(const struct images *im);
 struct image *images_by_id(struct images *im, const char *id); /* "sha256:…", whole; NULL */
 /* The config's bytes, whose digest is the id; malloc'd. */
 char *image_config_text(const struct image *i);
+/* The event "create", of an image that was made here. */
+void images_tell_created(struct images *im, const struct image *i);
 /* Adds "name@sha256:…"; saves. */
 void images_add_digest(struct images *im, struct image *i, const char *name_at_digest);
 /* What a registry called it: kept for the next push. `manifest` is copied. */
@@ -77,17 +79,21 @@ void images_set_manifest(struct images *im, struct image *i, const char *manifes
 int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err);
 
 /* DELETE /images/{name}: [{"Untagged":…},{"Deleted":…}]; conflicts in Docker's words. Without `no_prune` its parents
- * without names go too. `user`: id of a container that uses the image, NULL: none; `is_used` (may be NULL) tells of
- * the parents. */
+ * without names go too, those that nobody uses. */
+enum image_use {
+	IMAGE_USED, /* by any container, or mounted into one */
+	IMAGE_RUNS, /* a container of it runs */
+	IMAGE_STOPPED, /* a container of it does not run */
+};
 struct image_removal {
 	const char *ref;
 	bool force, no_prune;
-	const char *user;
-	bool is_user_running;
-	bool (*is_used)(void *arg, const struct image *i);
+	/* The id of a container that uses the image so; NULL: none does. May be NULL. */
+	const char *(*find_user)(void *arg, const struct image *i, enum image_use use);
 	void *arg;
+	uint64_t freed_bytes; /* is set: of the layers that went */
 };
-int images_remove(struct images *im, const struct image_removal *removal, json_t **ret_report, struct error *err);
+int images_remove(struct images *im, struct image_removal *removal, json_t **ret_report, struct error *err);
 /* Has another image this one as its parent? */
 bool images_has_child(struct images *im, const struct image *i);
 

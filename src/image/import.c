@@ -6,6 +6,7 @@
 
 #include "dockerfile/change.h"
 #include "image/internal.h"
+#include "image/platform.h"
 #include "image/reference.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -54,9 +55,9 @@ static void finish(struct image_import *imp, struct layer *layer)
 
 	if (!imp->err.code) {
 		i = make_image(imp, layer);
-		image_event(imp->images, "import", i, i->id);
 		if (imp->repo)
 			images_tag(imp->images, i, imp->repo, imp->tag, &imp->err);
+		image_event(imp->images, "import", i, i->id);
 	}
 	imp->done(imp->arg, i, imp->err.code ? &imp->err : NULL);
 	import_free(imp);
@@ -119,15 +120,24 @@ static int apply_changes(const char *const *changes, json_t *config, struct erro
 	return *text ? change_by_text(config, text, err) : 0;
 }
 
-static int check(const struct image_import_options *opt, json_t *config, struct error *err)
+static int check(struct image_import *imp, const struct image_import_options *opt, json_t *config, struct error *err)
 {
+	struct image_platform platform;
 	struct reference ref;
+	char text[200];
 	int r = 0;
 
 	if (opt->repo && *opt->repo)
 		r = reference_of_repo(opt->repo, opt->tag, &ref, err);
-	if (r == 0 && opt->platform && *opt->platform && strcmp(opt->platform, "linux") && strcmp(opt->platform, "linux/amd64"))
-		r = error_set_class(err, ERROR_INVALID, "platform %.60s: this engine runs linux/amd64", opt->platform);
+	if (r == 0 && opt->platform && *opt->platform) {
+		r = image_platform_parse(opt->platform, &platform, err);
+		if (r == 0 && strcmp(platform.os, "linux") != 0)
+			r = error_set_class(err, ERROR_INVALID, "operating system is not supported");
+		if (r == 0) {
+			image_platform_format(&platform, text, sizeof(text));
+			imp->platform = xstrdup(text);
+		}
+	}
 	return r < 0 ? r : apply_changes(opt->changes, config, err);
 }
 
@@ -138,7 +148,7 @@ struct image_import *images_import(struct images *im, const struct image_import_
 	struct image_import *imp = xnew(struct image_import);
 
 	imp->config = json_object();
-	if (check(opt, imp->config, err) == 0) {
+	if (check(imp, opt, imp->config, err) == 0) {
 		imp->spool = spool_new(im->options.loop, im->options.data_root);
 		if (!imp->spool)
 			error_set(err, -errno, "no temporary file: %s", strerror(errno));
@@ -151,7 +161,6 @@ struct image_import *images_import(struct images *im, const struct image_import_
 	imp->repo = opt->repo && *opt->repo ? xstrdup(opt->repo) : NULL;
 	imp->tag = xstrdup(opt->tag);
 	imp->message = xstrdup(opt->message && *opt->message ? opt->message : "Imported from -");
-	imp->platform = opt->platform && *opt->platform ? xstrdup("linux/amd64") : NULL;
 	imp->done = done;
 	imp->arg = arg;
 	spool_on_drain(imp->spool, on_drain, arg);

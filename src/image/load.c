@@ -13,6 +13,7 @@
 #include "image/load_plan.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 #include "util/spool.h"
 
 #define LOAD_BYTES_MAX (64ull << 30) /* of an archive, without its compression */
@@ -271,6 +272,7 @@ static void find_below(struct image_load *l)
 
 static int begin_image(struct image_load *l)
 {
+	const char *os;
 	size_t ndiffs;
 
 	l->now.image = &l->plan.images[l->at];
@@ -279,6 +281,9 @@ static int begin_image(struct image_load *l)
 	l->now.config = json_loadb(l->now.image->config, l->now.image->config_len, 0, NULL);
 	if (!json_is_object(json_object_get(l->now.config, "rootfs")))
 		return error_set_class(&l->err, ERROR_INVALID, "invalid image JSON, no RootFS key");
+	os = json_text(l->now.config, "os");
+	if (*os && strcmp(os, "linux") != 0)
+		return error_set_class(&l->err, ERROR_INVALID, "cannot load %.40s image on linux", os);
 	if (image_config_diff_ids(l->now.config, &l->now.diff_ids, &l->err) < 0)
 		return l->err.code;
 	ndiffs = json_array_size(l->now.diff_ids);

@@ -107,3 +107,8 @@ struct image *images_make_child(struct images *im, const struct image_child *chi
 	image_save(im, i);
 	return i;
 }
+
+void images_tell_created(struct images *im, const struct image *i)
+{
+	image_event(im, "create", i, i->id);
+}

@@ -1,4 +1,5 @@
 /* The names of images: given, taken away, and the removal of what has none left. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,120 +74,217 @@ void images_add_digest(struct images *im, struct image *i, const char *name)
 	image_save(im, i);
 }
 
-/* ---- removal ---- */
+/* ---- removal: moby, daemon/images/image_delete.go ---- */
+
+struct removing {
+	struct images *images;
+	struct image_removal *rm;
+	json_t *report;
+};
+
+static void report(struct removing *x, const char *what, const char *name)
+{
+	json_array_append_new(x->report, json_pack("{s:s}", what, name));
+}
 
 /* Takes names[at] from the image: one of its tags or digests. */
-static void untag(struct images *im, struct image *i, json_t *names, size_t at, json_t *report)
+static void untag(struct removing *x, struct image *i, json_t *names, size_t at, bool is_told)
 {
 	json_t *name = json_incref(json_array_get(names, at));
 
 	json_array_remove(names, at);
-	map_remove(&im->by_name, json_string_value(name));
-	image_save(im, i);
-	image_event(im, "untag", i, json_string_value(name));
-	json_array_append_new(report, json_pack("{s:o}", "Untagged", name));
+	map_remove(&x->images->by_name, json_string_value(name));
+	image_save(x->images, i);
+	if (is_told)
+		image_event(x->images, "untag", i, i->id);
+	report(x, "Untagged", json_string_value(name));
+	json_decref(name);
 }
 
-static int check_removal(struct images *im, const struct image *i, const char *ref, bool is_by_tag, bool force,
-			 const char *user, bool is_user_running, struct error *err)
+static void untag_all(struct removing *x, struct image *i)
 {
-	size_t ntags = json_array_size(i->tags);
-	const char *shown = i->id + 7;
+	while (json_array_size(i->tags) > 0)
+		untag(x, i, i->tags, 0, true);
+	while (json_array_size(i->digests) > 0)
+		untag(x, i, i->digests, 0, true);
+}
 
-	if (is_by_tag && ntags > 1)
-		return 0; /* only a name goes */
+static size_t count_names(const struct image *i)
+{
+	return json_array_size(i->tags) + json_array_size(i->digests);
+}
+
+/* How much of "repository:tag" or "repository@digest" is the repository. */
+static size_t repository_len(const char *name)
+{
+	const char *at = strchr(name, '@');
+
+	return (size_t)((at ? at : strrchr(name, ':')) - name);
+}
+
+static bool is_same_repository(const char *a, const char *b)
+{
+	size_t n = repository_len(a);
+
+	return n == repository_len(b) && memcmp(a, b, n) == 0;
+}
+
+/* At most one tag, and all of one repository; false without a name. */
+static bool is_single_reference(const struct image *i)
+{
+	json_t *first = json_array_get(json_array_size(i->tags) ? i->tags : i->digests, 0), *name;
+	size_t at;
+
+	if (count_names(i) == 0 || json_array_size(i->tags) > 1)
+		return false;
+	json_array_foreach(i->digests, at, name)
+		if (!is_same_repository(json_string_value(name), json_string_value(first)))
+			return false;
+	return true;
+}
+
+static const char *find_user(struct removing *x, const struct image *i, enum image_use use)
+{
+	return x->rm->find_user ? x->rm->find_user(x->rm->arg, i, use) : NULL;
+}
+
+enum { CONFLICT_CHILD = 1, CONFLICT_RUNNING = 2, CONFLICT_NAMES = 4, CONFLICT_STOPPED = 8 };
+
+/* ret_is_used: by a container. */
+static int check_conflict(struct removing *x, const struct image *i, unsigned mask, bool *ret_is_used, struct error *err)
+{
+	const char *shown = i->id + 7, *user;
+
+	*ret_is_used = false;
 	if (i->kind == IMAGE_BUILTIN)
 		return error_set_class(err, ERROR_CONFLICT,
 				       "conflict: unable to delete %.12s (cannot be forced) - the image is built in", shown);
-	if (user && is_user_running)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to %s \"%.200s\" (cannot be forced) - container %.12s is using its referenced image %.12s",
-				       is_by_tag ? "remove repository reference" : "delete", ref, user, shown);
-	if (user && !force && is_by_tag)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to remove repository reference \"%.200s\" (must force) - container %.12s is using its referenced image %.12s",
-				       ref, user, shown);
-	if (user && !force)
-		return error_set_class(err, ERROR_CONFLICT,
-				       "conflict: unable to delete %.12s (must be forced) - image is being used by stopped container %.12s",
-				       shown, user);
-	if (!is_by_tag && images_has_child(im, i))
+	if ((mask & CONFLICT_CHILD) && images_has_child(x->images, i))
 		return error_set_class(err, ERROR_CONFLICT,
 				       "conflict: unable to delete %.12s (cannot be forced) - image has dependent child images",
 				       shown);
-	if (!is_by_tag && ntags > 1 && !force)
+	*ret_is_used = true;
+	if ((mask & CONFLICT_RUNNING) && (user = find_user(x, i, IMAGE_RUNS)))
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to delete %.12s (cannot be forced) - image is being used by running container %.12s",
+				       shown, user);
+	*ret_is_used = false;
+	if ((mask & CONFLICT_NAMES) && count_names(i) > 0)
 		return error_set_class(err, ERROR_CONFLICT,
 				       "conflict: unable to delete %.12s (must be forced) - image is referenced in multiple repositories",
 				       shown);
+	*ret_is_used = true;
+	if ((mask & CONFLICT_STOPPED) && (user = find_user(x, i, IMAGE_STOPPED)))
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to delete %.12s (must be forced) - image is being used by stopped container %.12s",
+				       shown, user);
 	return 0;
 }
 
-static void delete_image(struct images *im, struct image *i, json_t *report)
+/* The layers that go with the image, the topmost first. */
+static void report_layers(struct removing *x, const struct image *i)
 {
-	json_array_append_new(report, json_pack("{s:s}", "Deleted", i->id));
-	image_event(im, "delete", i, i->id);
-	store_delete(im->options.store, "image", i->id);
-	image_drop(im, i);
-}
-
-/* What only the deleted image had as its parent, and nobody has named, was a step of its build. */
-static void delete_parents(struct images *im, const struct image_removal *rm, const char *id, json_t *report)
-{
-	struct image *i = id ? images_by_id(im, id) : NULL;
-
-	while (i && i->kind != IMAGE_BUILTIN && json_array_size(i->tags) == 0 && json_array_size(i->digests) == 0 &&
-	       !images_has_child(im, i) && !(rm->is_used && rm->is_used(rm->arg, i))) {
-		CLEANUP(freep) char *parent = xstrdup(i->parent_id);
-
-		delete_image(im, i, report);
-		i = parent ? images_by_id(im, parent) : NULL;
+	for (const struct layer *l = i->top; l && l->refs == 1 && l != layers_builtin(x->images->layers); l = l->parent) {
+		report(x, "Deleted", l->chain_id);
+		x->rm->freed_bytes += l->bytes;
 	}
 }
 
-/* The array and the place in it of the name that was asked for; false: asked for by id. */
-static bool find_name(struct image *i, const char *text, json_t **ret_names, size_t *ret_at)
+/* `is_quiet`: conflicts are no error, the image stays. */
+static int delete_image(struct removing *x, struct image *i, bool force, bool is_quiet, struct error *err)
+{
+	CLEANUP(freep) char *parent_id = NULL;
+	unsigned mask = CONFLICT_CHILD | CONFLICT_RUNNING | (force ? 0 : CONFLICT_NAMES | CONFLICT_STOPPED);
+	struct image *parent;
+	bool is_used;
+
+	if (check_conflict(x, i, mask, &is_used, err) < 0) {
+		bool is_dangling = count_names(i) == 0 && !images_has_child(x->images, i);
+
+		if (!is_quiet || (is_dangling && !is_used && i->kind != IMAGE_BUILTIN))
+			return err ? err->code : -EEXIST;
+		error_clear(err);
+		return 0;
+	}
+	untag_all(x, i);
+	/* Otherwise than in Docker its layers are found by it: a stopped container keeps it, nameless. */
+	if (find_user(x, i, IMAGE_USED))
+		return 0;
+	parent_id = xstrdup(i->parent_id);
+	report(x, "Deleted", i->id);
+	report_layers(x, i);
+	events_publish(x->images->options.events, "image", "delete", i->id, json_pack("{s:s}", "name", i->id));
+	store_delete(x->images->options.store, "image", i->id);
+	image_drop(x->images, i);
+	parent = parent_id && !x->rm->no_prune ? images_by_id(x->images, parent_id) : NULL;
+	return parent && parent->kind != IMAGE_BUILTIN ? delete_image(x, parent, false, true, err) : 0;
+}
+
+/* A name was given: it goes, and the image with the last one. */
+static int remove_name(struct removing *x, struct image *i, struct error *err)
 {
 	CLEANUP(freep) char *name = NULL;
 	struct reference ref;
+	const char *user;
+	json_t *names;
+	size_t at;
+	int r = reference_parse(x->rm->ref, &ref, err);
 
-	if (reference_parse(text, &ref, NULL) < 0)
-		return false;
+	if (r < 0)
+		return r;
+	if (!x->rm->force && is_single_reference(i) && (user = find_user(x, i, IMAGE_USED)))
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to remove repository reference \"%.200s\" (must force) - container %.12s is using its referenced image %.12s",
+				       x->rm->ref, user, i->id + 7);
+	if (i->kind == IMAGE_BUILTIN && count_names(i) < 2)
+		return check_conflict(x, i, 0, &(bool){ false }, err);
 	name = *ref.digest ? xasprintf("%s@%s", ref.name, ref.digest) : reference_tagged(&ref);
-	*ret_names = *ref.digest ? i->digests : i->tags;
-	return image_names_find(*ret_names, name, ret_at);
+	names = *ref.digest ? i->digests : i->tags;
+	if (image_names_find(names, name, &at))
+		untag(x, i, names, at, true);
+	if (!*ref.digest) {
+		bool has_tag = false;
+		json_t *other;
+
+		json_array_foreach(i->tags, at, other)
+			has_tag = has_tag || is_same_repository(json_string_value(other), name);
+		for (at = 0; !has_tag && at < json_array_size(i->digests);) {
+			if (is_same_repository(json_string_value(json_array_get(i->digests, at)), name))
+				untag(x, i, i->digests, at, false);
+			else
+				at++;
+		}
+	}
+	return count_names(i) > 0 ? 0 : delete_image(x, i, x->rm->force, true, err);
 }
 
-int images_remove(struct images *im, const struct image_removal *rm, json_t **ret_report, struct error *err)
+static int remove_id(struct removing *x, struct image *i, struct error *err)
 {
-	CLEANUP(freep) char *parent = NULL;
-	json_t *report, *names = NULL;
+	unsigned mask = CONFLICT_CHILD | CONFLICT_RUNNING | (x->rm->force ? 0 : CONFLICT_STOPPED);
+	bool is_used;
+
+	if (is_single_reference(i)) {
+		if (check_conflict(x, i, mask, &is_used, err) < 0)
+			return err ? err->code : -EEXIST;
+		untag_all(x, i);
+	}
+	return delete_image(x, i, x->rm->force, false, err);
+}
+
+int images_remove(struct images *im, struct image_removal *rm, json_t **ret_report, struct error *err)
+{
+	struct removing x = { im, rm, json_array() };
 	struct image *i;
-	bool is_by_name;
-	size_t at = 0;
+	bool is_by_id;
 	int r = images_find(im, rm->ref, &i, err);
 
+	if (r == 0) {
+		is_by_id = strncmp(i->id, rm->ref, strlen(rm->ref)) == 0 || strncmp(i->id + 7, rm->ref, strlen(rm->ref)) == 0;
+		r = is_by_id ? remove_id(&x, i, err) : remove_name(&x, i, err);
+	}
 	if (r < 0)
-		return r;
-	is_by_name = find_name(i, rm->ref, &names, &at);
-	r = check_removal(im, i, rm->ref, is_by_name, rm->force, rm->user, rm->is_user_running, err);
-	if (r < 0)
-		return r;
-	report = json_array();
-	*ret_report = report;
-	if (is_by_name)
-		untag(im, i, names, at, report);
-	/* The last tag takes the digests with it (moby: imageDeleteHelper). */
-	if (is_by_name && json_array_size(i->tags) > 0)
-		return 0;
-	while (json_array_size(i->tags) > 0)
-		untag(im, i, i->tags, 0, report);
-	while (json_array_size(i->digests) > 0)
-		untag(im, i, i->digests, 0, report);
-	if (rm->user || images_has_child(im, i))
-		return 0; /* a stopped container keeps it, or those that were built upon it: nameless */
-	parent = xstrdup(i->parent_id);
-	delete_image(im, i, report);
-	if (!rm->no_prune)
-		delete_parents(im, rm, parent, report);
-	return 0;
+		json_decref(x.report);
+	else
+		*ret_report = x.report;
+	return r;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/json.h"
 
@@ -50,6 +51,59 @@ void image_platform_set(struct image_platform *p, const char *os, const char *ar
 void image_platform_of(struct image_platform *p, json_t *o)
 {
 	image_platform_set(p, json_text(o, "os"), json_text(o, "architecture"), json_text(o, "variant"));
+}
+
+static bool is_one_of(const char *text, const char *const *known)
+{
+	while (*known && strcmp(*known, text) != 0)
+		known++;
+	return *known != NULL;
+}
+
+static bool is_word(const char *text)
+{
+	const char *p = text;
+
+	while (isalnum((unsigned char)*p) || (*p && strchr("_.-", *p)))
+		p++;
+	return *text && !*p;
+}
+
+int image_platform_parse(const char *text, struct image_platform *ret, struct error *err)
+{
+	static const char *const systems[] = { "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris",
+					       "plan9", "android", "js",     "wasip1",  "aix",    "illumos", NULL };
+	static const char *const machines[] = { "386",      "amd64",   "arm",     "arm64",  "ppc64",
+						"ppc64le",  "s390x",   "mips",    "mipsle", "mips64",
+						"mips64le", "riscv64", "loong64", "wasm",   NULL };
+	CLEANUP(freep) char *copy = xstrdup(text);
+	const char *words[3] = { "", "", "" };
+	struct image_platform p;
+	char *rest = copy;
+	size_t n = 0;
+
+	while (rest && n < ARRAY_SIZE(words)) {
+		words[n] = strsep(&rest, "/");
+		if (!is_word(words[n]))
+			return error_set_class(err, ERROR_INVALID,
+					       "\"%.100s\" is an invalid component of \"%.200s\": platform specifier component must match \"^[A-Za-z0-9_.-]+$\": invalid argument",
+					       words[n], text);
+		n++;
+	}
+	if (rest)
+		return error_set_class(err, ERROR_INVALID,
+				       "\"%.200s\": cannot parse platform specifier: invalid argument", text);
+	image_platform_set(&p, n > 1 ? words[0] : NULL, n > 1 ? words[1] : words[0], words[2]);
+	if (n == 1) {
+		image_platform_set(ret, words[0], image_platform_ours.architecture, NULL);
+		if (is_one_of(ret->os, systems))
+			return 0;
+		if (!is_one_of(p.architecture, machines))
+			return error_set_class(err, ERROR_INVALID,
+					       "\"%.200s\": unknown operating system or architecture: invalid argument", text);
+	}
+	*ret = p;
+	return 0;
 }
 
 bool image_platform_matches(const struct image_platform *wanted, const struct image_platform *p)

@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "util/error.h"
+
 struct image_platform {
 	char os[64], architecture[64], variant[64]; /* normalised; variant may be "" */
 };
@@ -15,6 +17,8 @@ struct image_platform {
 void image_platform_set(struct image_platform *p, const char *os, const char *architecture, const char *variant);
 /* Of an object with os, architecture and variant: an image's config, a descriptor's platform. No os: linux. */
 void image_platform_of(struct image_platform *p, json_t *object);
+/* "linux", "arm64", "linux/arm/v7" (containerd: platforms.Parse). ERROR_INVALID in its words. */
+int image_platform_parse(const char *text, struct image_platform *p, struct error *err);
 /* What this engine runs. */
 extern const struct image_platform image_platform_ours;
 /* Does an image of platform `p` run where `wanted` is asked for? A config without variant suits any. */

@@ -153,9 +153,6 @@ class Others(ApiTest):
     def test_not_yet(self):
         for method, path, text in (("POST", "/images/busybox/push", "pushing images"), ("GET", "/images/search?term=x", "searching a registry")):
             self.assertError(self.d.call(method, path, b"x" * 1000 if method == "POST" else None), 500, text + " is not there yet")
-        cid = self.d.create("true")
-        self.assertError(self.d.call("POST", "/commit", {}, {"container": cid}), 500, "making an image of a container is not there yet")
-        self.assertError(self.d.call("POST", "/commit", {}, {"container": "nope"}), 404, "No such container: nope")
 
 
 class Synthetic(ApiTest):

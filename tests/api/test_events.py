@@ -67,8 +67,9 @@ class Events(ApiTest):
         self.d.call("POST", "/containers/prune")
         self.d.call("DELETE", "/volumes/vol")
         self.assertEqual(self.actions(since, type=["volume"]), ["create", "mount", "unmount", "destroy"])
+        builtin = self.d.call("GET", "/images/busybox/json").json["Id"]
         self.assertEqual([(e["Action"], e["Actor"]["Attributes"]["name"]) for e in self.d.events(since, type=["image"])],
-                         [("tag", "mine:1"), ("untag", "mine:1")])
+                         [("tag", "mine:1"), ("untag", builtin)])
         prune = self.d.events(since, event=["prune"])
         self.assertEqual([(e["Type"], e["Actor"]["ID"], e["Actor"]["Attributes"]) for e in prune], [("container", "", {"reclaimed": "0"})])
         self.assertEqual([e["id"] for e in self.d.events(since, container=[cid], event=["destroy"])], [cid])

@@ -101,7 +101,8 @@ class Images(ApiTest):
         self.assertEqual(self.get("/images/json", filters={"nope": ["x"]}).status, 400)
         self.assertEqual(self.get("/images/json", filters={"before": ["nope"]}).status, 404)
         pruned = self.d.call("POST", "/images/prune").json
-        self.assertEqual([p["Deleted"] for p in pruned["ImagesDeleted"]], [dangling])
+        self.assertEqual(pruned["ImagesDeleted"][0], {"Deleted": dangling}) # then its layer
+        self.assertEqual(len(pruned["ImagesDeleted"]), 2)
         self.assertEqual(self.d.call("POST", "/images/prune").json, {"ImagesDeleted": None, "SpaceReclaimed": 0})
         self.d.call("DELETE", "/images/labelled")
 
