@@ -406,13 +406,14 @@ static void wake(void *arg)
 	sandbox_container_wake(((struct wasm_process *)arg)->sandbox);
 }
 
-/* The net socket's fd for the message, to be closed after it. */
-static int enter_network(struct wasm_process *p, struct netns *ns, int fds[2], struct error *err)
+/* The net socket's fd for the message, to be closed after it, and those of the pages. */
+static int enter_network(struct wasm_process *p, struct netns *ns, int fds[3], struct error *err)
 {
 	fds[0] = netns_open_socket(ns, err);
 	if (fds[0] < 0)
 		return fds[0];
 	fds[1] = netns_page_fd(ns);
+	fds[2] = netns_counters_fd(ns);
 	p->netns = netns_ref(ns);
 	netns_add_waker(ns, wake, p);
 	return 0;
@@ -440,7 +441,7 @@ static int set_up(struct wasm_process *p, const struct run_plan *plan, struct er
 		if (r < 0)
 			return r;
 		net_fd = fds[0];
-		n = 2;
+		n = 3;
 	}
 	for (size_t i = 0; i < plan->nmounts; i++) {
 		const struct run_mount *m = &plan->mounts[i];

@@ -147,6 +147,7 @@ static bool hand_over(struct netns *ns, const struct net_request *req, struct ne
 	ret->vpid = listener->vpid;
 	ret->uid = listener->uid;
 	ret->gid = listener->gid;
+	ret->interface = a->reply.interface;
 	connection_note(ns, a->answer_fd, &ret->local, &ret->peer, req->uid);
 	if (listener->on_connection) {
 		*ret_fd = a->answer_fd;
@@ -220,6 +221,8 @@ static bool connect_guest(struct netns *ns, const struct net_request *req, const
 	a.told.peer = socket_shown(listener, source, port);
 	a.reply.local = net_address_of((uint16_t)req->domain, source, port);
 	a.reply.peer = net_address_of((uint16_t)req->domain, route->target, req->peer.port);
+	a.reply.interface = interface_of(route->out);
+	a.told.interface = interface_of(route->in);
 	endpoint_count(route->out, true, 0);
 	endpoint_count(route->in, false, 0);
 	return hand_over(ns, req, listener, &a, reply_fd, ret, ret_fd);

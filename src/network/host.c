@@ -174,6 +174,7 @@ int host_connect(struct netns *ns, const struct net_request *req, const struct r
 	if (!is_host && req->local.port)
 		ret->local.port = req->local.port;
 	endpoint_count(route->out, true, 0);
+	ret->interface = route->out ? interface_of(route->out) : 0;
 	connection_note(ns, fd, &ret->local, &ret->peer, req->uid);
 	*ret_fd = steal_fd(&fd);
 	return 0;

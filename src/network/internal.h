@@ -120,8 +120,9 @@ struct netns {
 	struct net_switch *sw;
 	enum netns_mode mode;
 	char id[65];
-	int page_fd;
+	int page_fd, counters_fd;
 	struct net_page *page;
+	struct net_counters *counters;
 	struct list wakers;
 	struct list doors; /* net sockets */
 	struct list endpoints;
@@ -141,6 +142,9 @@ struct netns {
 
 char **net_copy_strv(const char *const *words); /* NULL-terminated; of NULL an empty one */
 void net_free_strv(char **words);
+#define INTERFACE_LOOPBACK 1
+/* Of the endpoint (NULL: the loopback). */
+uint32_t interface_of(const struct endpoint *ep);
 uint32_t netns_epoch(const struct netns *ns);
 /* The endpoint whose gateway is the way out; NULL: none. */
 struct endpoint *netns_default_endpoint(const struct netns *ns, bool is_v4);

@@ -101,14 +101,16 @@ struct net_reply {
 	uint32_t epoch; /* of the page, when this was decided */
 	struct net_address local, peer;
 	int32_t vpid; /* SO_PEERCRED of an AF_UNIX connection */
-	uint32_t uid, gid, reserved2;
+	uint32_t uid, gid;
+	uint32_t interface; /* of a connection: whose counters its bytes go to; 0: nobody's */
 };
 
 struct net_arrival {
 	uint32_t epoch, reserved;
 	struct net_address local, peer;
 	int32_t vpid;
-	uint32_t uid, gid, reserved2;
+	uint32_t uid, gid;
+	uint32_t interface; /* as in net_reply */
 };
 
 #define NET_DATAGRAM_MAX 65507
@@ -148,6 +150,15 @@ struct net_route {
 /* The page that workers map read-only. */
 struct net_page {
 	_Atomic uint32_t epoch;
+};
+
+/* The page that workers write: what went through their connections, by the interface's index modulo NET_COUNTERS. The
+ * switch sees no bytes of a connection; these are the container's own word, and only shown. */
+#define NET_COUNTERS 64
+struct net_counters {
+	struct {
+		_Atomic uint64_t rx_bytes, rx_packets, tx_bytes, tx_packets;
+	} of[NET_COUNTERS];
 };
 
 #endif

@@ -68,6 +68,17 @@ static struct net_socket *listener_of(const struct publication *p)
 	return socket_lookup(p->ns, p->protocol, p->container_ip, p->port, NULL);
 }
 
+static uint32_t interface_at(const struct netns *ns, const uint8_t ip[16])
+{
+	list_for_each(it, &ns->endpoints) {
+		const struct endpoint *ep = container_of(it, struct endpoint, of_ns);
+
+		if (endpoint_has_ip(ep, ip))
+			return interface_of(ep);
+	}
+	return 0;
+}
+
 static bool on_published(void *arg, int fd, const struct sockaddr_storage *client)
 {
 	struct publication *p = arg;
@@ -84,6 +95,7 @@ static bool on_published(void *arg, int fd, const struct sockaddr_storage *clien
 	}
 	a.told.local = socket_shown(s, p->container_ip, p->port);
 	a.told.peer = shown_peer(p, s, ip, port);
+	a.told.interface = interface_at(p->ns, p->container_ip);
 	if (s->on_connection)
 		s->on_connection(s->arg, fd, &a.told);
 	else

@@ -80,19 +80,19 @@ void net_switch_free(struct net_switch *sw)
 
 /* ---- namespaces ---- */
 
-static struct net_page *page_new(int *ret_fd)
+static void *page_new(size_t size, bool is_ours, int *ret_fd)
 {
 	CLEANUP(closep) int fd = memfd_create("sockerless-net", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct net_page *page;
+	void *page;
 
-	if (fd < 0 || ftruncate(fd, sizeof *page) < 0)
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return NULL;
-	page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return NULL;
-	/* Ours stays writable; nobody else's ever is, where the kernel knows that seal (5.1). */
 	fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-	fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
+	if (is_ours) /* stays writable for us; nobody else's mapping ever is, where the kernel knows that seal (5.1) */
+		fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
 	*ret_fd = steal_fd(&fd);
 	return page;
 }
@@ -105,8 +105,9 @@ struct netns *netns_new(struct net_switch *sw, enum netns_mode mode, const char 
 	ns->sw = sw;
 	ns->mode = mode;
 	snprintf(ns->id, sizeof ns->id, "%s", id);
-	ns->page_fd = -1;
-	ns->page = page_new(&ns->page_fd);
+	ns->page_fd = ns->counters_fd = -1;
+	ns->page = page_new(sizeof *ns->page, true, &ns->page_fd);
+	ns->counters = page_new(sizeof *ns->counters, false, &ns->counters_fd);
 	list_init(&ns->wakers);
 	list_init(&ns->doors);
 	list_init(&ns->endpoints);
@@ -153,14 +154,17 @@ void netns_unref(struct netns *ns)
 		free(container_of(it, struct waker, link));
 	if (ns->page)
 		munmap(ns->page, sizeof *ns->page);
+	if (ns->counters)
+		munmap(ns->counters, sizeof *ns->counters);
 	closep(&ns->page_fd);
+	closep(&ns->counters_fd);
 	list_remove(&ns->link);
 	free(ns);
 }
 
 int netns_open_socket(struct netns *ns, struct error *err)
 {
-	int fd = ns->page ? netns_open_door(ns) : -EMFILE;
+	int fd = ns->page && ns->counters ? netns_open_door(ns) : -EMFILE;
 
 	return fd < 0 ? error_set(err, fd, "network namespace: %s", strerror(-fd)) : fd;
 }
@@ -168,6 +172,11 @@ int netns_open_socket(struct netns *ns, struct error *err)
 int netns_page_fd(const struct netns *ns)
 {
 	return ns->page_fd;
+}
+
+int netns_counters_fd(const struct netns *ns)
+{
+	return ns->counters_fd;
 }
 
 uint32_t netns_epoch(const struct netns *ns)
@@ -301,6 +310,8 @@ static void endpoint_name(struct endpoint *ep, const char *wanted)
 		index = other->index > index ? other->index : index;
 	}
 	ep->index = index + 1; /* 1 is lo */
+	if (ep->ns->counters)
+		memset(&ep->ns->counters->of[ep->index % NET_COUNTERS], 0, sizeof ep->ns->counters->of[0]);
 	if (wanted && *wanted)
 		snprintf(ep->interface, sizeof ep->interface, "%s", wanted);
 	for (unsigned i = 0; !*ep->interface; i++) {
@@ -412,6 +423,11 @@ bool endpoint_has_subnet(const struct endpoint *ep, const uint8_t ip[16])
 	const uint8_t *own = endpoint_ip(ep, is_v4);
 
 	return own && net_ip_in_prefix(ip, own, is_v4 ? ep->prefix4 : ep->prefix6);
+}
+
+uint32_t interface_of(const struct endpoint *ep)
+{
+	return ep ? ep->index : INTERFACE_LOOPBACK;
 }
 
 void endpoint_count(struct endpoint *ep, bool is_sent, size_t bytes)

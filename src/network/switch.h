@@ -46,6 +46,7 @@ void netns_unref(struct netns *ns); /* the last: sockets of its workers hang up,
 int netns_open_socket(struct netns *ns, struct error *err);
 /* The page of netwire.h: an fd of the namespace's own, borrowed. */
 int netns_page_fd(const struct netns *ns);
+int netns_counters_fd(const struct netns *ns); /* of the page that workers count in */
 /* Connections that it remembers, some of which may be gone. */
 size_t netns_connection_count(const struct netns *ns);
 /* Called (from the loop, perhaps within netns_detach) when the epoch has risen: sleeping workers are to be woken.

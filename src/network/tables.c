@@ -82,6 +82,17 @@ int table_sockets(struct netns *ns, uint32_t *ret_count)
 
 /* ---- interfaces ---- */
 
+/* What the workers have counted of connections. */
+static void add_counters(const struct netns *ns, struct net_interface *row)
+{
+	if (!ns->counters)
+		return;
+	row->rx_bytes += ns->counters->of[row->index % NET_COUNTERS].rx_bytes;
+	row->rx_packets += ns->counters->of[row->index % NET_COUNTERS].rx_packets;
+	row->tx_bytes += ns->counters->of[row->index % NET_COUNTERS].tx_bytes;
+	row->tx_packets += ns->counters->of[row->index % NET_COUNTERS].tx_packets;
+}
+
 static struct net_interface interface_row(const struct endpoint *ep)
 {
 	struct net_interface row = { .index = ep->index,
@@ -92,6 +103,7 @@ static struct net_interface interface_row(const struct endpoint *ep)
 				     .tx_bytes = ep->tx_bytes,
 				     .tx_packets = ep->tx_packets };
 
+	add_counters(ep->ns, &row);
 	memcpy(row.name, ep->interface, sizeof row.name);
 	memcpy(row.mac, ep->mac, sizeof row.mac);
 	if (ep->prefix4) {
@@ -182,11 +194,13 @@ static int add_host_interfaces(struct buf *b)
 
 int table_interfaces(struct netns *ns, uint32_t *ret_count)
 {
+	struct net_interface lo = loopback;
 	struct buf b;
 	int r;
 
 	buf_init(&b, TABLE_MAX);
-	r = ns->mode == NETNS_HOST ? add_host_interfaces(&b) : buf_append(&b, &loopback, sizeof loopback);
+	add_counters(ns, &lo);
+	r = ns->mode == NETNS_HOST ? add_host_interfaces(&b) : buf_append(&b, &lo, sizeof lo);
 	list_for_each(it, &ns->endpoints) {
 		struct net_interface row = interface_row(container_of(it, struct endpoint, of_ns));
 

@@ -56,7 +56,7 @@ enum { WIRE_SIGNAL_ALL = 1 }; /* to every process of the container */
 enum { WIRE_EXIT_MAIN = 1, WIRE_EXIT_OOM = 2 };
 
 /* What a supervisor needs to know before it can start anything. fds come in
- * the message's order: [proctable memfd], with a network [net socket, page] (network/netwire.h), then
+ * the message's order: [proctable memfd], with a network [net socket, page, counters] (network/netwire.h), then
  * each mount's fds in order. */
 struct wire_mount {
 	uint32_t kind; /* enum rootfs_mount_kind; VIRTUAL: which = "proc" | "dev" */

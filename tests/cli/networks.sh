@@ -28,15 +28,18 @@ d run -d --name one --network plain --network-alias uno --hostname h1 busybox sl
 check_like "run --network: an address" 0 "172\.[0-9]+\.[0-9]+\.[0-9]+|192\.168\.[0-9]+\.[0-9]+" \
 	d inspect one -f '{{.NetworkSettings.Networks.plain.IPAddress}}'
 check "inspect of the network shows it" 0 "one" d network inspect plain -f '{{range .Containers}}{{.Name}}{{end}}'
-check "ls -f dangling" 0 "false true" sh -c '
+# The oracle calls each network dangling.
+ours check "ls -f dangling" 0 "false true" sh -c '
 	"$docker" network ls -f dangling=true --format "{{.Name}}" | grep -qx plain && a=true || a=false
 	"$docker" network ls -f dangling=true --format "{{.Name}}" | grep -qx six && b=true || b=false; echo $a $b'
-check "run --ip, --ip6, --mac-address" 0 "10.62.0.9 fd62::9 02:42:00:00:00:09" sh -c '
-	"$docker" run -d --name fixed --network six --ip 10.62.0.9 --ip6 fd62::9 --mac-address 02:42:00:00:00:09 busybox sleep 1000 >/dev/null
-	"$docker" inspect fixed -f "{{with .NetworkSettings.Networks.six}}{{.IPAddress}} {{.GlobalIPv6Address}} {{.MacAddress}}{{end}}"'
+mac="--mac-address 02:42:00:00:00:09" # since API 1.44; the oracle makes one of the address
+[ -z "${oracle:-}" ] || mac=
+check_like "run --ip, --ip6, --mac-address" 0 "10.62.0.9 fd62::9 02:42:(00:00|0a:3e):00:09" sh -c '
+	"$docker" run -d --name fixed --network six --ip 10.62.0.9 --ip6 fd62::9 $1 busybox sleep 1000 >/dev/null
+	"$docker" inspect fixed -f "{{with .NetworkSettings.Networks.six}}{{.IPAddress}} {{.GlobalIPv6Address}} {{.MacAddress}}{{end}}"' sh "$mac"
 check_has "run --ip: taken" 125 "Address already in use" d run --rm --network six --ip 10.62.0.9 busybox true
-check_has "run --ip: outside" 125 "no configured subnet contains IP address 10.1.1.1" d run --rm --network six --ip 10.1.1.1 busybox true
-check_has "run --ip on the bridge" 125 "user-defined networks only" d run --rm --ip 172.17.0.9 busybox true
+check_like "run --ip: outside" 125 ".*(no configured subnet contains IP address 10.1.1.1|Invalid address 10.1.1.1: It does not belong to any of this network.s subnets).*" d run --rm --network six --ip 10.1.1.1 busybox true
+check_like "run --ip on the bridge" 125 ".*(user-defined|user defined) networks only.*" d run --rm --ip 172.17.0.9 busybox true
 check_has "run: bad --mac-address" 125 "zz is not a valid mac address" d run --rm --mac-address zz busybox true
 check_has "run: no such network" 125 "network nosuch not found" d run --rm --network nosuch busybox true
 check "connect and disconnect" 0 "plain six
@@ -46,7 +49,7 @@ check_has "connect twice" 1 "endpoint with name one already exists in network pl
 check_has "disconnect: not connected" 1 "is not connected to network six" d network disconnect six one
 check_has "disconnect -f: no such container" 1 "endpoint nosuch not found" d network disconnect -f plain nosuch
 check "ps -f network" 0 "one" d ps -f network=plain --format '{{.Names}}'
-check_has "rm: in use" 1 'network plain has active endpoints (name:"one"' d network rm plain
+check_like "rm: in use" 1 '.*network plain (has active endpoints \(name:"one"|id [0-9a-f]* has active endpoints).*' d network rm plain
 check_has "rm: predefined" 1 "bridge is a pre-defined network and cannot be removed" d network rm bridge
 
 # ---- files ----
@@ -54,8 +57,8 @@ check "/etc/hosts, --add-host, host-gateway" 0 "1.2.3.4	extra
 172.17.0.1	gate" d run --rm --add-host extra:1.2.3.4 --add-host gate:host-gateway busybox grep -E 'extra|gate' /etc/hosts
 check "--hostname, --domainname" 0 "h.example.org h" d run --rm --hostname h --domainname example.org busybox sh -c 'grep -o "h\.example.*" /etc/hosts'
 check "--dns, --dns-search, --dns-option" 0 "nameserver 9.9.9.9
-search s.org
-options timeout:1" d run --rm --dns 9.9.9.9 --dns-search s.org --dns-option timeout:1 busybox sh -c 'grep -v "^#" /etc/resolv.conf | grep .'
+options timeout:1
+search s.org" d run --rm --dns 9.9.9.9 --dns-search s.org --dns-option timeout:1 busybox sh -c 'grep -v "^#" /etc/resolv.conf | grep . | sort'
 check "a network of one's own has its own name server" 0 "nameserver 127.0.0.11" d run --rm --network plain busybox grep nameserver /etc/resolv.conf
 check "--network container:" 0 "h1" d run --rm --network container:one busybox cat /etc/hostname
 check "--link" 0 "1" sh -c '"$docker" run -d --name linked busybox sleep 1000 >/dev/null

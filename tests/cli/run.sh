@@ -8,7 +8,7 @@ parts='running options update pid1 lifecycle restarts health stats listing copy 
 [ "$(id -u)" -ne 0 ] || parts="$parts unprivileged"
 if [ -n "${ORACLE:-}" ]; then
 	. tests/support/oracle.sh
-	parts='running options pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images build load' suite=oracle
+	parts='running options pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images build networks traffic load system' suite=oracle
 else
 	. tests/support/daemon.sh
 fi

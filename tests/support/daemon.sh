@@ -10,6 +10,8 @@ docker=$(tests/support/docker-cli.sh build/docker-cli)
 # A program file of this run's own, so that its processes can be told from others'.
 cp build/bin/sockerless-sandbox "$dir/sockerless-sandbox"
 
+from_host() { "$@"; } # where published ports are: the oracle's are elsewhere
+
 start_daemon() {
 	"$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --sandbox "$dir/sockerless-sandbox" \
 		--guest build/guest/rootfs "$@" >>"$dir/log" 2>&1 &

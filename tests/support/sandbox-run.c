@@ -150,8 +150,8 @@ int main(int argc, char **argv)
 		}
 		if (leave_ms)
 			uv_timer_start(&leave_timer, on_leave, leave_ms, 0);
-		dirs = all + 2;
-		ndirs += 2;
+		dirs = all + 3;
+		ndirs += 3;
 	}
 	dirs[0] = open(argv[optind + 1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	dirs[1] = open(argv[optind + 2], O_PATH | O_DIRECTORY | O_CLOEXEC);

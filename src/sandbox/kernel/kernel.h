@@ -19,6 +19,7 @@
 /* ---- start: supervisor → worker (worker.c) ---- */
 
 struct net_page;
+struct net_counters;
 struct ksocket;
 
 struct container {            /* one per container, made by the supervisor before any fork */
@@ -30,6 +31,7 @@ struct container {            /* one per container, made by the supervisor befor
 	int null_fd, zero_fd, full_fd, urandom_fd; /* host devices opened before the wall */
 	int net_fd;               /* the workers' net socket (network/netwire.h); -1: no network */
 	const struct net_page *net_page; /* mapped; NULL without a network */
+	struct net_counters *net_counters; /* the same */
 	uint64_t boot_ns;
 };
 

@@ -329,6 +329,7 @@ static int take_connection(int fd, struct ksocket *s, int r, const struct net_re
 	s->local.family = s->peer.family = (uint16_t)s->domain;
 	s->id = reply->socket_id ? reply->socket_id : s->id;
 	s->epoch = reply->epoch;
+	s->interface = reply->interface;
 	s->peer_cred = (struct ucred){ reply->vpid, reply->uid, reply->gid };
 	s->is_bound = true;
 	socket_know_end(new_fd, s);

@@ -30,6 +30,7 @@ struct ksocket {
 	bool is_bound;          /* local is what bind or the switch has said */
 	bool is_host_tcp;       /* a TCP socket of the host's, its options are real */
 	uint64_t id;            /* the switch's */
+	uint32_t interface;     /* whose counters the bytes go to; 0: nobody's */
 	uint32_t epoch;         /* in which the connection was found possible */
 	int pending_fd;         /* where the switch's answer to a connect comes, above the floor; -1 */
 	int far_fd;             /* AF_NETLINK: our end, to which answers are written, above the floor; -1 */
@@ -111,6 +112,8 @@ struct iovec;
 int64_t socket_send(int fd, struct ksocket *s, struct iovec *iov, size_t niov, int flags, const struct net_address *to);
 int64_t socket_receive(int fd, struct ksocket *s, struct iovec *iov, size_t niov, int flags,
 		       struct net_address *ret_from, int *ret_flags);
+/* n of a call that sent or received on a connection, for the interface's counters. */
+void socket_count(const struct ksocket *s, bool is_sent, int64_t n);
 /* read and write of a file that is a socket. */
 int64_t socket_transfer(int fd, bool is_write, struct iovec *iov, size_t niov);
 int socket_readable_bytes(int fd, struct ksocket *s); /* FIONREAD */

@@ -16,7 +16,22 @@ enum {
 	SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_DONTWAIT | MSG_EOR | MSG_CONFIRM | MSG_NOSIGNAL | MSG_MORE,
 	RECEIVE_FLAGS = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_CMSG_CLOEXEC,
 	NETLINK_REQUEST_MAX = 4096,
+	SEGMENT_BYTES = 1448, /* of TCP in a packet of 1500: there are none here, but they are counted */
 };
+
+void socket_count(const struct ksocket *s, bool is_sent, int64_t n)
+{
+	struct net_counters *counters = self.container->net_counters;
+	uint64_t packets = ((uint64_t)n + SEGMENT_BYTES - 1) / SEGMENT_BYTES;
+	uint32_t i = s->interface % NET_COUNTERS;
+
+	if (n <= 0 || !s->interface || !counters)
+		return;
+	atomic_fetch_add_explicit(is_sent ? &counters->of[i].tx_bytes : &counters->of[i].rx_bytes, (uint64_t)n,
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(is_sent ? &counters->of[i].tx_packets : &counters->of[i].rx_packets, packets,
+				  memory_order_relaxed);
+}
 
 /* What is in the way of reading or writing; 0: the host's call tells. */
 static int check_connected(int fd, struct ksocket *s, int flags)
@@ -105,6 +120,7 @@ static int64_t send_netlink(struct ksocket *s, const struct iovec *iov, size_t n
 int64_t socket_send(int fd, struct ksocket *s, struct iovec *iov, size_t niov, int flags, const struct net_address *to)
 {
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = niov };
+	long n;
 	int r;
 
 	if (flags & MSG_FASTOPEN)
@@ -118,7 +134,11 @@ int64_t socket_send(int fd, struct ksocket *s, struct iovec *iov, size_t niov, i
 		r = s->state == SOCKET_CONNECTED ? -EISCONN : -EOPNOTSUPP;
 	if (r == 0 && s->state == SOCKET_NEW && s->domain == AF_UNIX)
 		r = -ENOTCONN;
-	return r < 0 ? r : socket_block(fd, s, SYS_sendmsg, fd, (long)&msg, flags & SEND_FLAGS, 0, 0, 0);
+	if (r < 0)
+		return r;
+	n = socket_block(fd, s, SYS_sendmsg, fd, (long)&msg, flags & SEND_FLAGS, 0, 0, 0);
+	socket_count(s, true, n);
+	return n;
 }
 
 /* ---- receiving ---- */
@@ -162,6 +182,8 @@ static int64_t receive_bytes(int fd, struct ksocket *s, struct iovec *iov, size_
 		return r;
 	n = socket_block(fd, s, SYS_recvmsg, fd, (long)&msg, flags & RECEIVE_FLAGS, 0, 0, 0);
 	*ret_flags = msg.msg_flags & (MSG_TRUNC | MSG_OOB | MSG_EOR);
+	if (!(flags & MSG_PEEK))
+		socket_count(s, false, n);
 	return n;
 }
 
@@ -186,15 +208,18 @@ int64_t socket_transfer(int fd, bool is_write, struct iovec *iov, size_t niov)
 	struct ksocket *s;
 	struct net_address from;
 	int r = socket_get(fd, &s), flags;
+	long n;
 
 	if (r < 0)
 		return r;
 	if (s->state != SOCKET_CONNECTED)
 		return is_write ? socket_send(fd, s, iov, niov, 0, NULL) : socket_receive(fd, s, iov, niov, 0, &from, &flags);
 	if (niov == 1)
-		return socket_block(fd, s, is_write ? SYS_write : SYS_read, fd, (long)iov->iov_base, (long)iov->iov_len,
-				    0, 0, 0);
-	return socket_block(fd, s, is_write ? SYS_writev : SYS_readv, fd, (long)iov, (long)niov, 0, 0, 0);
+		n = socket_block(fd, s, is_write ? SYS_write : SYS_read, fd, (long)iov->iov_base, (long)iov->iov_len, 0, 0, 0);
+	else
+		n = socket_block(fd, s, is_write ? SYS_writev : SYS_readv, fd, (long)iov, (long)niov, 0, 0, 0);
+	socket_count(s, is_write, n);
+	return n;
 }
 
 /* Of packets the first one's length, as Linux has it. */

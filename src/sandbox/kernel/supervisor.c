@@ -127,18 +127,20 @@ static int make_broker(void)
 	return 0;
 }
 
-/* The net socket stays open for the workers; the page is mapped, and that is enough. */
+/* The net socket stays open for the workers; the pages are mapped, and that is enough. */
 static int set_up_network(struct container *c, struct wire_message *m, size_t *first)
 {
-	if (m->nfds < 3)
+	if (m->nfds < 4)
 		return -EPROTO;
 	c->net_fd = m->fds[1];
 	c->net_page = mmap(NULL, sizeof(*c->net_page), PROT_READ, MAP_SHARED, m->fds[2], 0);
-	if (c->net_page == MAP_FAILED)
+	c->net_counters = mmap(NULL, sizeof(*c->net_counters), PROT_READ | PROT_WRITE, MAP_SHARED, m->fds[3], 0);
+	if (c->net_page == MAP_FAILED || c->net_counters == MAP_FAILED)
 		return -errno;
 	close(m->fds[2]);
-	m->fds[1] = m->fds[2] = -1;
-	*first = 3;
+	close(m->fds[3]);
+	m->fds[1] = m->fds[2] = m->fds[3] = -1;
+	*first = 4;
 	return 0;
 }
 

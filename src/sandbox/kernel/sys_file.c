@@ -287,6 +287,7 @@ SYS(readahead)
 static long send_file(int to, int from, int64_t *offset, uint64_t len)
 {
 	struct ksocket *s;
+	long n;
 
 	if (socket_get(to, &s) < 0)
 		return host_block(SYS_sendfile, to, from, (long)offset, (long)len, 0, 0);
@@ -294,7 +295,9 @@ static long send_file(int to, int from, int64_t *offset, uint64_t len)
 		return -EINVAL;
 	if (socket_settle(to, s, !socket_is_nonblocking(to)) < 0)
 		return -EAGAIN;
-	return socket_block(to, s, SYS_sendfile, to, from, (long)offset, (long)len, 0, 0);
+	n = socket_block(to, s, SYS_sendfile, to, from, (long)offset, (long)len, 0, 0);
+	socket_count(s, true, n);
+	return n;
 }
 
 SYS(sendfile)

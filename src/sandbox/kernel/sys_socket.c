@@ -269,6 +269,7 @@ static struct ksocket *accepted(const struct ksocket *listener, const struct net
 	s->state = SOCKET_CONNECTED;
 	s->is_bound = true;
 	s->epoch = from->epoch;
+	s->interface = from->interface;
 	s->local = listener->domain == AF_UNIX ? listener->local : from->local;
 	s->peer = from->peer;
 	s->peer_cred = (struct ucred){ from->vpid, from->uid, from->gid };
