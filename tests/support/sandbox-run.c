@@ -42,8 +42,8 @@ static void on_leave(uv_timer_t *t)
 	netns_detach(netns, "test");
 }
 
-/* fds: the net socket and the page. */
-static int make_network(int fds[2], struct error *err)
+/* fds: the net socket and the pages. */
+static int make_network(int fds[3], struct error *err)
 {
 	const struct netns_endpoint ep = { .network_id = "test",
 					   .network_name = "test",
@@ -63,6 +63,7 @@ static int make_network(int fds[2], struct error *err)
 	netns_add_waker(netns, wake, NULL);
 	fds[0] = netns_open_socket(netns, err);
 	fds[1] = netns_page_fd(netns);
+	fds[2] = netns_counters_fd(netns);
 	return fds[0] < 0 ? fds[0] : 0;
 }
 
@@ -109,7 +110,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	const char *bound = NULL;
 	uint64_t tag, leave_ms = 0;
-	int fds[3] = { 0, 1, 2 }, all[5], *dirs = all, c;
+	int fds[3] = { 0, 1, 2 }, all[6], *dirs = all, c;
 	size_t ndirs = 2;
 
 	while ((c = getopt(argc, argv, "+tnND:a:c:f:m:p:u:w:")) != -1) {
