@@ -2,6 +2,8 @@
  * image has. Written at each start; edited, unless the user did, when it comes to or goes from a network. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +17,9 @@
 #include "util/json.h"
 
 enum { FILE_MAX = 1 << 20 };
+
+/* Held while a file is read and written again: what an edit of one run leaves must not come over the next run's. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 
 struct container_files {
 	struct engine *engine;
@@ -69,10 +74,14 @@ int container_files_write(struct container_files *f, struct error *err)
 	if (mkdir(f->dir, 0755) < 0 && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", f->dir, strerror(errno));
 	f->resolv_text = make_resolv(f);
+	pthread_mutex_lock(&writing);
 	r = write_in(f->dir, "hosts", hosts, err);
 	if (r == 0)
 		r = write_in(f->dir, "hostname", f->hostname, err);
-	return r < 0 ? r : write_in(f->dir, "resolv.conf", f->resolv_text, err);
+	if (r == 0)
+		r = write_in(f->dir, "resolv.conf", f->resolv_text, err);
+	pthread_mutex_unlock(&writing);
+	return r;
 }
 
 /* ---- what a start writes ---- */
@@ -314,6 +323,7 @@ struct edit_job {
 	struct container_files *files;
 	struct list edits;
 	char *before;                /* resolv.conf as we wrote it */
+	atomic_bool is_over;         /* the run has ended: the files are the next one's */
 };
 
 static void edit_free(struct edit *ed)
@@ -324,9 +334,8 @@ static void edit_free(struct edit *ed)
 	free(ed);
 }
 
-static void edit_work(uv_work_t *w)
+static void edit_files(struct edit_job *j)
 {
-	struct edit_job *j = container_of(w, struct edit_job, work);
 	CLEANUP(freep) char *hosts_path = xasprintf("%s/hosts", j->files->dir);
 	CLEANUP(freep) char *resolv_path = xasprintf("%s/resolv.conf", j->files->dir);
 	CLEANUP(freep) char *text = file_text(hosts_path, FILE_MAX), *resolv = file_text(resolv_path, FILE_MAX);
@@ -348,6 +357,16 @@ static void edit_work(uv_work_t *w)
 	}
 }
 
+static void edit_work(uv_work_t *w)
+{
+	struct edit_job *j = container_of(w, struct edit_job, work);
+
+	pthread_mutex_lock(&writing);
+	if (!atomic_load(&j->is_over))
+		edit_files(j);
+	pthread_mutex_unlock(&writing);
+}
+
 static void begin_edits(struct net_sandbox *s);
 
 static void on_edited(uv_work_t *w, int status)
@@ -361,7 +380,7 @@ static void on_edited(uv_work_t *w, int status)
 	container_files_free(j->files);
 	free(j->before);
 	if (s) {
-		s->is_editing = false;
+		s->edit_job = NULL;
 		begin_edits(s);
 	}
 	free(j);
@@ -371,7 +390,7 @@ static void begin_edits(struct net_sandbox *s)
 {
 	struct edit_job *j;
 
-	if (s->is_editing || list_is_empty(&s->edits) || !container_has_process(s->container))
+	if (s->edit_job || list_is_empty(&s->edits) || !container_has_process(s->container))
 		return; /* a start writes what it found when it began, and would undo them */
 	j = xnew(struct edit_job);
 	j->files = files_of(s);
@@ -381,7 +400,7 @@ static void begin_edits(struct net_sandbox *s)
 		list_remove(it);
 		list_append(&j->edits, it);
 	}
-	s->is_editing = true;
+	s->edit_job = j;
 	uv_queue_work(s->engine->loop, &j->work, edit_work, on_edited);
 }
 
@@ -452,6 +471,8 @@ void container_files_started(struct net_sandbox *s)
 
 void container_files_forget(struct net_sandbox *s)
 {
+	if (s->edit_job)
+		atomic_store(&s->edit_job->is_over, true);
 	list_for_each_safe(it, &s->edits)
 		edit_free(container_of(it, struct edit, link));
 	free(s->resolv_text);

@@ -66,7 +66,7 @@ struct net_sandbox {
 	char *resolv_text;       /* as it was written */
 	struct list links;       /* links.c: to others on the default bridge */
 	struct list edits;       /* hosts.c: changes of files that wait for its process, or for the edit under way */
-	bool is_editing;
+	struct edit_job *edit_job; /* that one; NULL: none */
 };
 
 struct networks;
