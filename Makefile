@@ -47,7 +47,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 S        := build/sandbox
 GUEST    := build/guest
 SBX_SRC  := $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c) src/sandbox/wire.c src/sandbox/program.c \
-	$(filter-out src/rootfs/tar% src/rootfs/layer%,$(wildcard src/rootfs/*.c)) \
+	$(filter-out src/rootfs/tar% src/rootfs/layer% src/rootfs/transfer.c,$(wildcard src/rootfs/*.c)) \
 	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c map.c)
 SBX_OBJ  := $(SBX_SRC:%.c=$(S)/%.o)
 SANDBOX  := build/bin/sockerless-sandbox
@@ -65,7 +65,8 @@ C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbo
 A        := build/agent
 AGENT    := build/bin/sockerless-agent
 AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c conn.c dialer.c flow.c handshake.c message.c sha1.c ws.c) \
-	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c locale.c)
+	$(filter-out src/rootfs/tar% src/rootfs/layer%,$(wildcard src/rootfs/*.c)) \
+	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c locale.c map.c)
 AGENT_OBJ := $(AGENT_SRC:%.c=$(A)/%.o)
 UV_A     := $(firstword $(wildcard $(shell $(CC) -print-file-name=libuv_a.a) $(shell $(CC) -print-file-name=libuv.a)))
 

@@ -34,6 +34,10 @@ const char options_help[] =
 	"      --agent-token-file FILE what agents are told that this daemon dials\n"
 	"      --agent-wait SECONDS    how long a start waits for its agent (60)\n"
 	"      --agent-grace SECONDS   how long a lost agent may take to come back (30)\n"
+	"      --agent-callback URL    what remote agents are told to connect to, ws://HOST:PORT (the first --agent-listen)\n"
+	"      --agent-program FILE    the agent, for launchers\n"
+	"      --launcher-dirs DIR:DIR where launchers are (docs/agents.md)\n"
+	"      --native NAME           the launcher for images with native programs: auto, none, or its name\n"
 	"      --log-level LEVEL  debug, info, warn, error, fatal\n"
 	"      --log-format FMT   text or json\n"
 	"      --version          say the version and end\n"
@@ -69,6 +73,10 @@ static const struct option {
 	{ "agent-token-file", STRING },
 	{ "agent-wait", STRING },
 	{ "agent-grace", STRING },
+	{ "agent-callback", STRING },
+	{ "agent-program", STRING },
+	{ "launcher-dirs", STRING },
+	{ "native", STRING },
 };
 
 static const struct option *find(const char *name, size_t n)
@@ -137,6 +145,10 @@ static int set_agent(struct options *o, const char *name, const char *value, str
 		return set_seconds(name, value, &o->agent_grace_s, err);
 	if (strcmp(name, "agent-token-file") == 0)
 		replace(&o->agent_token_file, value);
+	else if (strcmp(name, "agent-callback") == 0)
+		replace(&o->agent_callback, value);
+	else if (strcmp(name, "agent-program") == 0)
+		replace(&o->agent_path, value);
 	else if (strcmp(name, "agent-listen-plain") == 0)
 		o->agent_listen_plain = true;
 	else if (strncmp(value, "tcp://", 6) != 0 && strncmp(value, "unix://", 7) != 0)
@@ -169,6 +181,10 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		replace(&o->sandbox_path, value);
 	else if (strcmp(name, "guest") == 0)
 		replace(&o->guest_path, value);
+	else if (strcmp(name, "launcher-dirs") == 0)
+		replace(&o->launcher_dirs, value);
+	else if (strcmp(name, "native") == 0)
+		replace(&o->native, value);
 	else if (strcmp(name, "ephemeral") == 0)
 		o->is_ephemeral = true;
 	else if (strcmp(name, "version") == 0)
@@ -376,6 +392,9 @@ static const char *config_path(int argc, char **argv)
  * that embed the library and lie elsewhere. */
 static const char *const sandbox_places[] = { "sockerless-sandbox", "/usr/local/bin/sockerless-sandbox",
 					      "/usr/bin/sockerless-sandbox" };
+static const char *const agent_places[] = { "sockerless-agent", "/usr/local/bin/sockerless-agent", "/usr/bin/sockerless-agent" };
+static const char *const launcher_places[] = { "../../src/launchers", "../share/sockerless/launchers",
+					       "/usr/local/share/sockerless/launchers", "/usr/share/sockerless/launchers" };
 static const char *const guest_places[] = { "../guest/rootfs", "../share/sockerless/rootfs",
 					    "/usr/local/share/sockerless/rootfs", "/usr/share/sockerless/rootfs" };
 
@@ -420,6 +439,13 @@ void options_complete(struct options *o)
 					 xasprintf("%s/.local/share/sockerless", home ? home : "/tmp");
 	if (!o->sandbox_path)
 		o->sandbox_path = find_file(sandbox_places, ARRAY_SIZE(sandbox_places));
+	if (!o->agent_path)
+		o->agent_path = find_file(agent_places, ARRAY_SIZE(agent_places));
+	if (!o->launcher_dirs) {
+		CLEANUP(freep) char *found = find_file(launcher_places, ARRAY_SIZE(launcher_places));
+
+		o->launcher_dirs = xasprintf("/etc/sockerless/launchers:%s", found ? found : "");
+	}
 	if (!o->guest_path)
 		o->guest_path = find_file(guest_places, ARRAY_SIZE(guest_places));
 }
@@ -443,6 +469,10 @@ void options_copy(const struct options *o, struct options *ret)
 	ret->bip = xstrdup(o->bip);
 	ret->host_gateway_ip = xstrdup(o->host_gateway_ip);
 	ret->agent_token_file = xstrdup(o->agent_token_file);
+	ret->agent_callback = xstrdup(o->agent_callback);
+	ret->agent_path = xstrdup(o->agent_path);
+	ret->launcher_dirs = xstrdup(o->launcher_dirs);
+	ret->native = xstrdup(o->native);
 	for (int i = 0; i < o->nagent_listens; i++)
 		ret->agent_listens[i] = xstrdup(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)
@@ -482,6 +512,10 @@ void options_done(struct options *o)
 	free(o->bip);
 	free(o->host_gateway_ip);
 	free(o->agent_token_file);
+	free(o->agent_callback);
+	free(o->agent_path);
+	free(o->launcher_dirs);
+	free(o->native);
 	for (int i = 0; i < o->nagent_listens; i++)
 		free(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)

@@ -21,7 +21,7 @@ struct options {
 	char *agent_listens[HOSTS_MAX];
 	int nagent_listens;
 	bool agent_listen_plain;
-	char *agent_token_file;
+	char *agent_token_file, *agent_callback, *agent_path, *launcher_dirs, *native;
 	unsigned agent_wait_s, agent_grace_s; /* 0: the defaults */
 	bool is_ephemeral, pretend, is_log_json;
 	enum log_level log_level;

@@ -156,7 +156,7 @@ static int read_token(const char *path, char **ret, struct error *err)
 static int open_engine(struct server *s, struct error *err)
 {
 	const struct options *o = s->options;
-	CLEANUP(freep) char *token = NULL;
+	CLEANUP(freep) char *token = NULL, *callback = NULL;
 	struct engine_options eo = { .loop = &s->loop,
 				     .data_root = o->data_root,
 				     .sandbox_path = o->sandbox_path,
@@ -171,12 +171,20 @@ static int open_engine(struct server *s, struct error *err)
 				     .pretend = o->pretend,
 				     .factory = s->factory,
 				     .factory_ctx = s->factory_ctx,
-				     .agents = { .wait_s = o->agent_wait_s, .grace_s = o->agent_grace_s } };
+				     .agents = { .wait_s = o->agent_wait_s,
+						 .grace_s = o->agent_grace_s,
+						 .agent_path = o->agent_path,
+						 .launcher_dirs = o->launcher_dirs,
+						 .native = o->native } };
 	int r;
 
 	if (o->agent_token_file && read_token(o->agent_token_file, &token, err) < 0)
 		return err->code;
 	eo.agents.token = token;
+	for (int i = 0; i < o->nagent_listens && !callback; i++)
+		if (!o->agent_callback && strncmp(o->agent_listens[i], "tcp://", 6) == 0)
+			callback = xasprintf("ws://%s", o->agent_listens[i] + 6);
+	eo.agents.callback = o->agent_callback ? o->agent_callback : callback;
 	r = engine_open(&eo, &s->engine, err);
 	if (r == 0)
 		builds_open(s->engine);

@@ -42,7 +42,7 @@ static int lifecycle_start(struct driver *base, struct container *c, struct run_
 	struct agent_process *p;
 	int r;
 
-	if (!c->runtime || strcmp(c->runtime, "agent") != 0)
+	if (!c->runtime || (strcmp(c->runtime, "agent") != 0 && !agent_driver_has_launcher(base, c->runtime)))
 		return DRIVER_DECLINED;
 	p = process_new(d, &plan->spec, sink);
 	r = agent_container_start(d, c, plan, p, err);
@@ -50,7 +50,8 @@ static int lifecycle_start(struct driver *base, struct container *c, struct run_
 		free(p);
 		return r;
 	}
-	run_plan_free(plan);
+	if (!p->container->plan)
+		run_plan_free(plan);
 	*ret = &p->base;
 	return 0;
 }
@@ -299,6 +300,28 @@ struct agent_registry *agent_driver_registry(struct driver *d)
 	return driver_of(d)->registry;
 }
 
+bool agent_driver_has_launcher(struct driver *d, const char *name)
+{
+	return strcmp(name, "native") == 0 || launchers_find(driver_of(d)->launchers, name);
+}
+
+static bool takes_runtime(const struct driver *d, const char *runtime)
+{
+	return agent_driver_has_launcher((struct driver *)d, runtime);
+}
+
+const char *agent_driver_native(struct driver *d)
+{
+	bool is_known;
+
+	return launchers_best(driver_of(d)->launchers, &is_known) || !is_known ? "native" : NULL;
+}
+
+struct launchers *agent_driver_launchers(struct driver *d)
+{
+	return driver_of(d)->launchers;
+}
+
 const char *agent_driver_prepare(struct driver *base, const char *id)
 {
 	struct agent_driver *d = driver_of(base);
@@ -348,6 +371,7 @@ static void agent_free(struct driver *base)
 			drop(ac);
 	}
 	agent_registry_free(d->registry);
+	launchers_free(d->launchers);
 	map_done(&d->running);
 	free(d->token);
 	free(d->data_root);
@@ -379,6 +403,7 @@ static const struct driver_ops agent_ops = {
 	.lifecycle = &lifecycle,
 	.stream = &stream,
 	.filesystem = &filesystem,
+	.takes_runtime = takes_runtime,
 	.free = agent_free,
 };
 
@@ -386,7 +411,15 @@ struct driver *agent_driver_new(uv_loop_t *loop, struct store *store, const stru
 {
 	struct agent_driver *d = xnew(struct agent_driver);
 
+	struct launchers_options lo = { .loop = loop,
+					.dirs = options->launcher_dirs,
+					.agent_path = options->agent_path,
+					.data_root = options->data_root,
+					.native = options->native,
+					.callback = options->callback };
+
 	d->base.ops = &agent_ops;
+	d->launchers = launchers_new(&lo);
 	d->loop = loop;
 	d->store = store;
 	d->registry = agent_registry_new(loop);

@@ -2,6 +2,8 @@
 #ifndef SOCKERLESS_DRIVERS_AGENT_H
 #define SOCKERLESS_DRIVERS_AGENT_H
 
+#include <stdbool.h>
+
 #include <uv.h>
 
 #include "drivers/driver.h"
@@ -16,12 +18,19 @@ struct agent_options {
 	unsigned grace_s;       /* for one that was lost to come back; 0: 30 */
 	const char *token;      /* for agents that are dialled; may be NULL */
 	const char *data_root;
+	/* Of the launchers (launchers.h); all may be NULL. */
+	const char *agent_path, *launcher_dirs, *native, *callback;
 };
 
 /* Borrows the store. Never NULL. */
 struct driver *agent_driver_new(uv_loop_t *loop, struct store *store, const struct agent_options *options);
 /* The door that agents come in by; lives as long as the driver. */
 struct agent_registry *agent_driver_registry(struct driver *d);
+/* Is this a launcher's name, or "native": the best of them? */
+bool agent_driver_has_launcher(struct driver *d, const char *name);
+/* What a container with native programs asks for: "native", or NULL when it is known that no launcher works. */
+const char *agent_driver_native(struct driver *d);
+struct launchers *agent_driver_launchers(struct driver *d);
 /* Makes, or finds, the token that the agent of a container is to come with. Borrowed. */
 const char *agent_driver_prepare(struct driver *d, const char *id);
 

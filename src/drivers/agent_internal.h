@@ -7,6 +7,7 @@
 #include "agent/link.h"
 #include "agent/registry.h"
 #include "drivers/agent.h"
+#include "drivers/launchers.h"
 #include "util/list.h"
 
 struct agent_driver {
@@ -14,6 +15,7 @@ struct agent_driver {
 	uv_loop_t *loop;
 	struct store *store;
 	struct agent_registry *registry;
+	struct launchers *launchers;
 	struct map running;     /* container id → struct agent_container */
 	struct list all;        /* those and the ones that are ending */
 	unsigned wait_ms, grace_ms;
@@ -28,11 +30,16 @@ struct agent_container {
 	struct agent_link *agent;
 	struct agent_process *main;
 	struct list execs;
+	struct launch *launch;  /* of a launcher's; NULL: another's, or it has ended */
+	struct run_plan *plan;  /* until it is launched */
+	struct container *container; /* a reference, while the plan is kept */
+	struct process_exit exit; /* of the main process, while its launcher still takes the changes */
+	char *reason;
 	json_t *command;        /* the exec that becomes the main process, should the agent have none */
 	struct dial_target target; /* forward */
 	struct dialer *dialer;
 	uv_timer_t timer; /* the patience with an agent that does not come; the pause before it is dialled again */
-	bool is_forward, was_up, is_over;
+	bool is_forward, was_up, is_over, is_launched;
 	unsigned pause_ms;
 };
 

@@ -10,7 +10,15 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 3000 };
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 3000, LAUNCHER_STAYS_MS = 10000 };
+
+static void on_launcher_stays(uv_timer_t *t)
+{
+	struct agent_container *ac = t->data;
+
+	if (ac->launch)
+		launch_stop(ac->launch);
+}
 
 /* ---- sessions ---- */
 
@@ -75,6 +83,22 @@ static void on_output(void *arg, int stream, const void *data, size_t len)
 		p->sink.ops->output(p->sink.arg, stream, data, len);
 }
 
+/* The end is told when the launcher has ended too: then what the container changed is in its layer. */
+static void main_has_ended(struct agent_container *ac, int code, const char *reason)
+{
+	if (ac->is_over)
+		return;
+	ac->is_over = true;
+	ac->exit = (struct process_exit){ .code = code };
+	ac->reason = xstrdup(reason);
+	agent_session_release(ac->main->session); /* it ends, having delivered this */
+	ac->main->session = NULL;
+	if (reason)
+		launch_stop(ac->launch);
+	else
+		uv_timer_start(&ac->timer, on_launcher_stays, LAUNCHER_STAYS_MS, 0);
+}
+
 static void on_exited(void *arg, int code, const char *reason)
 {
 	struct agent_process *p = arg;
@@ -82,6 +106,10 @@ static void on_exited(void *arg, int code, const char *reason)
 
 	if (p->is_told || p->is_released)
 		return;
+	if (p->is_main && p->container->launch) {
+		main_has_ended(p->container, code, reason);
+		return;
+	}
 	p->is_told = true;
 	if (p->is_main)
 		p->container->is_over = true;
@@ -116,6 +144,7 @@ static void on_timer_closed(uv_handle_t *h)
 	struct agent_container *ac = h->data;
 
 	dial_target_done(&ac->target);
+	free(ac->reason);
 	json_decref(ac->command);
 	list_remove(&ac->link);
 	free(ac);
@@ -153,6 +182,13 @@ void agent_container_end(struct agent_container *ac)
 		agent_registry_end(d->registry, ac->id);
 	dialer_cancel(ac->dialer);
 	ac->dialer = NULL;
+	launchers_forget_waiting(d->launchers, ac);
+	run_plan_free(ac->plan);
+	ac->plan = NULL;
+	container_unref(ac->container);
+	ac->container = NULL;
+	launch_drop(ac->launch);
+	ac->launch = NULL;
 	list_for_each(it, &ac->execs)
 		container_of(it, struct agent_process, link)->session = NULL; /* the link ends them */
 	agent_link_free(ac->agent, !ac->is_forward);
@@ -165,7 +201,8 @@ static void on_up(void *arg, json_t *hello)
 	struct agent_container *ac = arg;
 	bool has_main = json_is_true(json_object_get(hello, "main"));
 
-	uv_timer_stop(&ac->timer);
+	if (!ac->is_over)
+		uv_timer_stop(&ac->timer);
 	ac->pause_ms = PAUSE_FIRST_MS;
 	if (ac->was_up || !ac->main || ac->main->is_released)
 		return;
@@ -268,6 +305,89 @@ static struct agent_container *container_new_run(struct agent_driver *d, struct 
 	return ac;
 }
 
+/* ---- launchers ---- */
+
+/* Before its main process has: nobody knows that one's exit code. */
+static void on_launcher_exited(void *arg, int status, int signo, const char *said)
+{
+	struct agent_container *ac = arg;
+	struct agent_process *p = ac->main;
+	struct process_exit exit = ac->exit;
+	char text[900];
+
+	ac->launch = NULL;
+	if (signo)
+		snprintf(text, sizeof(text), "the launcher was ended by signal %d%s%s", signo, *said ? ": " : "", said);
+	else
+		snprintf(text, sizeof(text), "the launcher has ended with status %d%s%s", status, *said ? ": " : "", said);
+	if (!p || p->is_told)
+		return;
+	if (!p->has_begun && !ac->is_over) {
+		agent_process_fail(p, 128, text);
+		return;
+	}
+	p->is_told = true;
+	exit.reason = ac->reason;
+	if (!ac->is_over) {
+		exit.code = LINK_LOST_CODE;
+		exit.reason = text;
+	}
+	p->sink.ops->exited(p->sink.arg, &exit);
+}
+
+static int launch(struct agent_container *ac, const struct launcher *l, struct container *c,
+		  const struct run_plan *plan, struct error *err)
+{
+	struct agent_driver *d = ac->driver;
+	int fd = -1;
+
+	ac->is_launched = true;
+	ac->launch = launch_start(d->launchers, l, c, plan, agent_driver_prepare(&d->base, c->id), on_launcher_exited,
+				  ac, &fd, err);
+	if (!ac->launch)
+		return err->code;
+	if (fd >= 0)
+		agent_registry_enter(d->registry, fd);
+	uv_timer_start(&ac->timer, on_no_agent, d->wait_ms, 0);
+	return 0;
+}
+
+/* The best launcher is known. */
+static void on_known(void *arg)
+{
+	struct agent_container *ac = arg;
+	struct error err = { 0 };
+	bool is_known;
+	const struct launcher *l = launchers_best(ac->driver->launchers, &is_known);
+	int r = l ? launch(ac, l, ac->container, ac->plan, &err) :
+		    error_set_class(&err, ERROR_INVALID,
+				    "no launcher works on this host: native programs cannot run (docker info says why)");
+
+	if (l) {
+		free(ac->container->runtime);
+		ac->container->runtime = xstrdup(l->name);
+	}
+	run_plan_free(ac->plan);
+	ac->plan = NULL;
+	container_unref(ac->container);
+	ac->container = NULL;
+	if (r < 0 && ac->main)
+		agent_process_fail(ac->main, 128, err.message);
+}
+
+static int start_launched(struct agent_container *ac, struct container *c, struct run_plan *plan, struct error *err)
+{
+	struct agent_driver *d = ac->driver;
+
+	agent_registry_expect(d->registry, c->id, agent_driver_prepare(&d->base, c->id), ac->agent);
+	if (strcmp(c->runtime, "native") != 0)
+		return launch(ac, launchers_find(d->launchers, c->runtime), c, plan, err);
+	ac->plan = plan;
+	ac->container = container_ref(c);
+	launchers_when_known(d->launchers, on_known, ac);
+	return 0;
+}
+
 int agent_container_start(struct agent_driver *d, struct container *c, struct run_plan *plan,
 			  struct agent_process *main, struct error *err)
 {
@@ -276,6 +396,15 @@ int agent_container_start(struct agent_driver *d, struct container *c, struct ru
 
 	ac->main = main;
 	main->container = ac;
+	if (strcmp(c->runtime, "agent") != 0) {
+		int r = start_launched(ac, c, plan, err);
+
+		if (r == 0)
+			return 0;
+		ac->main = NULL;
+		agent_container_end(ac);
+		return r;
+	}
 	ac->is_forward = url != NULL;
 	if (!url) {
 		agent_registry_expect(d->registry, c->id, agent_driver_prepare(&d->base, c->id), ac->agent);

@@ -11,7 +11,8 @@
 /* The last link is always asked: it refuses in words that say what is missing. */
 static bool is_routed(const struct driver *d, const struct container *c)
 {
-	return !d->next || !c->runtime || strcmp(c->runtime, "auto") == 0 || strcmp(c->runtime, d->ops->name) == 0;
+	return !d->next || !c->runtime || strcmp(c->runtime, "auto") == 0 || strcmp(c->runtime, d->ops->name) == 0 ||
+	       (d->ops->takes_runtime && d->ops->takes_runtime(d, c->runtime));
 }
 
 int chain_check(struct driver *first, struct error *err)

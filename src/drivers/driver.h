@@ -203,6 +203,8 @@ struct driver_ops {
 	const struct lifecycle_ops *lifecycle;
 	const struct stream_slot_ops *stream;
 	const struct filesystem_ops *filesystem;
+	/* It serves containers with this runtime too, beside those with its own name; may be NULL. */
+	bool (*takes_runtime)(const struct driver *d, const char *runtime);
 	void (*free)(struct driver *d);
 };
 

@@ -54,6 +54,10 @@ static void copy_options(struct engine *e, const struct engine_options *o)
 	e->options.host_gateway_ip = xstrdup(o->host_gateway_ip);
 	e->options.agents.token = xstrdup(o->agents.token);
 	e->options.agents.data_root = e->options.data_root;
+	e->options.agents.agent_path = xstrdup(o->agents.agent_path);
+	e->options.agents.launcher_dirs = xstrdup(o->agents.launcher_dirs);
+	e->options.agents.native = xstrdup(o->agents.native);
+	e->options.agents.callback = xstrdup(o->agents.callback);
 }
 
 /* What ran when the daemon ended was killed with it. */
@@ -237,6 +241,10 @@ void engine_free(struct engine *e)
 	free((char *)e->options.data_root);
 	free((char *)e->options.socket_path);
 	free((char *)e->options.agents.token);
+	free((char *)e->options.agents.agent_path);
+	free((char *)e->options.agents.launcher_dirs);
+	free((char *)e->options.agents.native);
+	free((char *)e->options.agents.callback);
 	free((char *)e->options.default_runtime);
 	free((char *)e->options.sandbox_path);
 	free((char *)e->options.guest_path);

@@ -27,14 +27,6 @@ static bool is_drivers_name(const struct engine *e, const char *name)
 	return false;
 }
 
-/* The launcher that would give this image's native programs a real machine.
- * There are none yet, so it says so: NULL. */
-static const char *launcher_for(const struct image *image)
-{
-	(void)image;
-	return NULL;
-}
-
 int routing_decide(struct engine *e, const struct image *image, const char *requested, json_t *labels, char **ret,
 		   struct error *err)
 {
@@ -42,11 +34,12 @@ int routing_decide(struct engine *e, const struct image *image, const char *requ
 
 	if (json_is_string(json_object_get(labels, AGENT_LABEL)) && strcmp(runtime, "auto") == 0)
 		runtime = "agent";
-	if (!routing_is_runtime(runtime) && !is_drivers_name(e, runtime))
+	if (!routing_is_runtime(runtime) && !is_drivers_name(e, runtime) && !agent_driver_has_launcher(e->agents, runtime))
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	if (image->kind == IMAGE_STANDIN) /* nothing else can do its work */
 		runtime = standin_factory.name;
-	launcher = strcmp(runtime, "auto") == 0 && image_has_native(image) ? launcher_for(image) : NULL;
+	/* Which one is known at its start at the latest (drivers/agent_run.c). */
+	launcher = strcmp(runtime, "auto") == 0 && image_has_native(image) ? agent_driver_native(e->agents) : NULL;
 	*ret = xstrdup(launcher ? launcher : runtime);
 	return 0;
 }

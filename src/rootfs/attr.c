@@ -20,6 +20,8 @@ int rootfs_dir_stat(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_sta
 	if (fd < 0 || fstat(fd, &host) < 0)
 		return fd < 0 ? -ENOENT : -errno;
 	stat_from_host(&host, dir->mount, ret);
+	if (m->is_real)
+		return 0;
 	fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -44,6 +46,8 @@ int rootfs_fstat(struct rootfs *fs, struct rootfs_dir *dir, const char *name, in
 	if (fstat(fd, &host) < 0)
 		return -errno;
 	stat_from_host(&host, dir ? dir->mount : 0, ret);
+	if (dir && dir_mount(dir)->is_real)
+		return 0;
 	if (owner_apply_fd(fd, ret) != -EOPNOTSUPP && S_ISREG(host.st_mode))
 		return 0;
 	/* A record goes by name: only while the name still means this file. */
@@ -187,6 +191,8 @@ static int store(struct target *t, const struct rootfs_stat *st)
 {
 	int r = make_changeable(t);
 
+	if (r == 0 && dir_mount(t->place.dir)->is_real)
+		return owner_set_real(t->dir_fd, t->name, st);
 	return r < 0 ? r : owner_store(t->dir_fd, t->name, t->type, t->has_marks, st);
 }
 

@@ -65,6 +65,8 @@ int rootfs_mknod(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 		return r;
 	if (type == S_IFIFO) {
 		r = mkfifoat(p.dir->upper, p.name, (bits & 0777) | S_IRUSR | S_IWUSR) < 0 ? -errno : 0;
+	} else if (dir_mount(p.dir)->is_real) {
+		r = mknodat(p.dir->upper, p.name, type | (bits & 0777), (dev_t)rdev) < 0 ? -errno : 0;
 	} else {
 		fd = openat(p.dir->upper, p.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    (bits & 0777) | S_IRUSR | S_IWUSR);

@@ -237,6 +237,8 @@ static int record_new(struct rootfs_dir *dir, const char *name, const struct roo
 	struct rootfs_stat st = *owner;
 	int r;
 
+	if (dir_mount(dir)->is_real)
+		return owner_set_real(dir->upper, name, owner);
 	if (S_ISLNK(st.mode) || S_ISFIFO(st.mode)) {
 		clock_gettime(CLOCK_REALTIME, &st.mtime);
 		st.atime = st.mtime;

@@ -111,6 +111,7 @@ int open_for_attributes(int dir_fd, const char *name, uint32_t type);
 /* What a file without a record shows, its host's mode being that of `st`: nothing need be recorded. */
 bool owner_is_default(const struct rootfs_stat *st);
 int owner_store(int dir_fd, const char *name, uint32_t type, bool has_marks, const struct rootfs_stat *st);
+int owner_set_real(int dir_fd, const char *name, const struct rootfs_stat *st); /* the host's own; a link is not followed */
 int owner_store_fd(int fd, uint32_t type, const struct rootfs_stat *st); /* -EOPNOTSUPP */
 /* Where a directory's own record is: its entry in its parent. */
 void owner_key(struct rootfs_dir *dir, int *ret_fd, const char **ret_name);

@@ -174,6 +174,8 @@ static int stat_mount(struct rootfs_dir *dir, const struct entry *e, struct root
 	if (m->kind == ROOTFS_MOUNT_FILE ? fstatat(fd, m->ctx, &host, AT_SYMLINK_NOFOLLOW) < 0 : fstat(fd, &host) < 0)
 		return -errno;
 	stat_from_host(&host, e->mount, ret);
+	if (m->is_real)
+		return 0;
 	owner_apply(fd, m->kind == ROOTFS_MOUNT_FILE ? m->ctx : ".", host.st_mode & S_IFMT,
 		    m->kind != ROOTFS_MOUNT_FILE && !m->is_bind, ret);
 	return 0;
@@ -189,6 +191,10 @@ int entry_stat(struct rootfs_dir *dir, const char *name, const struct entry *e, 
 	case ENTRY_VIRTUAL: return m->ops->stat(m->ctx, e->node, ret);
 	default:
 		stat_from_host(&e->host, dir->mount, ret);
+		if (m->is_real) {
+			ret->rdev = e->host.st_rdev;
+			return 0;
+		}
 		owner_apply(entry_layer(dir, e), name, e->type, dir_has_marks(dir), ret);
 		return 0;
 	}

@@ -80,6 +80,13 @@ int owner_parse(const char *text, struct rootfs_stat *st)
 	return 0;
 }
 
+int owner_set_real(int dir_fd, const char *name, const struct rootfs_stat *st)
+{
+	if (fchownat(dir_fd, name, st->uid, st->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return !S_ISLNK(st->mode) && fchmodat(dir_fd, name, st->mode & 07777, 0) < 0 ? -errno : 0;
+}
+
 static void apply_defaults(struct rootfs_stat *st)
 {
 	if (st->uid == geteuid())

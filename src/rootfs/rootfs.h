@@ -80,6 +80,9 @@ struct rootfs_mount {
 	 * kept in an xattr of the host's file and is seen only by us; no record of ours is
 	 * made beside it. See docs/rootfs.md. */
 	bool is_bind;
+	/* A bind whose owners, modes and devices are the host's own, set and read as they are: the root of a native
+	 * container, where we are root (of a user namespace, perhaps). */
+	bool is_real;
 	uint64_t size_limit_bytes; /* 0: none */
 	/* With a limit: what its files take, shared by all views of the mount; borrowed. NULL: this view counts alone,
 	 * from rootfs_count_used on. */

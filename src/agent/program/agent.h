@@ -124,6 +124,11 @@ void peers_changed(void); /* one came or went: the clock of loneliness */
 int serve_open(const char *addr, struct error *err);
 int dial_open(const char *url, struct error *err);
 
+/* ---- native.c ---- */
+int native_main(int argc, char **argv);
+/* old_calls.c: runs a program that is told that the kernel has none of the newer calls. For proot. */
+int old_calls_main(char **argv);
+
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* a line on stderr */
 
 #endif

@@ -26,6 +26,7 @@ static const char help[] =
 	"  --keep-alive         run the command as the main process; the agent ends when it has\n"
 	"  --token-file FILE    where the token is (default: $SOCKERLESS_AGENT_TOKEN)\n"
 	"  --grace SECONDS      how long processes outlive the last connection (default 60)\n"
+	"  --chroot DIRECTORY   its root, and that of what it runs\n"
 	"  --version, --help\n";
 
 void say(const char *fmt, ...)
@@ -88,8 +89,14 @@ static char *read_token(const char *file, struct error *err)
 
 	const char *said = getenv("SOCKERLESS_AGENT_TOKEN");
 
-	if (!file)
-		return said && *said ? xstrdup(said) : NULL;
+	char *copy;
+
+	if (!file) {
+		copy = said && *said ? xstrdup(said) : NULL;
+		if (said)
+			memset((char *)said, 'x', strlen(said)); /* what runs here may look into /proc/1/environ */
+		return copy;
+	}
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n < 0)
@@ -127,10 +134,20 @@ static void set_up(uv_loop_t *loop)
 	uv_signal_start(&agent.intr, on_signal, SIGINT);
 }
 
-enum { OPT_ADDR = 1, OPT_CALLBACK, OPT_KEEP_ALIVE, OPT_TOKEN_FILE, OPT_GRACE, OPT_LOG_LEVEL, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_ADDR = 1,
+	OPT_CALLBACK,
+	OPT_KEEP_ALIVE,
+	OPT_TOKEN_FILE,
+	OPT_GRACE,
+	OPT_LOG_LEVEL,
+	OPT_CHROOT,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 struct wishes {
-	const char *addr, *callback, *token_file;
+	const char *addr, *callback, *token_file, *chroot;
 	bool keep_alive;
 };
 
@@ -144,6 +161,7 @@ static int read_options(int argc, char **argv, struct wishes *w)
 		{ "token-file", required_argument, NULL, OPT_TOKEN_FILE },
 		{ "grace", required_argument, NULL, OPT_GRACE },
 		{ "log-level", required_argument, NULL, OPT_LOG_LEVEL }, /* of the Go agent; there is one level here */
+		{ "chroot", required_argument, NULL, OPT_CHROOT },
 		{ "version", no_argument, NULL, OPT_VERSION },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
@@ -158,6 +176,7 @@ static int read_options(int argc, char **argv, struct wishes *w)
 		case OPT_TOKEN_FILE: w->token_file = optarg; break;
 		case OPT_GRACE: agent.grace_ms = (unsigned)strtoul(optarg, NULL, 10) * 1000; break;
 		case OPT_LOG_LEVEL: break;
+		case OPT_CHROOT: w->chroot = optarg; break;
 		case OPT_VERSION: puts("sockerless-agent " SOCKERLESS_VERSION); return 0;
 		case OPT_HELP: fputs(help, stdout); return 0;
 		default: fputs(help, stderr); return 2;
@@ -173,6 +192,10 @@ int main(int argc, char **argv)
 	uv_loop_t loop;
 	int r, code = 1;
 
+	if (argc > 1 && strcmp(argv[1], "--native") == 0)
+		return native_main(argc - 2, argv + 2);
+	if (argc > 3 && strcmp(argv[1], "--old-calls") == 0)
+		return old_calls_main(argv + 3);
 	agent.grace_ms = 60000;
 	agent.linger_ms = 10000;
 	r = read_options(argc, argv, &w);
@@ -184,6 +207,8 @@ int main(int argc, char **argv)
 	agent.token = read_token(w.token_file, &err);
 	r = err.code;
 	unsetenv("SOCKERLESS_AGENT_TOKEN"); /* not for what it runs */
+	if (r == 0 && w.chroot && (chroot(w.chroot) < 0 || chdir("/") < 0))
+		r = error_set(&err, -errno, "--chroot %s: %s", w.chroot, error_text(errno));
 	if (r == 0 && w.keep_alive && optind == argc)
 		r = error_set(&err, -EINVAL, "--keep-alive needs a command");
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -118,6 +119,8 @@ static void become(const struct child_spec *spec, const int fds[3], int report)
 	sigset_t none;
 
 	setsid();
+	if (!spec->run)
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* an agent that is killed leaves as little as can be */
 	for (int i = 0; i < 3; i++)
 		if (dup2(fds[i], i) < 0)
 			fail(report, FAIL_EXEC);

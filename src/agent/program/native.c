@@ -1,0 +1,451 @@
+/* The root directory of a container whose programs are native: made out of the layers, with true owners, before a
+ * launcher's command runs in it; afterwards what has changed is taken back into the container's layer, whose format
+ * the daemon's own user can read and remove. Runs as root, or as root of a user namespace.
+ *
+ *   sockerless-agent --native LOWER UPPER DIRECTORY CACHE KIND -- command…
+ *
+ * KIND: overlay (the kernel's, else a copy) or copy. Descriptor 4, when it is open, is the daemon's: each byte asks
+ * for the changes so far and is answered by one. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "agent/program/agent.h"
+#include "rootfs/transfer.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+
+enum { CONTROL_FD = 4, FAILED = 125 };
+
+struct native {
+	const char *lower, *upper, *dir, *cache;
+	char *root, *changes;   /* what the container sees; what it wrote (the same, of a copy) */
+	bool is_overlay, is_asked;
+	int lower_fd, upper_fd;
+};
+
+static int open_dir(const char *path)
+{
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int view_of_layers(int lower, int upper, struct rootfs **ret)
+{
+	struct rootfs_mount m = { .kind = ROOTFS_MOUNT_UNION, .target = "/", .lower_fd = lower, .upper_fd = upper, .fd = -1 };
+
+	return rootfs_new(&m, 1, ret);
+}
+
+/* Without the means to give files away their owners are kept beside them, as in a layer. */
+static int view_of_real(const char *path, struct rootfs **ret)
+{
+	int fd = open_dir(path), r;
+	struct rootfs_mount m = { .kind = ROOTFS_MOUNT_DIR,
+				  .target = "/",
+				  .lower_fd = -1,
+				  .upper_fd = -1,
+				  .fd = fd,
+				  .is_bind = true,
+				  .is_real = geteuid() == 0 };
+
+	if (fd < 0)
+		return -errno;
+	r = rootfs_new(&m, 1, ret);
+	close(fd);
+	return r;
+}
+
+/* ---- the image's files with true owners: once for each image ---- */
+
+static int fill_cache(struct native *n, const char *to)
+{
+	struct rootfs *from, *real;
+	struct transfer *t;
+	int fd, r = view_of_layers(n->lower_fd, -1, &from);
+
+	if (r < 0)
+		return r;
+	r = view_of_real(to, &real);
+	if (r == 0) {
+		fd = open_dir(to);
+		t = transfer_new(from, real);
+		transfer_allow_links(t, n->lower_fd, fd);
+		r = transfer_tree(t, "/");
+		transfer_free(t);
+		close(fd);
+		rootfs_free(real);
+	}
+	rootfs_free(from);
+	return r;
+}
+
+static int make_cache(struct native *n)
+{
+	CLEANUP(freep) char *tmp = xasprintf("%s.new", n->cache), *lock_path = xasprintf("%s.lock", n->cache);
+	CLEANUP(closep) int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char *slash;
+	int r;
+
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return -errno;
+	if (access(n->cache, F_OK) == 0)
+		return 0;
+	slash = strrchr(tmp, '/');
+	*slash = '\0';
+	r = open_dir(tmp);
+	rootfs_remove_tree(r, slash + 1); /* one that was not finished */
+	if (r >= 0)
+		close(r);
+	*slash = '/';
+	if (mkdir(tmp, 0755) < 0)
+		return -errno;
+	r = fill_cache(n, tmp);
+	return r < 0 ? r : rename(tmp, n->cache) < 0 ? -errno : 0;
+}
+
+/* ---- mounting ---- */
+
+static int make_dirs(struct native *n)
+{
+	static const char *const names[] = { "changes", "work", "root" };
+
+	if (mkdir(n->dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CLEANUP(freep) char *path = xasprintf("%s/%s", n->dir, names[i]);
+
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	n->root = xasprintf("%s/root", n->dir);
+	n->changes = xasprintf("%s/changes", n->dir);
+	return 0;
+}
+
+static int mount_overlay(struct native *n)
+{
+	CLEANUP(freep)
+	char *options = xasprintf("lowerdir=%s,upperdir=%s,workdir=%s/work,userxattr", n->cache, n->changes, n->dir);
+
+	if (strpbrk(n->cache, ":,\\") || strpbrk(n->dir, ",\\"))
+		return -EINVAL;
+	return mount("overlay", n->root, "overlay", 0, options) < 0 ? -errno : 0;
+}
+
+/* What the container's layer has changed so far, onto the mounted root. */
+struct seeding {
+	struct transfer *transfer;
+	struct rootfs *real;
+	int result;
+};
+
+static int seed_one(void *arg, const char *path, int kind)
+{
+	struct seeding *s = arg;
+
+	s->result = kind == 2 ? view_remove(s->real, path) : transfer_entry(s->transfer, path);
+	return s->result;
+}
+
+static int seed(struct native *n)
+{
+	struct seeding s = { 0 };
+	struct rootfs *from;
+	int r = view_of_layers(n->lower_fd, n->upper_fd, &from);
+
+	if (r < 0)
+		return r;
+	r = view_of_real(n->root, &s.real);
+	if (r == 0) {
+		s.transfer = transfer_new(from, s.real);
+		if (n->is_overlay)
+			r = rootfs_changes(from, seed_one, &s);
+		else
+			r = transfer_tree(s.transfer, "/");
+		transfer_free(s.transfer);
+		rootfs_free(s.real);
+	}
+	rootfs_free(from);
+	return r;
+}
+
+/* ---- taking the changes back ---- */
+
+struct harvest {
+	struct transfer *transfer;
+	struct rootfs *layers;
+	char path[8192];
+};
+
+static bool is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+/* The directories of what was written, as they are on the disk; the content comes through the mounted view. */
+static int harvest_dir(struct harvest *h, int fd, size_t len, int depth)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	int r;
+
+	if (!d) {
+		close(fd);
+		return -errno;
+	}
+	r = depth > 512 ? -ELOOP : transfer_entry(h->transfer, len ? h->path : "/");
+	if (r == 0)
+		r = transfer_remove_others(h->transfer, len ? h->path : "/");
+	while (r == 0 && (e = readdir(d))) {
+		size_t n = len + 1 + strlen(e->d_name);
+		struct stat st;
+		int below;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (n >= sizeof(h->path)) {
+			r = -ENAMETOOLONG;
+			break;
+		}
+		h->path[len] = '/';
+		memcpy(h->path + len + 1, e->d_name, strlen(e->d_name) + 1);
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || is_whiteout(&st))
+			continue; /* what is gone was removed above */
+		if (!S_ISDIR(st.st_mode)) {
+			r = transfer_entry(h->transfer, h->path);
+			continue;
+		}
+		below = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (below >= 0)
+			r = harvest_dir(h, below, n, depth + 1);
+	}
+	closedir(d);
+	h->path[len] = '\0';
+	return r;
+}
+
+static int take_back(struct native *n)
+{
+	struct harvest h = { 0 };
+	struct rootfs *real;
+	int fd, r = view_of_layers(n->lower_fd, n->upper_fd, &h.layers);
+
+	if (r < 0)
+		return r;
+	r = view_of_real(n->root, &real);
+	if (r == 0) {
+		h.transfer = transfer_new(real, h.layers);
+		fd = open(n->is_overlay ? n->changes : n->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = fd < 0 ? -errno : harvest_dir(&h, fd, 0, 0);
+		transfer_free(h.transfer);
+		rootfs_free(real);
+	}
+	rootfs_free(h.layers);
+	return r;
+}
+
+/* ---- the run ---- */
+
+static void forget(struct native *n)
+{
+	char *slash;
+	int fd;
+
+	if (n->is_overlay)
+		umount2(n->root, MNT_DETACH);
+	slash = strrchr(n->dir, '/');
+	*slash = '\0';
+	fd = open_dir(n->dir);
+	*slash = '/';
+	rootfs_remove_tree(fd, slash + 1);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The container's root is complete: what differs from now on is its own doing. "overlay" or "copy". */
+static int mark_ready(struct native *n)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/ready", n->dir);
+	CLEANUP(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const char *kind = n->is_overlay ? "overlay" : "copy";
+
+	return fd < 0 || write(fd, kind, strlen(kind)) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* What a run left that ended before its changes were taken: they are taken now. One that never began goes. */
+static int recover(struct native *n)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/ready", n->dir);
+	CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char kind[16] = "";
+	int r = 0;
+
+	if (access(n->dir, F_OK) < 0)
+		return 0;
+	if (fd >= 0 && read(fd, kind, sizeof(kind) - 1) > 0) {
+		r = make_dirs(n);
+		n->is_overlay = strcmp(kind, "overlay") == 0;
+		if (r == 0 && n->is_overlay)
+			r = mount_overlay(n);
+		if (r == 0)
+			r = take_back(n);
+	}
+	if (r == 0)
+		forget(n);
+	n->is_overlay = false;
+	return r;
+}
+
+static int set_up(struct native *n, bool wants_copy)
+{
+	int r = make_dirs(n);
+
+	if (r < 0)
+		return r;
+	n->is_overlay = false;
+	if (!wants_copy) {
+		r = make_cache(n);
+		if (r < 0)
+			return r;
+		r = mount_overlay(n);
+		n->is_overlay = r == 0;
+	}
+	if (!n->is_overlay && !wants_copy)
+		say("no overlay can be mounted here (%s): the root is copied", strerror(-r));
+	r = seed(n);
+	return r < 0 ? r : mark_ready(n);
+}
+
+static void answer(struct native *n)
+{
+	char byte;
+	int r;
+
+	if (read(CONTROL_FD, &byte, 1) != 1) {
+		n->is_asked = false; /* the daemon has gone */
+		return;
+	}
+	r = take_back(n);
+	if (r < 0)
+		say("the changes so far cannot be taken: %s", strerror(-r));
+	byte = r < 0 ? 'n' : 'y';
+	if (write(CONTROL_FD, &byte, 1) != 1)
+		n->is_asked = false;
+}
+
+/* Until the command has ended. Signals go on to it; the daemon's end is its end. */
+static int attend(struct native *n, pid_t pid)
+{
+	sigset_t set;
+	int sig, status;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sig = signalfd(-1, &set, SFD_CLOEXEC);
+	for (;;) {
+		struct pollfd fds[2] = { { .fd = sig, .events = POLLIN }, { .fd = CONTROL_FD, .events = POLLIN } };
+		struct signalfd_siginfo info;
+		pid_t ended;
+
+		if (!n->is_asked)
+			fds[1].fd = -1;
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (fds[1].revents)
+			answer(n);
+		if ((fds[0].revents & POLLIN) && read(sig, &info, sizeof(info)) == sizeof(info) && info.ssi_signo != SIGCHLD)
+			kill(pid, SIGKILL);
+		while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
+			if (ended == pid)
+				return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (ended < 0)
+			break;
+	}
+	return FAILED;
+}
+
+static pid_t start(const struct native *n, char **argv)
+{
+	sigset_t set;
+	pid_t pid;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	setenv("SOCKERLESS_ROOT", n->root, 1);
+	pid = fork();
+	if (pid != 0)
+		return pid;
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(CONTROL_FD);
+	execv(argv[0], argv);
+	say("%s: %s", argv[0], strerror(errno));
+	_exit(127);
+}
+
+static int fail(const char *what, int r)
+{
+	say("%s: %s", what, strerror(-r));
+	return FAILED;
+}
+
+int native_main(int argc, char **argv)
+{
+	struct native n = { 0 };
+	bool wants_copy;
+	int r, code;
+	pid_t pid;
+
+	if (argc < 5)
+		return fail("--native LOWER UPPER DIRECTORY CACHE KIND -- command", -EINVAL);
+	n = (struct native){ .lower = argv[0], .upper = argv[1], .dir = argv[2], .cache = argv[3] };
+	wants_copy = strcmp(argv[4], "copy") == 0;
+	umask(0);
+	n.is_asked = fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) == 0;
+	if (!n.is_asked) /* no file of ours gets its number */
+		dup2(2, CONTROL_FD);
+	n.lower_fd = open_dir(n.lower);
+	n.upper_fd = open_dir(n.upper);
+	if (n.lower_fd < 0 || n.upper_fd < 0)
+		return fail("the container's layers cannot be opened", -errno);
+	if (unshare(CLONE_NEWNS) == 0)
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	else
+		wants_copy = true; /* nothing can be mounted here */
+	r = recover(&n);
+	if (r < 0)
+		return fail("what an earlier run left cannot be taken", r);
+	if (argc <= 6)
+		return 0;
+	r = set_up(&n, wants_copy);
+	if (r < 0)
+		return fail("the root cannot be made", r);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	pid = start(&n, argv + 6);
+	code = pid < 0 ? FAILED : attend(&n, pid);
+	tree_signal(SIGKILL); /* who outlived the agent, where there is no namespace to end with it */
+	r = take_back(&n);
+	if (r < 0)
+		return fail("the changes of the container cannot be taken", r);
+	forget(&n);
+	return code;
+}

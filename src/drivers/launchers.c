@@ -1,0 +1,335 @@
+#include "drivers/launchers.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/launchers_internal.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+enum { CHECK_MS = 5000 };
+
+/* ---- what is there ---- */
+
+static void read_facts(struct launcher *l)
+{
+	FILE *f = fopen(l->path, "re");
+	char line[256], word[64];
+	int n;
+
+	for (int i = 0; f && i < 20 && fgets(line, sizeof(line), f) && (line[0] == '#' || line[0] == '\n'); i++) {
+		if (sscanf(line, "# root: %63s", word) == 1)
+			l->root = strcmp(word, "overlay") == 0 ? LAUNCHER_OVERLAY :
+				  strcmp(word, "copy") == 0    ? LAUNCHER_COPY :
+								 LAUNCHER_NONE;
+		else if (sscanf(line, "# where: %63s", word) == 1)
+			l->is_remote = strcmp(word, "remote") == 0;
+		else if (sscanf(line, "# grade: %d", &n) == 1)
+			l->grade = n;
+	}
+	if (f)
+		fclose(f);
+}
+
+static bool is_name(const char *name)
+{
+	return *name && strlen(name) < 64 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
+}
+
+static void read_dir(struct launchers *ls, const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d && ls->n < LAUNCHERS_MAX && (e = readdir(d))) {
+		CLEANUP(freep) char *file = xasprintf("%s/%s", path, e->d_name);
+		struct launcher *l;
+
+		if (!is_name(e->d_name) || launchers_find(ls, e->d_name) || access(file, X_OK) < 0)
+			continue;
+		l = &ls->v[ls->n++];
+		*l = (struct launcher){ .name = xstrdup(e->d_name), .path = realpath(file, NULL) };
+		if (!l->path)
+			l->path = xstrdup(file);
+		read_facts(l);
+	}
+	if (d)
+		closedir(d);
+}
+
+struct launchers *launchers_new(const struct launchers_options *o)
+{
+	struct launchers *ls = xnew(struct launchers);
+	CLEANUP(freep) char *dirs = xstrdup(o->dirs ? o->dirs : "");
+	char *save = NULL;
+
+	ls->loop = o->loop;
+	ls->agent_path = xstrdup(o->agent_path);
+	ls->data_root = xstrdup(o->data_root);
+	ls->native = xstrdup(o->native ? o->native : "auto");
+	ls->callback = xstrdup(o->callback);
+	list_init(&ls->waiting);
+	list_init(&ls->runs);
+	if (ls->agent_path)
+		for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save))
+			read_dir(ls, dir);
+	return ls;
+}
+
+const struct launcher *launchers_find(const struct launchers *ls, const char *name)
+{
+	for (size_t i = 0; i < ls->n; i++)
+		if (strcmp(ls->v[i].name, name) == 0)
+			return &ls->v[i];
+	return NULL;
+}
+
+const struct launcher *launchers_next(const struct launchers *ls, const struct launcher *after)
+{
+	size_t i = after ? (size_t)(after - ls->v) + 1 : 0;
+
+	return i < ls->n ? &ls->v[i] : NULL;
+}
+
+/* ---- which of them work: each is asked, one after the other ---- */
+
+struct check {
+	struct launchers *owner;
+	struct launcher *launcher;
+	bool is_alone;
+	uv_process_t process;
+	uv_pipe_t out;
+	uv_timer_t deadline;
+	unsigned handles;
+	bool is_late;
+	int64_t status;
+	int signo;
+	size_t len;
+	char said[200];
+};
+
+static void check_next(struct launchers *ls);
+
+static void check_done(uv_handle_t *h)
+{
+	struct check *c = h->data;
+	struct launchers *ls = c->owner;
+	struct launcher *l = c->launcher;
+
+	if (--c->handles > 0)
+		return;
+	ls->checking = NULL;
+	if (ls->is_freed) {
+		launchers_free_memory(ls);
+		free(c);
+		return;
+	}
+	c->said[strcspn(c->said, "\n")] = '\0';
+	if (!c->is_late && c->status == 0 && c->signo == 0) {
+		l->state = LAUNCHER_WORKS;
+		l->is_alone = c->is_alone;
+	} else if (!c->is_alone && l->root == LAUNCHER_COPY) {
+		ls->is_alone_next = true; /* perhaps without a namespace */
+	} else {
+		l->state = LAUNCHER_FAILS;
+		snprintf(l->why, sizeof(l->why), "%s",
+			 c->is_late ? "it does not answer" :
+			 c->said[0] ? c->said :
+				      "its check fails");
+	}
+	free(c);
+	check_next(ls);
+}
+
+static void on_check_exit(uv_process_t *p, int64_t status, int signo)
+{
+	struct check *c = p->data;
+
+	c->status = status;
+	c->signo = signo;
+	uv_close((uv_handle_t *)&c->process, check_done);
+	uv_close((uv_handle_t *)&c->deadline, check_done);
+	uv_close((uv_handle_t *)&c->out, check_done);
+}
+
+static void on_late(uv_timer_t *t)
+{
+	struct check *c = t->data;
+
+	c->is_late = true;
+	kill(-c->process.pid, SIGKILL);
+}
+
+static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
+{
+	struct check *c = h->data;
+	static char rest[1024];
+
+	(void)size;
+	*buf = c->len + 1 < sizeof(c->said) ? uv_buf_init(c->said + c->len, (unsigned)(sizeof(c->said) - 1 - c->len)) :
+					      uv_buf_init(rest, sizeof(rest));
+}
+
+static void on_said(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+	struct check *c = s->data;
+
+	if (n > 0 && buf->base == c->said + c->len)
+		c->len += (size_t)n;
+	if (n < 0)
+		uv_read_stop(s);
+}
+
+static void check(struct launchers *ls, struct launcher *l, bool is_alone)
+{
+	struct check *c = xnew(struct check);
+	uv_stdio_container_t stdio[3] = { { .flags = UV_IGNORE },
+					  { .flags = UV_IGNORE },
+					  { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&c->out } };
+	char *argv[8];
+	uv_process_options_t options = {
+		.exit_cb = on_check_exit, .stdio = stdio, .stdio_count = 3, .flags = UV_PROCESS_DETACHED, .args = argv
+	};
+	size_t n = launcher_prefix(argv, is_alone);
+	int r;
+
+	argv[n++] = l->path;
+	argv[n++] = (char *)"--check";
+	argv[n] = NULL;
+	options.file = argv[0];
+	c->owner = ls;
+	c->launcher = l;
+	c->is_alone = is_alone;
+	ls->checking = c;
+	uv_pipe_init(ls->loop, &c->out, 0);
+	uv_timer_init(ls->loop, &c->deadline);
+	c->process.data = c->out.data = c->deadline.data = c;
+	c->handles = 3;
+	r = uv_spawn(ls->loop, &c->process, &options);
+	if (r < 0) {
+		snprintf(c->said, sizeof(c->said), "%s", uv_strerror(r));
+		on_check_exit(&c->process, 127, 0);
+		return;
+	}
+	uv_timer_start(&c->deadline, on_late, CHECK_MS, 0);
+	uv_read_start((uv_stream_t *)&c->out, on_alloc, on_said);
+}
+
+static struct launcher *best(struct launchers *ls)
+{
+	struct launcher *found = NULL;
+
+	if (strcmp(ls->native, "none") == 0)
+		return NULL;
+	for (size_t i = 0; i < ls->n; i++) {
+		struct launcher *l = &ls->v[i];
+		bool is_wanted = strcmp(ls->native, "auto") == 0 ? l->grade > 0 && !l->is_remote :
+								   strcmp(ls->native, l->name) == 0;
+
+		if (is_wanted && l->state != LAUNCHER_FAILS && (!found || l->grade > found->grade))
+			found = l;
+	}
+	return found;
+}
+
+struct waiting {
+	struct list link;
+	void (*known)(void *arg);
+	void *arg;
+};
+
+/* From the best downwards, until one works. */
+static void check_next(struct launchers *ls)
+{
+	struct launcher *l = best(ls);
+
+	if (ls->checking)
+		return;
+	if (l && l->state == LAUNCHER_UNKNOWN) {
+		bool is_alone = ls->is_alone_next || geteuid() == 0;
+
+		ls->is_alone_next = false;
+		check(ls, l, is_alone);
+		return;
+	}
+	if (l)
+		log_info("images with native programs go to launcher %s", l->name);
+	else
+		log_info("no launcher works here: images with native programs go to the sandbox");
+	while (!list_is_empty(&ls->waiting)) {
+		struct waiting *w = container_of(ls->waiting.next, struct waiting, link);
+		struct waiting copy = *w;
+
+		list_remove(&w->link);
+		free(w);
+		copy.known(copy.arg);
+	}
+}
+
+const struct launcher *launchers_best(struct launchers *ls, bool *ret_is_known)
+{
+	struct launcher *l = best(ls);
+
+	*ret_is_known = !l || l->state == LAUNCHER_WORKS;
+	if (!*ret_is_known)
+		check_next(ls);
+	return *ret_is_known ? l : NULL;
+}
+
+void launchers_when_known(struct launchers *ls, void (*known)(void *arg), void *arg)
+{
+	struct waiting *w = xnew(struct waiting);
+
+	w->known = known;
+	w->arg = arg;
+	list_append(&ls->waiting, &w->link);
+	check_next(ls);
+}
+
+void launchers_forget_waiting(struct launchers *ls, void *arg)
+{
+	list_for_each_safe(it, &ls->waiting) {
+		struct waiting *w = container_of(it, struct waiting, link);
+
+		if (w->arg != arg)
+			continue;
+		list_remove(it);
+		free(w);
+	}
+}
+
+/* ---- the end ---- */
+
+void launchers_free_memory(struct launchers *ls)
+{
+	if (ls->checking || !list_is_empty(&ls->runs))
+		return;
+	for (size_t i = 0; i < ls->n; i++) {
+		free(ls->v[i].name);
+		free(ls->v[i].path);
+	}
+	free(ls->agent_path);
+	free(ls->data_root);
+	free(ls->native);
+	free(ls->callback);
+	free(ls);
+}
+
+void launchers_free(struct launchers *ls)
+{
+	ls->is_freed = true;
+	list_for_each_safe(it, &ls->waiting)
+		free(container_of(it, struct waiting, link));
+	list_init(&ls->waiting);
+	if (ls->checking)
+		kill(-ls->checking->process.pid, SIGKILL);
+	launches_drop(ls);
+	launchers_free_memory(ls);
+}

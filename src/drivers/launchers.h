@@ -1,0 +1,64 @@
+/* Launchers: scripts that start an agent somewhere (src/launchers, docs/agents.md). Which there are, which of them work
+ * on this host, and their runs. Loop thread only. */
+#ifndef SOCKERLESS_DRIVERS_LAUNCHERS_H
+#define SOCKERLESS_DRIVERS_LAUNCHERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <uv.h>
+
+#include "drivers/driver.h"
+
+enum launcher_root { LAUNCHER_NONE, LAUNCHER_OVERLAY, LAUNCHER_COPY };
+enum launcher_state { LAUNCHER_UNKNOWN, LAUNCHER_WORKS, LAUNCHER_FAILS };
+
+struct launcher {
+	char *name, *path;
+	enum launcher_root root;
+	bool is_remote; /* its agent connects to --agent-listen */
+	bool is_alone; /* it works without a user namespace only */
+	int grade; /* 0: never taken unless it is asked for */
+	enum launcher_state state;
+	char why[200]; /* it fails */
+};
+
+struct launchers;
+struct launchers_options {
+	uv_loop_t *loop;
+	const char *dirs; /* "DIR:DIR", the first that has a name wins */
+	const char *agent_path, *data_root;
+	const char *native; /* "auto", "none", or the name that images with native programs go to */
+	const char *callback; /* what remote agents connect to: "ws://HOST:PORT"; may be NULL */
+};
+/* Reads the directories; the checks begin at the first need. */
+struct launchers *launchers_new(const struct launchers_options *o);
+void launchers_free(struct launchers *ls); /* what runs is killed */
+
+const struct launcher *launchers_find(const struct launchers *ls, const char *name);
+const struct launcher *launchers_next(const struct launchers *ls, const struct launcher *after); /* NULL begins */
+/* For native images: the best that works; NULL: none, or (*ret_is_known false) not known yet. Begins the checks. */
+const struct launcher *launchers_best(struct launchers *ls, bool *ret_is_known);
+/* Calls back, later and once, when it is known. */
+void launchers_when_known(struct launchers *ls, void (*known)(void *arg), void *arg);
+void launchers_forget_waiting(struct launchers *ls, void *arg);
+
+/* ---- a run ---- */
+
+struct launch;
+/* The agent of container `c` is started with this token. *ret_fd: the daemon's end of its connection, -1 for a remote
+ * one. `exited`: once, later; `said` is the end of what it wrote to stderr. */
+struct launch *launch_start(struct launchers *ls, const struct launcher *l, const struct container *c,
+			    const struct run_plan *plan, const char *token,
+			    void (*exited)(void *arg, int status, int signo, const char *said), void *arg, int *ret_fd,
+			    struct error *err);
+int launch_pid(const struct launch *l);
+bool launch_has_root(const struct launch *l); /* the container's files are changed outside of its layer */
+/* Ends it: politely, then not. */
+void launch_stop(struct launch *l);
+/* The changes so far are to be in the container's layer. `done` once, later; ok false: they could not be. */
+void launch_take_changes(struct launch *l, void (*done)(void *arg, bool ok), void *arg);
+/* Nobody is told any more; it is killed. Takes NULL. */
+void launch_drop(struct launch *l);
+
+#endif
