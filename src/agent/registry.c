@@ -275,7 +275,7 @@ static void on_head(uv_poll_t *poll, int status, int events)
 		take(v->registry, leave(v), v->head, (size_t)head, v->head + head, v->len - (size_t)head);
 }
 
-void agent_registry_enter(struct agent_registry *r, int take_fd)
+void agent_registry_enter(struct agent_registry *r, int take_fd, bool is_patient)
 {
 	struct visitor *v;
 
@@ -294,7 +294,8 @@ void agent_registry_enter(struct agent_registry *r, int take_fd)
 	uv_timer_init(r->loop, &v->deadline);
 	v->poll.data = v->deadline.data = v;
 	uv_poll_start(&v->poll, UV_READABLE, on_head);
-	uv_timer_start(&v->deadline, on_deadline, HEAD_MS, 0);
+	if (!is_patient)
+		uv_timer_start(&v->deadline, on_deadline, HEAD_MS, 0);
 }
 
 /* ---- listeners ---- */
@@ -317,7 +318,7 @@ static void on_knock(uv_poll_t *poll, int status, int events)
 
 		if (fd < 0)
 			return;
-		agent_registry_enter(d->registry, fd);
+		agent_registry_enter(d->registry, fd, false);
 	}
 }
 

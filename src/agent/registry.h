@@ -25,8 +25,8 @@ void agent_registry_forget(struct agent_registry *r, const char *id);
 
 /* http_claim_fn: is this head an agent's? Then the descriptor is taken, head and all. ctx: the registry. */
 bool agent_registry_claim(void *ctx, const char *head, size_t len, int take_fd);
-/* A connected socket that will speak as an agent does. */
-void agent_registry_enter(struct agent_registry *r, int take_fd);
+/* A connected socket that will speak as an agent does: in time, or whenever its launcher has made ready. */
+void agent_registry_enter(struct agent_registry *r, int take_fd, bool is_patient);
 /* A listening socket that serves nothing but the agents' path. */
 int agent_registry_listen(struct agent_registry *r, int take_fd, struct error *err);
 

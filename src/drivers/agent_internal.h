@@ -8,6 +8,7 @@
 #include "agent/registry.h"
 #include "drivers/agent.h"
 #include "drivers/launchers.h"
+#include "util/buf.h"
 #include "util/list.h"
 
 struct agent_driver {
@@ -40,7 +41,7 @@ struct agent_container {
 	struct dialer *dialer;
 	uv_timer_t timer; /* the patience with an agent that does not come; the pause before it is dialled again */
 	bool is_forward, was_up, is_over, is_launched;
-	unsigned pause_ms;
+	unsigned pause_ms, wait_ms;
 };
 
 /* A main process, or an exec. */

@@ -10,7 +10,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 3000, LAUNCHER_STAYS_MS = 10000 };
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 3000, LAUNCHER_STAYS_MS = 10000, LAUNCHER_WAIT_MS = 300000 };
 
 static void on_launcher_stays(uv_timer_t *t)
 {
@@ -256,7 +256,7 @@ static void on_no_agent(uv_timer_t *t)
 	struct agent_container *ac = t->data;
 	char text[160];
 
-	snprintf(text, sizeof(text), "no agent came for this container within %u seconds", ac->driver->wait_ms / 1000);
+	snprintf(text, sizeof(text), "no agent came for this container within %u seconds", ac->wait_ms / 1000);
 	if (ac->main)
 		agent_process_fail(ac->main, 128, text);
 }
@@ -347,8 +347,10 @@ static int launch(struct agent_container *ac, const struct launcher *l, struct c
 	if (!ac->launch)
 		return err->code;
 	if (fd >= 0)
-		agent_registry_enter(d->registry, fd);
-	uv_timer_start(&ac->timer, on_no_agent, d->wait_ms, 0);
+		agent_registry_enter(d->registry, fd, true);
+	/* The first container of an image waits until its files are made ready. */
+	ac->wait_ms = d->wait_ms > LAUNCHER_WAIT_MS ? d->wait_ms : LAUNCHER_WAIT_MS;
+	uv_timer_start(&ac->timer, on_no_agent, ac->wait_ms, 0);
 	return 0;
 }
 
@@ -408,7 +410,8 @@ int agent_container_start(struct agent_driver *d, struct container *c, struct ru
 	ac->is_forward = url != NULL;
 	if (!url) {
 		agent_registry_expect(d->registry, c->id, agent_driver_prepare(&d->base, c->id), ac->agent);
-		uv_timer_start(&ac->timer, on_no_agent, d->wait_ms, 0);
+		ac->wait_ms = d->wait_ms;
+		uv_timer_start(&ac->timer, on_no_agent, ac->wait_ms, 0);
 		return 0;
 	}
 	if (dial_parse(url, "/ws", &ac->target, err) < 0 || ac->target.is_fd) {

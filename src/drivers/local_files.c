@@ -138,6 +138,21 @@ static int look(struct file_job *j, struct rootfs *fs)
 	return 0;
 }
 
+/* A link's target is told as an absolute path, as far as that can be known from here. */
+void local_files_stat(struct file_job *job, int64_t size, uint32_t mode, int64_t mtime_ns, const char *link)
+{
+	const char *slash = strrchr(job->path, '/');
+
+	job->stat.name = base_name(job->path);
+	job->stat.size = size;
+	job->stat.go_mode = go_mode(mode);
+	job->stat.mtime_ns = mtime_ns;
+	if (link)
+		job->stat.link_target = link[0] == '/' || !slash ?
+						xstrdup(link) :
+						xasprintf("%.*s/%s", (int)(slash - job->path), job->path, link);
+}
+
 /* ---- tar ---- */
 
 static ssize_t write_fd(void *arg, const void *data, size_t len)

@@ -9,6 +9,9 @@
  * from the loop. Answers 0 always: what fails is told in job->err. */
 int local_files_run(uv_loop_t *loop, struct file_job *job);
 
+/* Fills job->stat for job->path, out of what somebody else has found there. link NULL: it is none. */
+void local_files_stat(struct file_job *job, int64_t size, uint32_t mode, int64_t mtime_ns, const char *link);
+
 /* The view of a plan's mounts without the virtual ones. Blocks; any thread. */
 int local_files_open(const struct run_plan *plan, struct rootfs **ret);
 

@@ -75,7 +75,7 @@ void tree_pause(bool is_pause);
 struct files_request {
 	char op; /* s: stat, g: get, p: put */
 	char *path;
-	bool no_overwrite_dir_non_dir, has_owner, copy_uid_gid;
+	bool no_overwrite_dir_non_dir, has_owner, is_gzip;
 	uid_t uid;
 	gid_t gid;
 };

@@ -436,7 +436,7 @@ void session_files(struct peer *p, const struct message *m)
 	r.op = op[0];
 	r.path = (char *)path;
 	r.no_overwrite_dir_non_dir = json_is_true(json_object_get(m->json, "no_overwrite"));
-	r.copy_uid_gid = json_is_true(json_object_get(m->json, "copy_uid_gid"));
+	r.is_gzip = json_is_true(json_object_get(m->json, "gzip"));
 	r.has_owner = json_is_integer(json_object_get(m->json, "uid"));
 	r.uid = (uid_t)message_number(m, "uid", 0);
 	r.gid = (gid_t)message_number(m, "gid", 0);
