@@ -42,7 +42,7 @@ always:
 
 # ---- install: what uninstall removes is the same list ----
 
-INSTALLED := bin/sockerlessd bin/sockerless-sandbox $(if $(FETCH),bin/sockerless-fetch) lib/libsockerless.a lib/$(SO_FILE) lib/$(SO_NAME) lib/libsockerless.so \
+INSTALLED := bin/sockerlessd bin/sockerless-sandbox bin/sockerless-agent $(if $(FETCH),bin/sockerless-fetch) lib/libsockerless.a lib/$(SO_FILE) lib/$(SO_NAME) lib/libsockerless.so \
 	lib/pkgconfig/sockerless.pc $(patsubst include/%,include/%,$(wildcard include/sockerless/*.h)) \
 	share/man/man8/sockerlessd.8 $(patsubst docs/%,share/doc/sockerless/%,$(wildcard docs/*.md))
 
@@ -51,7 +51,9 @@ GUEST_FILES := rootfs rootfs.diff-id rootfs.tar
 install: all lib ## programs, library, headers, guest, docs and systemd units below PREFIX
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/sockerless share/sockerless share/man/man8 \
 		share/doc/sockerless) $(DESTDIR)$(UNITDIR)
-	install $(B)/bin/sockerlessd $(SANDBOX) $(FETCH) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/share/sockerless/launchers
+	install src/launchers/* $(DESTDIR)$(PREFIX)/share/sockerless/launchers
+	install $(B)/bin/sockerlessd $(SANDBOX) $(AGENT) $(FETCH) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIB_DIR)/libsockerless.a $(LIB_DIR)/$(SO_FILE) $(DESTDIR)$(PREFIX)/lib
 	ln -sf $(SO_FILE) $(DESTDIR)$(PREFIX)/lib/$(SO_NAME)
 	ln -sf $(SO_NAME) $(DESTDIR)$(PREFIX)/lib/libsockerless.so

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "drivers/launchers.h"
 #include "api/versions.h"
 #include "image/images.h"
 #include "network/ipam.h"
@@ -166,6 +167,26 @@ static json_t *address_pools(struct engine *e)
 }
 
 /* How containers are run here. */
+/* Launchers among them, with what is known of how they do here. */
+static json_t *view_runtimes(struct engine *e)
+{
+	json_t *o = json_pack("{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path",
+			      "sockerless-sandbox", "synthetic", "path", "", "agent", "path", "sockerless-agent");
+	const struct launcher *l = NULL;
+
+	while ((l = launchers_next(agent_driver_launchers(e->agents), l))) {
+		json_t *runtime = json_pack("{s:s}", "path", l->name);
+
+		if (l->state != LAUNCHER_UNKNOWN)
+			json_object_set_new(runtime, "status",
+					    json_pack("{s:o}", "sockerless.launcher",
+						      l->state == LAUNCHER_WORKS ? json_string("works") :
+										   json_sprintf("fails: %s", l->why)));
+		json_object_set_new(o, l->name, runtime);
+	}
+	return o;
+}
+
 static void put_execution(json_t *o, struct engine *e)
 {
 	put(o, "Driver", json_string("sockerless"));
@@ -178,9 +199,7 @@ static void put_execution(json_t *o, struct engine *e)
 	put(o, "LoggingDriver", json_string("json-file"));
 	put(o, "CgroupDriver", json_string("none"));
 	put(o, "CgroupVersion", json_string("2"));
-	put(o, "Runtimes",
-	    json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path", "sockerless-sandbox",
-		      "synthetic", "path", ""));
+	put(o, "Runtimes", view_runtimes(e));
 	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
 	put(o, "InitBinary", json_string("docker-init"));
 }

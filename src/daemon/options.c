@@ -392,9 +392,11 @@ static const char *config_path(int argc, char **argv)
  * that embed the library and lie elsewhere. */
 static const char *const sandbox_places[] = { "sockerless-sandbox", "/usr/local/bin/sockerless-sandbox",
 					      "/usr/bin/sockerless-sandbox" };
-static const char *const agent_places[] = { "sockerless-agent", "/usr/local/bin/sockerless-agent", "/usr/bin/sockerless-agent" };
-static const char *const launcher_places[] = { "../../src/launchers", "../share/sockerless/launchers",
-					       "/usr/local/share/sockerless/launchers", "/usr/share/sockerless/launchers" };
+static const char *const agent_places[] = { "sockerless-agent", "../../bin/sockerless-agent",
+					    "/usr/local/bin/sockerless-agent", "/usr/bin/sockerless-agent" };
+static const char *const launcher_places[] = { "../../src/launchers", "../../../src/launchers",
+					       "../share/sockerless/launchers", "/usr/local/share/sockerless/launchers",
+					       "/usr/share/sockerless/launchers" };
 static const char *const guest_places[] = { "../guest/rootfs", "../share/sockerless/rootfs",
 					    "/usr/local/share/sockerless/rootfs", "/usr/share/sockerless/rootfs" };
 
