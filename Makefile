@@ -152,7 +152,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(FETCH_PURE) $(B)/libsockerless.a
 
 # ---- tests ----
 
-test: test-unit test-embed test-api test-cli ## all tests of this variant
+test: test-unit test-embed test-api test-build test-cli ## all tests of this variant
 
 test-api: all ## the Engine API, to the byte (tests/api)
 	@B=$(B) tests/api/run.py

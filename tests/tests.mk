@@ -1,6 +1,6 @@
 # Tests beside the suites: the embedding example, fuzz targets, valgrind, coverage. Included by the top Makefile.
 
-.PHONY: check-clients test-registry test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
+.PHONY: test-build check-clients test-registry test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
 
 # Only what an installed library offers: no -Isrc.
 EMBED_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/embed/*.c))
@@ -20,6 +20,9 @@ test-embed: all lib $(B)/bin/embed-shared $(B)/bin/embed-static ## a program tha
 	$(if $(SAN),,@tests/embed/install.sh)
 
 -include $(EMBED_OBJ:.o=.d)
+
+test-build: all ## Dockerfiles: two hundred cases of what is built of them (tests/build)
+	@B=$(B) tests/build/run.py
 
 check-clients: all ## compose, SDKs, testcontainers, act and runners against a real daemon; a table
 	@B=$(B) tests/clients/run.sh

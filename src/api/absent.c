@@ -1,4 +1,4 @@
-/* Operations that need what is not there yet: a registry client, stored layers, a builder. What Docker checks first is
+/* Operations that need what is not there yet: a registry client, stored layers. What Docker checks first is
  * checked; what is left is said as it is. */
 #include <errno.h>
 #include <stdlib.h>
@@ -65,59 +65,6 @@ void DistributionInspect(struct request *req)
 		return;
 	}
 	reply_error(req, &err);
-}
-
-/* ---- the builder: nothing is built, so nothing is cached ---- */
-
-static int check_bytes(struct request *req, const char *key, struct error *err)
-{
-	const char *text = request_query(req, key);
-	int64_t bytes;
-
-	if (request_query_int(req, key, 0, &bytes, err) == 0)
-		return 0;
-	error_prefix(err, "%s is in bytes and expects an integer, got %.100s", key, text);
-	return err->code;
-}
-
-static int check_cache_filters(struct request *req, struct error *err)
-{
-	static const char *const known[] = { "unused-for", "until",       "label", "label!", "id",      "parent",
-					     "type",       "description", "inuse", "shared", "private", NULL };
-	json_t *filters = filters_parse(req, known, err);
-	int64_t until;
-	int r = 0;
-
-	if (!filters)
-		return err->code;
-	if (filters_has(filters, "until") && filters_has(filters, "unused-for"))
-		r = error_set_class(err, ERROR_INVALID, "conflicting filters: \"until\" and \"unused-for\"");
-	else if (json_array_size(json_object_get(filters, "until")) > 1)
-		r = error_set_class(err, ERROR_INVALID, "filters expect only one value");
-	else if (!filters_until(filters, &until, err))
-		r = error_set_class(err, ERROR_INVALID,
-				    "\"until\" filter expects a duration (e.g., '24h') or a timestamp: failed to parse value as "
-				    "time or duration: \"%.100s\"",
-				    json_string_value(json_array_get(json_object_get(filters, "until"), 0)));
-	json_decref(filters);
-	return r;
-}
-
-void BuildPrune(struct request *req)
-{
-	static const char *const sizes[] = { "keep-storage", "reserved-space", "max-used-space", "min-free-space" };
-	struct error err = { 0 };
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sizes); i++)
-		if (versions_knows(req, sizes[i]))
-			r = check_bytes(req, sizes[i], &err);
-	if (r == 0)
-		r = check_cache_filters(req, &err);
-	if (r < 0)
-		reply_error(req, &err);
-	else
-		reply_json(req, 200, json_pack("{s:n, s:i}", "CachesDeleted", "SpaceReclaimed", 0));
 }
 
 /* ---- registries ---- */

@@ -4,6 +4,8 @@
 
 #include "api/api.h"
 #include "api/versions.h"
+#include "build/build.h"
+#include "build/caches.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
@@ -96,6 +98,22 @@ static void put_volumes(struct usage *u, json_t *o)
 	put_usage(o, "VolumeUsage", active, bytes, reclaimable, json_incref(u->volumes));
 }
 
+static void put_build_cache(struct usage *u, json_t *o)
+{
+	json_t *list = caches_view(builds_caches(u->engine)), *v;
+	json_int_t active = 0, bytes = 0, reclaimable = 0;
+	size_t i;
+
+	json_array_foreach(list, i, v) {
+		bool is_active = json_is_true(json_object_get(v, "InUse"));
+
+		active += is_active;
+		bytes += json_number(v, "Size");
+		reclaimable += is_active ? 0 : json_number(v, "Size");
+	}
+	put_usage(o, "BuildCacheUsage", active, bytes, reclaimable, list);
+}
+
 /* The items leave when they were asked for; old versions have lists of them in any case. */
 static void drop_items(json_t *o, bool is_verbose)
 {
@@ -121,7 +139,7 @@ static void reply(struct usage *u)
 	if (u->kinds & USAGE_VOLUMES)
 		put_volumes(u, o);
 	if (u->kinds & USAGE_BUILD_CACHE)
-		put_usage(o, "BuildCacheUsage", 0, 0, 0, json_array());
+		put_build_cache(u, o);
 	if (!u->is_verbose)
 		versions_shape(SHAPE_USAGE, o, request_api_version(u->req));
 	drop_items(o, u->is_verbose);

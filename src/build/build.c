@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build/caches.h"
 #include "build/internal.h"
 #include "image/reference.h"
 #include "rootfs/rootfs.h"
@@ -134,7 +135,7 @@ struct build *build_start(struct engine *e, const struct build_options *opt, con
 		return NULL;
 	}
 	spool_on_drain(b->spool, sink->on_drain, sink->arg);
-	list_append(&e->builds, &b->link);
+	list_append(&builder_of(e)->builds, &b->link);
 	uv_timer_init(e->loop, &b->tick);
 	b->tick.data = b;
 	return b;
@@ -179,7 +180,7 @@ void build_cancel(struct build *b)
 
 void build_cancel_by_id(struct engine *e, const char *id)
 {
-	list_for_each(it, &e->builds) {
+	list_for_each(it, &builder_of(e)->builds) {
 		struct build *b = container_of(it, struct build, link);
 
 		if (strcmp(b->options.id, id) == 0)
@@ -290,12 +291,28 @@ void builds_open(struct engine *e)
 {
 	CLEANUP(freep) char *dir = xasprintf("%s/build", e->options.data_root);
 
-	list_init(&e->builds);
+	e->builder = xnew(struct builder);
+	list_init(&e->builder->builds);
 	remove_dir(dir);
+	e->builder->caches = caches_open(e);
+}
+
+struct caches *builds_caches(struct engine *e)
+{
+	return builder_of(e)->caches;
 }
 
 void builds_stop(struct engine *e)
 {
-	list_for_each(it, &e->builds)
+	list_for_each(it, &builder_of(e)->builds)
 		build_cancel(container_of(it, struct build, link));
+}
+
+void builds_close(struct engine *e)
+{
+	if (!e->builder)
+		return;
+	caches_free(e->builder->caches);
+	free(e->builder);
+	e->builder = NULL;
 }

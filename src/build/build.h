@@ -62,5 +62,9 @@ char *build_error_line(const struct error *err, int exit_code);
 /* Begins and ends with the engine: removes what a crash has left of builds (blocks: start-up); stops all that run. */
 void builds_open(struct engine *e);
 void builds_stop(struct engine *e);
+void builds_close(struct engine *e); /* nothing runs any more */
+
+struct caches;
+struct caches *builds_caches(struct engine *e); /* caches.h */
 
 #endif

@@ -71,7 +71,7 @@ struct layer *build_top(struct build *b)
 	return i ? i->top : NULL;
 }
 
-void commit_image(struct build *b, struct layer *layer, const char *created_by)
+int commit_image(struct build *b, struct layer *layer, const char *created_by, struct error *err)
 {
 	struct image_child child = { .parent = b->image_id ? images_by_id(b->engine->images, b->image_id) : NULL,
 				     .layer = layer,
@@ -80,10 +80,16 @@ void commit_image(struct build *b, struct layer *layer, const char *created_by)
 				     .author = b->author,
 				     .created_ns = b->epoch_s > 0 ? b->epoch_s * NS : 0,
 				     .kind = IMAGE_BUILT };
-	struct image *i = images_make_child(b->engine->images, &child);
+	struct image *i;
 
+	if (b->image_id && !child.parent) {
+		json_decref(child.take_config);
+		return error_set(err, -ENOENT, "No such image: %s", b->image_id);
+	}
+	i = images_make_child(b->engine->images, &child);
 	free(b->image_id);
 	b->image_id = xstrdup(i->id);
+	return 0;
 }
 
 struct committing {
@@ -96,9 +102,11 @@ static void on_layer(void *arg, struct layer *l, const struct error *err)
 	struct committing *c = arg;
 	struct build *b = c->build;
 
+	struct error own = { 0 };
+
 	b->layer_job = NULL;
-	if (!err)
-		commit_image(b, l, c->created_by);
+	if (!err && commit_image(b, l, c->created_by, &own) < 0)
+		err = &own;
 	free(c->created_by);
 	free(c);
 	step_done(b, err, 0);

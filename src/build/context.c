@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build/copy.h"
 #include "build/internal.h"
 #include "dockerfile/ignore.h"
 #include "rootfs/rootfs.h"
@@ -139,6 +140,58 @@ static int drop_ignored(struct context_job *j, struct rootfs *fs)
 	return 0;
 }
 
+/* ---- <Dockerfile>.dockerignore: clients that do not know it send all ---- */
+
+struct dropping {
+	struct rootfs *fs;
+	const struct ignore *ignore;
+	const char *path; /* of a directory */
+};
+
+static int drop_entry(void *arg, const char *name)
+{
+	struct dropping *d = arg, below;
+	char path[BUILD_PATH_MAX], full[BUILD_PATH_MAX];
+	struct rootfs_stat st;
+	bool is_out;
+	int r = copy_join(path, d->path, name);
+
+	r = r < 0 ? r : copy_join(full, "/", path);
+	r = r < 0 ? r : rootfs_stat(d->fs, NULL, NULL, full, AT_SYMLINK_NOFOLLOW, &st);
+	if (r < 0)
+		return r;
+	is_out = ignore_matches(d->ignore, path);
+	if (!S_ISDIR(st.mode))
+		return is_out ? rootfs_unlink(d->fs, NULL, NULL, full, 0) : 0;
+	below = (struct dropping){ d->fs, d->ignore, path };
+	r = copy_each(d->fs, full, drop_entry, &below);
+	if (r == 0 && is_out && rootfs_unlink(d->fs, NULL, NULL, full, AT_REMOVEDIR) < 0)
+		return 0; /* something in it stays */
+	return r;
+}
+
+static int drop_by_own_file(struct context_job *j, struct rootfs *fs)
+{
+	CLEANUP(freep) char *name = xasprintf("%s.dockerignore", j->name);
+	struct dropping d = { fs, NULL, "" };
+	struct ignore *g;
+	size_t len;
+	int r;
+	CLEANUP(freep) char *text = read_text(fs, name, IGNORE_FILE_MAX, &len, &r);
+
+	if (!text)
+		return 0;
+	r = ignore_parse(text, &g, &j->err);
+	if (r < 0) {
+		error_prefix(&j->err, "error reading %.200s", name);
+		return r;
+	}
+	d.ignore = g;
+	r = copy_each(fs, "/", drop_entry, &d);
+	ignore_free(g);
+	return r < 0 ? error_set(&j->err, r, "%.200s: %s", name, strerror(-r)) : 0;
+}
+
 static void work(uv_work_t *w)
 {
 	struct context_job *j = container_of(w, struct context_job, work);
@@ -152,7 +205,7 @@ static void work(uv_work_t *w)
 	}
 	if (context_view(path, true, &fs, &fd, &j->err) < 0)
 		return;
-	if (unpack(j, fs) == 0 && find_dockerfile(j, fs) == 0)
+	if (unpack(j, fs) == 0 && find_dockerfile(j, fs) == 0 && drop_by_own_file(j, fs) == 0)
 		drop_ignored(j, fs);
 	rootfs_free(fs);
 }

@@ -20,6 +20,18 @@ struct spool;
 enum { BUILD_PATH_MAX = 4096 };
 #define BUILD_PLATFORM "linux/amd64"
 
+struct caches;
+
+/* Of one engine. */
+struct builder {
+	struct list builds;
+	struct caches *caches;
+};
+static inline struct builder *builder_of(struct engine *e)
+{
+	return e->builder;
+}
+
 /* What a stage has come to. */
 struct stage_result {
 	char *image_id; /* NULL: scratch, nothing was made yet; or not built */
@@ -27,7 +39,7 @@ struct stage_result {
 };
 
 struct build {
-	struct list link;           /* in engine->builds */
+	struct list link;           /* in the builder's */
 	struct engine *engine;
 	struct build_options options; /* strings and JSON owned */
 	struct build_sink sink;
@@ -99,8 +111,9 @@ const char *step_variable(void *arg, const char *name); /* expand_source's get; 
 /* Is there an image of this parent that the same command made? Then it is the stage's now, and the step is done but
  * for step_done. */
 bool cache_probe(struct build *b, const char *created_by);
-/* The new image of the stage: the config as it is now, and the layer (NULL: nothing has changed). */
-void commit_image(struct build *b, struct layer *layer, const char *created_by);
+/* The new image of the stage: the config as it is now, and the layer (NULL: nothing has changed). -ENOENT: somebody has
+ * removed the image below. */
+int commit_image(struct build *b, struct layer *layer, const char *created_by, struct error *err);
 /* The same with what `upper` changes; then step_done. */
 void commit_upper(struct build *b, const char *upper, const char *created_by);
 struct layer *build_top(struct build *b); /* of the image so far; NULL */

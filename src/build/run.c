@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "build/internal.h"
+#include "build/mounts.h"
+#include "build/stubs.h"
 #include "dockerfile/change.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -14,8 +16,14 @@ struct run_step {
 	struct build *build;
 	struct container *container; /* a reference; NULL: not there yet, or gone */
 	struct container_wait *wait;
+	struct run_mounts *mounts; /* NULL: none */
+	json_t *argv;
+	struct words args;        /* build arguments, in the build's arena */
 	char *command;            /* as errors tell it */
 	char *created_by;
+	uv_work_t work;
+	char *below, *upper;      /* host paths, when the container has ended */
+	struct words targets;     /* of its mounts */
 	unsigned char head[8];    /* of a frame, as far as it has come */
 	size_t head_len, left;    /* bytes of the frame that are still to come */
 	bool is_full;
@@ -103,6 +111,10 @@ void run_tell(struct build *b)
 static void run_free(struct run_step *r)
 {
 	container_unref(r->container);
+	run_mounts_free(r->mounts);
+	json_decref(r->argv);
+	free(r->below);
+	free(r->upper);
 	free(r->command);
 	free(r->created_by);
 	free(r);
@@ -150,18 +162,43 @@ static void on_layer(void *arg, struct layer *l, const struct error *err)
 	if (err)
 		r->err = *err;
 	else
-		commit_image(r->build, l, r->created_by);
+		commit_image(r->build, l, r->created_by, &r->err);
 	remove_container(r);
 }
 
-static void commit(struct run_step *r)
+static void clean_upper(uv_work_t *w)
 {
+	struct run_step *r = container_of(w, struct run_step, work);
+
+	stubs_remove(r->below, r->upper, r->targets.items, r->targets.count);
+}
+
+static void commit_clean(uv_work_t *w, int status)
+{
+	struct run_step *r = container_of(w, struct run_step, work);
 	struct build *b = r->build;
 	struct layer_write_options opt = { .max_mtime_s = b->epoch_s > 0 ? b->epoch_s : 0 };
-	CLEANUP(freep)
-	char *upper = xasprintf("%s/containers/%s/upper", b->engine->options.data_root, r->container->id);
 
-	b->layer_job = layers_commit(images_layers(b->engine->images), build_top(b), upper, &opt, on_layer, r);
+	(void)status;
+	b->layer_job = layers_commit(images_layers(b->engine->images), build_top(b), r->upper, &opt, on_layer, r);
+}
+
+/* Volumes' places stay, as in Docker. */
+static void commit(struct run_step *r)
+{
+	static const char *const always[] = { "/proc",      "/dev",          "/dev/shm",        "/sys",
+					      "/etc/hosts", "/etc/hostname", "/etc/resolv.conf" };
+	struct build *b = r->build;
+	const struct container *c = r->container;
+
+	r->below = build_root(b, b->image_id);
+	r->upper = xasprintf("%s/containers/%s/upper", b->engine->options.data_root, c->id);
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		words_add(&b->arena, &r->targets, arena_dup(&b->arena, always[i]));
+	for (size_t i = 0; i < c->nmounts; i++)
+		if (strcmp(c->mounts[i].type, "volume") != 0)
+			words_add(&b->arena, &r->targets, arena_dup(&b->arena, c->mounts[i].destination));
+	uv_queue_work(b->engine->loop, &r->work, clean_upper, commit_clean);
 }
 
 /* Nobody listens to the output any more. */
@@ -220,6 +257,11 @@ static void on_started(void *arg, const struct error *err)
 
 void run_cancel(struct run_step *r)
 {
+	if (r->mounts && run_mounts_waits(r->mounts)) {
+		error_set(&r->err, -ECANCELED, "build cancelled");
+		end(r);
+		return;
+	}
 	if (r->container && container_is_live(r->container))
 		engine_container_kill(r->build->engine, r->container, "KILL", NULL, NULL);
 }
@@ -238,8 +280,9 @@ static void set_text(json_t *o, const char *key, const char *value)
 		json_object_set_new(o, key, json_string(value));
 }
 
-static json_t *host_config(struct build *b)
+static json_t *host_config(struct run_step *r)
 {
+	struct build *b = r->build;
 	const struct build_options *o = &b->options;
 	json_t *host = json_pack("{s:{s:s, s:{}}}", "LogConfig", "Type", "none", "Config");
 
@@ -257,6 +300,8 @@ static json_t *host_config(struct build *b)
 		json_object_set_new(host, "ExtraHosts", json_deep_copy(o->extra_hosts));
 	if (o->ulimits)
 		json_object_set_new(host, "Ulimits", json_deep_copy(o->ulimits));
+	if (r->mounts)
+		json_object_set(host, "Mounts", run_mounts_list(r->mounts));
 	return host;
 }
 
@@ -271,12 +316,12 @@ static json_t *environment(struct build *b, const struct words *args)
 	return env;
 }
 
-static int create(struct run_step *r, json_t *take_command, const struct words *args)
+static int create(struct run_step *r)
 {
 	struct build *b = r->build;
-	json_t *body = json_pack("{s:s, s:o, s:[s], s:o, s:{s:[s]}, s:o}", "Image", b->image_id, "Cmd", take_command,
-				 "Entrypoint", "", "Env", environment(b, args), "Healthcheck", "Test", "NONE",
-				 "HostConfig", host_config(b));
+	json_t *body = json_pack("{s:s, s:O, s:[s], s:o, s:{s:[s]}, s:o}", "Image", b->image_id, "Cmd", r->argv,
+				 "Entrypoint", "", "Env", environment(b, &r->args), "Healthcheck", "Test", "NONE",
+				 "HostConfig", host_config(r));
 	struct container_create request = { .body = body };
 	json_t *warnings = NULL, *v;
 	size_t i;
@@ -322,17 +367,6 @@ static void on_prepared(void *arg, const struct error *err)
 
 /* ---- the command ---- */
 
-/* What is run: of a here document alone its content. */
-static char *line_of(struct build *b)
-{
-	const struct instruction *i = &b->now;
-	char *line = i->args.count ? i->args.items[0] : NULL;
-
-	for (size_t k = 0; line && k < i->nheredocs; k++)
-		line = arena_printf(&b->arena, "%s\n%s%s", line, i->heredocs[k].content, i->heredocs[k].name);
-	return line;
-}
-
 static char *join_json(struct arena *a, json_t *list)
 {
 	struct words words = { 0 };
@@ -361,35 +395,86 @@ static char *command_with_args(struct build *b, const struct words *args, const 
 			    told.count ? " " : "", command);
 }
 
-void step_run(struct build *b)
+static void run_container(struct run_step *r)
 {
-	struct words args = { 0 };
-	json_t *command = change_command(b->config, &b->now, line_of(b));
-	char *text = join_json(&b->arena, command), *created_by;
-	struct run_step *r;
+	struct build *b = r->build;
 
-	if (!b->image_id) {
-		struct error err = { 0 };
-
-		json_decref(command);
-		error_set(&err, -ENOENT, "exec: \"%.200s\": stat %.200s: no such file or directory: there is nothing in scratch",
-			  text, text);
-		step_done(b, &err, 0);
-		return;
-	}
-	build_args_list(&b->args, &b->arena, json_object_get(b->config, "Env"), &args);
-	created_by = command_with_args(b, &args, text);
-	if (cache_probe(b, created_by)) {
-		json_decref(command);
-		step_done(b, NULL, 0);
-		return;
-	}
-	r = b->run = xnew(struct run_step);
-	r->build = b;
-	r->command = xstrdup(text);
-	r->created_by = xstrdup(created_by);
-	if (create(r, command, &args) < 0)
+	if (create(r) < 0)
 		end(r);
 	else if (!engine_container_prepare(b->engine, r->container, on_prepared, r))
 		start(r);
+}
+
+static void on_mounts_ready(void *arg, const struct error *err)
+{
+	struct run_step *r = arg;
+
+	if (err)
+		r->err = *err;
+	if (!r->err.code && atomic_load(&r->build->is_cancelled))
+		error_set(&r->err, -ECANCELED, "build cancelled");
+	if (r->err.code) {
+		end(r);
+		return;
+	}
+	if (run_mounts_script(r->mounts))
+		json_array_append_new(r->argv, json_string(run_mounts_script(r->mounts)));
+	run_container(r);
+}
+
+static void on_looked(void *arg, const char *told, const struct error *err)
+{
+	struct run_step *r = arg;
+
+	if (err) {
+		r->err = *err;
+		end(r);
+		return;
+	}
+	if (*told) {
+		char *whole = xasprintf("%s # %s", r->created_by, told);
+
+		free(r->created_by);
+		r->created_by = whole;
+	}
+	if (cache_probe(r->build, r->created_by))
+		end(r);
+	else
+		run_mounts_prepare(r->mounts, on_mounts_ready);
+}
+
+/* What cannot be run at all. */
+static int check(struct build *b, const char *command, struct error *err)
+{
+	if (strcmp(b->now.security, "sandbox") != 0)
+		return error_set_class(err, ERROR_INVALID, "security.insecure is not allowed");
+	if (b->image_id)
+		return 0;
+	return error_set(err, -ENOENT, "exec: \"%.200s\": stat %.200s: no such file or directory: there is nothing in scratch",
+			 command, command);
+}
+
+void step_run(struct build *b)
+{
+	bool is_script;
+	char *line = instruction_command(&b->arena, &b->now, &is_script), *text;
+	struct error err = { 0 };
+	struct run_step *r = b->run = xnew(struct run_step);
+
+	r->build = b;
+	r->argv = is_script ? json_array() : change_command(b->config, &b->now, line);
+	text = is_script ? line : join_json(&b->arena, r->argv);
+	build_args_list(&b->args, &b->arena, json_object_get(b->config, "Env"), &r->args);
+	r->command = xstrdup(text);
+	r->created_by = xstrdup(command_with_args(b, &r->args, text));
+	if (check(b, text, &err) < 0) {
+		r->err = err;
+		end(r);
+	} else if (is_script || b->now.mounts.count) {
+		r->mounts = run_mounts_new(b, is_script ? line : NULL, on_looked, r);
+	} else if (cache_probe(b, r->created_by)) {
+		end(r);
+	} else {
+		run_container(r);
+	}
 }

@@ -317,6 +317,7 @@ static void begin_stage(struct build *b)
 	b->is_cmd_set = false;
 	b->is_cache_lost = false;
 	b->at = 0;
+	json_object_del(json_object_get(b->config, "Labels"), "sockerless.image"); /* tells where the base came from */
 	set_default_path(b->config);
 	if (take_triggers(b, &err) < 0) {
 		fail(b, &err);
@@ -368,9 +369,9 @@ static void step_config(struct build *b)
 	command = nop_command(b, comment, false);
 	if (!cache_probe(b, command)) {
 		run_tell(b);
-		commit_image(b, NULL, command);
+		commit_image(b, NULL, command, &err);
 	}
-	step_done(b, NULL, 0);
+	step_done(b, err.code ? &err : NULL, 0);
 }
 
 static void dispatch(struct build *b, const struct instruction *i)

@@ -424,6 +424,7 @@ static bool wind_up(struct server *s)
 {
 	while (!uv_loop_alive(&s->loop)) {
 		if (s->engine) {
+			builds_close(s->engine);
 			engine_free(s->engine);
 			s->engine = NULL;
 		} else if (s->is_started) {
@@ -525,6 +526,7 @@ void server_free(struct server *s)
 		if (s->http) {
 			begin_stop(s);
 		} else {
+			builds_close(s->engine);
 			engine_free(s->engine);
 			s->engine = NULL;
 		}

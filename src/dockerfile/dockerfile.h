@@ -114,6 +114,9 @@ struct instruction_list {
 };
 /* Instructions as they stand there, not yet checked. */
 int instructions_parse(struct arena *a, const char *text, size_t len, struct instruction_list *ret, struct error *err);
+/* What the shell gets of a RUN in shell form: the line with its here documents; of a line that is nothing but one, its
+ * content. *ret_is_script: that names its own interpreter, it is a file to be run. NULL: RUN has no words. */
+char *instruction_command(struct arena *a, const struct instruction *i, bool *ret_is_script);
 /* Fills what is made of words and flags. */
 int instruction_check(struct arena *a, struct instruction *i, struct error *err);
 

@@ -74,3 +74,21 @@ char *heredoc_strip_tabs(struct arena *a, const char *content)
 	*out = '\0';
 	return text;
 }
+
+char *instruction_command(struct arena *a, const struct instruction *i, bool *ret_is_script)
+{
+	char *line = i->args.count ? i->args.items[0] : NULL;
+	struct heredoc doc;
+
+	*ret_is_script = false;
+	if (!line || !i->nheredocs || i->is_json)
+		return line;
+	if (i->nheredocs == 1 && heredoc_parse(a, line, &doc)) {
+		line = i->heredocs[0].strips_tabs ? heredoc_strip_tabs(a, i->heredocs[0].content) : i->heredocs[0].content;
+		*ret_is_script = strncmp(line, "#!", 2) == 0;
+		return line;
+	}
+	for (size_t k = 0; k < i->nheredocs; k++)
+		line = arena_printf(a, "%s\n%s%s", line, i->heredocs[k].content, i->heredocs[k].name);
+	return line;
+}

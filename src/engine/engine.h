@@ -22,6 +22,7 @@
 #include "util/error.h"
 #include "util/stream.h"
 
+struct builder;  /* build/build.h */
 struct images;   /* image/images.h */
 struct volumes;  /* engine/volumes.h */
 struct networks; /* engine/networks.h */
@@ -58,7 +59,7 @@ struct engine {
 	struct driver *drivers; /* the chain */
 	struct driver *agents; /* of it: drivers/agent.h */
 	struct map execs; /* exec id → struct exec */
-	struct list builds; /* build/build.h's */
+	struct builder *builder; /* build/build.h's; NULL: none */
 	int64_t started_ns;
 	bool is_pruning; /* containers or networks: one prune at a time */
 	bool is_stopping; /* nothing is started any more */

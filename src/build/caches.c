@@ -1,0 +1,343 @@
+#include "build/caches.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "rootfs/rootfs.h"
+#include "util/alloc.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/digest.h"
+
+struct caches {
+	struct engine *engine;
+	char *dir;
+	struct list all;
+};
+
+struct waiter {
+	struct list link;
+	void (*ready)(void *arg);
+	void *arg;
+};
+
+/* ---- records ---- */
+
+static char *record_path(const struct caches *cs, const struct cache_dir *c)
+{
+	return xasprintf("%s/%s/record.json", cs->dir, c->name);
+}
+
+static void save(const struct caches *cs, const struct cache_dir *c)
+{
+	CLEANUP(freep) char *path = record_path(cs, c);
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I}", "key", c->key, "created", (json_int_t)c->created_ns, "used",
+			      (json_int_t)c->used_ns, "bytes", (json_int_t)c->bytes, "uses", (json_int_t)c->uses);
+
+	json_dump_file(o, path, JSON_COMPACT);
+	json_decref(o);
+}
+
+static struct cache_dir *add(struct caches *cs, const char *key, const char *name)
+{
+	struct cache_dir *c = xnew(struct cache_dir);
+
+	c->key = xstrdup(key);
+	c->name = xstrdup(name);
+	c->path = xasprintf("%s/%s/data", cs->dir, name);
+	c->created_ns = clock_wall_ns();
+	list_init(&c->waiters);
+	list_append(&cs->all, &c->link);
+	return c;
+}
+
+static void drop(struct cache_dir *c)
+{
+	list_remove(&c->link);
+	list_for_each_safe(it, &c->waiters)
+		free(container_of(it, struct waiter, link));
+	free(c->key);
+	free(c->name);
+	free(c->path);
+	free(c);
+}
+
+/* What has no record was never finished. */
+static void load(struct caches *cs, int dir_fd, const char *name)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/%s/record.json", cs->dir, name);
+	json_t *o = json_load_file(path, 0, NULL);
+	const char *key = json_string_value(json_object_get(o, "key"));
+	struct cache_dir *c;
+
+	if (!key) {
+		rootfs_remove_tree(dir_fd, name);
+		json_decref(o);
+		return;
+	}
+	c = add(cs, key, name);
+	c->created_ns = json_integer_value(json_object_get(o, "created"));
+	c->used_ns = json_integer_value(json_object_get(o, "used"));
+	c->bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes"));
+	c->uses = (uint64_t)json_integer_value(json_object_get(o, "uses"));
+	json_decref(o);
+}
+
+struct caches *caches_open(struct engine *e)
+{
+	struct caches *cs = xnew(struct caches);
+	struct dirent *entry;
+	DIR *d;
+
+	cs->engine = e;
+	cs->dir = xasprintf("%s/build-cache", e->options.data_root);
+	list_init(&cs->all);
+	d = opendir(cs->dir);
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			load(cs, dirfd(d), entry->d_name);
+	if (d)
+		closedir(d);
+	return cs;
+}
+
+void caches_free(struct caches *cs)
+{
+	if (!cs)
+		return;
+	list_for_each_safe(it, &cs->all)
+		drop(container_of(it, struct cache_dir, link));
+	free(cs->dir);
+	free(cs);
+}
+
+/* ---- use ---- */
+
+static struct cache_dir *find(struct caches *cs, const char *name)
+{
+	list_for_each(it, &cs->all) {
+		struct cache_dir *c = container_of(it, struct cache_dir, link);
+
+		if (strcmp(c->name, name) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+static struct cache_dir *find_or_make(struct caches *cs, const char *key, const char *name)
+{
+	struct cache_dir *c = find(cs, name);
+	CLEANUP(freep) char *dir = xasprintf("%s/%s", cs->dir, name);
+
+	if (c)
+		return c;
+	c = add(cs, key, name);
+	mkdir(cs->dir, 0700);
+	mkdir(dir, 0700);
+	mkdir(c->path, 0755);
+	c->is_new = true;
+	save(cs, c);
+	return c;
+}
+
+struct cache_dir *cache_take(struct caches *cs, const char *key, const char *sharing, void (*ready)(void *arg), void *arg)
+{
+	bool is_private = strcmp(sharing, "private") == 0, is_locked = strcmp(sharing, "locked") == 0;
+	char digest[DIGEST_LEN + 1];
+	CLEANUP(freep) char *name = NULL;
+	struct cache_dir *c;
+	struct waiter *w;
+
+	digest_of(key, strlen(key), digest);
+	name = xstrdup(digest + 7);
+	c = find_or_make(cs, key, name);
+	for (unsigned n = 1; is_private && c->users; n++) {
+		free(name);
+		name = xasprintf("%s-%u", digest + 7, n);
+		c = find_or_make(cs, key, name);
+	}
+	if (c->is_locked || (is_locked && c->users)) {
+		w = xnew(struct waiter);
+		w->ready = ready;
+		w->arg = arg;
+		list_append(&c->waiters, &w->link);
+		return NULL;
+	}
+	c->users++;
+	c->uses++;
+	c->is_locked = is_locked;
+	return c;
+}
+
+void cache_stop_waiting(struct caches *cs, void *arg)
+{
+	list_for_each(it, &cs->all) {
+		struct cache_dir *c = container_of(it, struct cache_dir, link);
+
+		list_for_each_safe(at, &c->waiters) {
+			struct waiter *w = container_of(at, struct waiter, link);
+
+			if (w->arg != arg)
+				continue;
+			list_remove(&w->link);
+			free(w);
+		}
+	}
+}
+
+struct measuring {
+	uv_work_t work;
+	struct caches *caches;
+	struct cache_dir *cache;
+	char *path;
+	uint64_t bytes;
+};
+
+static void measure(uv_work_t *work)
+{
+	struct measuring *m = container_of(work, struct measuring, work);
+	CLEANUP(closep) int fd = open(m->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct rootfs_mount mount = { .kind = ROOTFS_MOUNT_UNION, .target = "/", .lower_fd = -1, .upper_fd = fd, .fd = -1 };
+	struct rootfs *fs;
+	uint64_t total;
+
+	if (fd < 0 || rootfs_new(&mount, 1, &fs) < 0)
+		return;
+	rootfs_usage(fs, &m->bytes, &total);
+	rootfs_free(fs);
+}
+
+static void on_measured(uv_work_t *work, int status)
+{
+	struct measuring *m = container_of(work, struct measuring, work);
+	struct cache_dir *c = m->cache;
+
+	(void)status;
+	c->bytes = m->bytes;
+	c->users--;
+	save(m->caches, c);
+	free(m->path);
+	free(m);
+	if (!c->is_locked && !list_is_empty(&c->waiters)) {
+		struct waiter *w = container_of(c->waiters.next, struct waiter, link);
+		void (*ready)(void *arg) = w->ready;
+		void *arg = w->arg;
+
+		list_remove(&w->link);
+		free(w);
+		ready(arg); /* takes it, and wakes the next when it gives it back */
+	}
+}
+
+void cache_give_back(struct caches *cs, struct cache_dir *c)
+{
+	struct measuring *m = xnew(struct measuring);
+
+	c->is_locked = false;
+	c->is_new = false;
+	c->used_ns = clock_wall_ns();
+	list_remove(&c->link); /* the one used last is the last */
+	list_append(&cs->all, &c->link);
+	m->caches = cs;
+	m->cache = c;
+	m->path = xstrdup(c->path);
+	uv_queue_work(cs->engine->loop, &m->work, measure, on_measured);
+}
+
+/* ---- told, and removed ---- */
+
+json_t *caches_view(const struct caches *cs)
+{
+	json_t *list = json_array();
+
+	list_for_each(it, &cs->all) {
+		const struct cache_dir *c = container_of(it, struct cache_dir, link);
+		char created[CLOCK_RFC3339_MAX], used[CLOCK_RFC3339_MAX];
+		json_t *o;
+
+		clock_format_rfc3339(c->created_ns, created);
+		clock_format_rfc3339(c->used_ns, used);
+		o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:s, s:s, s:I}", "ID", c->name, "Type", "exec.cachemount",
+			      "Description", c->key, "InUse", c->users > 0, "Shared", 0, "Size", (json_int_t)c->bytes,
+			      "CreatedAt", created, "LastUsedAt", used, "UsageCount", (json_int_t)c->uses);
+		if (!c->used_ns)
+			json_object_set_new(o, "LastUsedAt", json_null());
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+uint64_t caches_bytes(const struct caches *cs)
+{
+	uint64_t n = 0;
+
+	list_for_each(it, &cs->all)
+		n += container_of(it, struct cache_dir, link)->bytes;
+	return n;
+}
+
+struct removing {
+	uv_work_t work;
+	char *dir, *name;
+};
+
+static void remove_work(uv_work_t *work)
+{
+	struct removing *rm = container_of(work, struct removing, work);
+	CLEANUP(closep) int fd = open(rm->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		rootfs_remove_tree(fd, rm->name);
+}
+
+static void on_removed(uv_work_t *work, int status)
+{
+	struct removing *rm = container_of(work, struct removing, work);
+
+	(void)status;
+	free(rm->dir);
+	free(rm->name);
+	free(rm);
+}
+
+/* Out of the way under another name first, so that the next user begins anew. */
+static void remove_files(struct caches *cs, const struct cache_dir *c)
+{
+	struct removing *rm = xnew(struct removing);
+	CLEANUP(freep) char *from = xasprintf("%s/%s", cs->dir, c->name), *to = NULL;
+
+	rm->dir = xstrdup(cs->dir);
+	rm->name = xasprintf("gone-%s-%lld", c->name, (long long)clock_monotonic_ns());
+	to = xasprintf("%s/%s", cs->dir, rm->name);
+	if (rename(from, to) == 0) {
+		CLEANUP(freep) char *record = xasprintf("%s/record.json", to);
+
+		unlink(record);
+	}
+	uv_queue_work(cs->engine->loop, &rm->work, remove_work, on_removed);
+}
+
+json_t *caches_prune(struct caches *cs, bool (*match)(void *arg, const struct cache_dir *c), void *arg, uint64_t *ret_bytes)
+{
+	json_t *names = json_array();
+
+	*ret_bytes = 0;
+	list_for_each_safe(it, &cs->all) {
+		struct cache_dir *c = container_of(it, struct cache_dir, link);
+
+		if (c->users || !list_is_empty(&c->waiters) || !match(arg, c))
+			continue;
+		*ret_bytes += c->bytes;
+		json_array_append_new(names, json_string(c->name));
+		remove_files(cs, c);
+		drop(c);
+	}
+	return names;
+}

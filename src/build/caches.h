@@ -1,0 +1,46 @@
+/* Directories of RUN --mount=type=cache: kept between builds, told by `system
+ * df`, removed by `builder prune`. Each is <data root>/build-cache/<name>/data with a record beside it.
+ *
+ * Loop thread; what is measured and removed is done on the pool. */
+#ifndef SOCKERLESS_BUILD_CACHES_H
+#define SOCKERLESS_BUILD_CACHES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "util/list.h"
+
+struct engine;
+
+struct cache_dir {
+	struct list link;
+	char *key;      /* what the mount's id says */
+	char *name;     /* of its directory: a digest of the key, and a number for private ones */
+	char *path;     /* <…>/data, absolute */
+	int64_t created_ns, used_ns;
+	uint64_t bytes, uses;
+	unsigned users; /* steps that have it now */
+	bool is_locked; /* by one of them, who wants to be alone */
+	bool is_new;    /* nobody has filled it yet */
+	struct list waiters;
+};
+
+struct caches;
+struct caches *caches_open(struct engine *e); /* blocks: start-up */
+void caches_free(struct caches *cs);
+
+/* "shared" (""), "private", "locked". NULL: it is locked by another step: `ready` comes when it may be asked for again. */
+struct cache_dir *cache_take(struct caches *cs, const char *key, const char *sharing, void (*ready)(void *arg), void *arg);
+void cache_stop_waiting(struct caches *cs, void *arg);
+/* Measures it, and writes its record. */
+void cache_give_back(struct caches *cs, struct cache_dir *c);
+
+/* As in /system/df: an array of build.CacheRecord. */
+json_t *caches_view(const struct caches *cs);
+uint64_t caches_bytes(const struct caches *cs);
+/* Removes those that nobody uses and that match: new array of their names, and their bytes. */
+json_t *caches_prune(struct caches *cs, bool (*match)(void *arg, const struct cache_dir *c), void *arg, uint64_t *ret_bytes);
+
+#endif
