@@ -198,7 +198,7 @@ run: all ## a daemon in the foreground
 	@mkdir -p build/run
 	@exec $(B)/bin/sockerlessd -H unix://$(CURDIR)/build/run/docker.sock --data-root $(CURDIR)/build/run/data
 
-bench: all $(B)/bin/bench ## the budgets, measured, beside dockerd and podman where they are installed
+bench: all $(B)/bin/bench $(B)/bin/layer-tool ## the budgets, measured, beside dockerd and podman where they are installed
 	@B=$(B) tests/bench/run.sh
 
 docs: $(B)/bin/route-table ## the tables of the API mapping, out of the route table

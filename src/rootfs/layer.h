@@ -31,7 +31,10 @@ struct layer_figures {
 /* Applies a layer's tar (plain, gzip, bzip2, xz, zstd; OCI image-spec layer.md: whiteouts, opaque
  * directories, hard links, devices, owners, times) onto the directory `dir_fd`, which only the caller
  * knows yet. ERROR_INVALID for an archive that is broken, would leave the directory ("..", a link as a
- * parent), or is over a limit; what has been unpacked then is the caller's to remove. */
+ * parent), or is over a limit; what has been unpacked then is the caller's to remove.
+ * Links of lower layers give way to directories, those of this one are followed within the root. A file
+ * that is there already is never written to. Without an error the source is read to its end. *ret is
+ * written only on success. */
 int layer_apply(int dir_fd, const struct layer_limits *limits, tar_read_fn read, void *arg, struct layer_figures *ret,
 		struct error *err);
 

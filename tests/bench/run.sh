@@ -10,6 +10,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/sockerless-bench-XXXXXX")
 docker=$(tests/support/docker-cli.sh build/docker-cli)
 peer_pids=
 trap 'peers_stop; rm -rf "$dir"' EXIT
+export LAYER_TOOL="$PWD/$B/bin/layer-tool"
 export DOCKER_CONFIG="$dir/config"
 mkdir -p "$DOCKER_CONFIG"
 peers_start >"$dir/peers"

@@ -28,7 +28,9 @@ static void put(int dir_fd, const char *name, const char *text)
 
 static void make_top(void)
 {
-	snprintf(top, sizeof(top), "/tmp/sockerless-fuzz-XXXXXX");
+	const char *dir = getenv("TMPDIR");
+
+	snprintf(top, sizeof(top), "%.32s/sockerless-fuzz-XXXXXX", dir ? dir : "/tmp");
 	FUZZ_CHECK(mkdtemp(top) != NULL);
 	atexit(remove_top);
 	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
