@@ -182,7 +182,7 @@ test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzin
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
 	$(MAKE) all headers lint format-check docs-check
-	$(MAKE) test test-walls test-sandbox test-busybox test-registry check-clients
+	$(MAKE) test test-walls test-sandbox test-busybox test-registry test-images check-clients
 	$(MAKE) test test-registry SAN=address,undefined
 
 include src/package.mk tests/tests.mk

@@ -23,6 +23,8 @@ test-embed: all lib $(B)/bin/embed-shared $(B)/bin/embed-static ## a program tha
 
 test-build: all ## Dockerfiles: two hundred cases of what is built of them (tests/build)
 	@B=$(B) tests/build/run.py
+test-images: all ## images against skopeo, umoci, podman and a whole Debian; the daemon killed at work on them
+	@B=$(B) tests/images/run.sh
 
 check-clients: all ## compose, SDKs, testcontainers, act and runners against a real daemon; a table
 	@B=$(B) tests/clients/run.sh

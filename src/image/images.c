@@ -20,9 +20,9 @@
 const char *image_kind_name(enum image_kind kind)
 {
 	static const char *const names[] = {
-		[IMAGE_BUILTIN] = "builtin", [IMAGE_IMPORTED] = "imported",   [IMAGE_SYNTHETIC] = "synthetic",
-		[IMAGE_STANDIN] = "standin", [IMAGE_PULLED] = "pulled",       [IMAGE_LOADED] = "loaded",
-		[IMAGE_BUILT] = "built",     [IMAGE_COMMITTED] = "committed",
+		[IMAGE_BUILTIN] = "builtin",  [IMAGE_IMPORTED] = "imported",   [IMAGE_SYNTHETIC] = "synthetic",
+		[IMAGE_STANDIN] = "stand-in", [IMAGE_PULLED] = "pulled",       [IMAGE_LOADED] = "loaded",
+		[IMAGE_BUILT] = "built",      [IMAGE_COMMITTED] = "committed",
 	};
 
 	return names[kind];

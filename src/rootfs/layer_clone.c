@@ -32,7 +32,7 @@ static int copy_attributes(int from, int to, const struct stat *st)
 	struct timespec times[2] = { st->st_atim, st->st_mtim };
 	int r = copy_xattr(from, to);
 
-	if (r == 0 && fchmod(to, st->st_mode & 0777) < 0)
+	if (r == 0 && fchmod(to, st->st_mode & 01777) < 0)
 		r = -errno;
 	return r == 0 && futimens(to, times) < 0 ? -errno : r;
 }

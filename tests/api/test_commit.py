@@ -82,6 +82,9 @@ class Commit(Committing):
         builtin = listing("busybox")
         gone = {n: builtin[n] for n in builtin if n not in files}
         self.assertTrue(gone and all(n.startswith(("home", "var/spool/")) for n in gone), gone)
+        # what lies below is as it was: /tmp has its sticky bit
+        self.assertEqual(files["tmp"][1], 0o1777)
+        self.assertEqual({n: f for n, f in builtin.items() if n in files and f != files[n]}, {})
         cid, code = self.d.run("sh", "-c", "cat /new /also", Image="files")
         self.assertEqual((code, self.d.logs(cid)[8:11]), (0, b"hi\n"))
 

@@ -1,0 +1,31 @@
+# Sourced by run.sh: a whole Debian as an image: owners, modes, links, devices, times the same after import, save, load, export.
+. tests/images/lib.sh
+[ "$(id -u)" -eq 0 ] || { echo "images: debian: skipped: debootstrap needs root"; return 0; }
+suite=bookworm variant=minbase
+debian=$cache/debian-$(echo "$suite $variant" | sha256sum | cut -c1-16).tar
+if [ ! -e "$debian" ]; then
+	tests/support/install-packages.sh debootstrap >/dev/null
+	mkdir -p "$cache"
+	debootstrap --variant="$variant" "$suite" "$dir/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$dir/debootstrap.log" 2>&1 &&
+		rm -f "$dir"/debian/var/cache/apt/archives/*.deb && tar --numeric-owner --xattrs -C "$dir/debian" -cf "$debian.new" . && mv "$debian.new" "$debian"
+	rm -rf "$dir/debian"
+fi
+[ -e "$debian" ] || { echo "images: debian: skipped: it cannot be had: $(tail -n 1 "$dir/debootstrap.log")"; return 0; }
+tests/images/listing.py <"$debian" >"$dir/debian.list"
+check "it has many files" 0 "true" sh -c "[ \$(wc -l <'$dir/debian.list') -gt 6000 ] && echo true"
+check_has "import" 0 "sha256:" timeout 600 "$docker" import "$debian" debian:whole
+id=$(d image inspect -f '{{.Id}}' debian:whole)
+check "its layer is the archive" 0 "sha256:$(sha256sum <"$debian" | cut -d' ' -f1)" d image inspect -f '{{index .RootFS.Layers 0}}' debian:whole
+same() {
+	d create --name whole debian:whole true >/dev/null
+	"$docker" export whole | tests/images/listing.py | diff - "$dir/debian.list" | head -n 20
+	d rm whole >/dev/null
+}
+check "export has the same files" 0 "" same
+check "save" 0 "" timeout 600 "$docker" save -o "$dir/whole.tar" debian:whole
+fresh_daemon
+check "load" 0 "Loaded image: debian:whole" timeout 600 "$docker" load -qi "$dir/whole.tar"
+check "has the same id" 0 "$id" d image inspect -f '{{.Id}}' debian:whole
+check "and the same files" 0 "" same
+rm -f "$dir/whole.tar"
+d rmi debian:whole >/dev/null
