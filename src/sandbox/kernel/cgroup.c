@@ -176,6 +176,11 @@ void cgroup_set(const char *id, const struct limits *l, bool *ret_has_cpu)
 	*ret_has_cpu = set_cpu(id, l);
 }
 
+bool cgroup_is_there(void)
+{
+	return cg.path[PIDS][0] || cg.path[CPU][0];
+}
+
 void cgroup_enter(pid_t pid)
 {
 	char text[16];

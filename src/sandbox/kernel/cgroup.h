@@ -12,6 +12,7 @@
 void cgroup_set(const char *id, const struct limits *l, bool *ret_has_cpu);
 /* Nothing where there is none. Outside the second wall only. */
 void cgroup_enter(pid_t pid);
+bool cgroup_is_there(void);
 /* The zygote's last act: those of supervisors that were killed. */
 void cgroup_sweep(void);
 /* What the kernel has counted of throttling. */

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox/kernel/nursery.h"
 #include "sandbox/kernel/supervisor.h"
 
 enum { DEPTH_MAX = 65536, PIDS_MAX = 1 << 20 };
@@ -94,14 +95,14 @@ static void push(struct pids *l, pid_t pid)
 	l->v[l->n++] = pid;
 }
 
-static void push_children(struct pids *l, pid_t pid)
+static void push_children_of(struct pids *l, pid_t pid, pid_t thread)
 {
 	char path[64], text[4096];
 	pid_t number = 0;
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)thread);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0) {
 		for (ssize_t i = 0; i < n; i++) {
@@ -118,6 +119,14 @@ static void push_children(struct pids *l, pid_t pid)
 		push(l, number);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* A worker has one thread; the second wall lets it make no other. */
+static void push_children(struct pids *l, pid_t pid)
+{
+	push_children_of(l, pid, pid);
+	if (pid == getpid() && nursery_thread())
+		push_children_of(l, pid, nursery_thread());
 }
 
 /* Level by level, so parents stand before their children; no recursion, since

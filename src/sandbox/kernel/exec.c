@@ -187,23 +187,29 @@ static void name_process(const struct exec_image *image)
 	s->cmdline_len = (uint32_t)n;
 }
 
-void exec_enter(struct exec_image *image)
+static void instantiate(void)
 {
-	const struct guest_module *m = guest_modules[0];
-	wasm_rt_memory_t *mem;
-	uint64_t block, end;
-
+	guest_jump_reset();
+	if (prepared_take())
+		return;
 	if (self.instance) {
 		self.module->release(self.instance);
 		free(self.instance);
 	}
-	guest_jump_reset();
-	self.module = m;
-	self.instance = calloc(1, m->instance_size);
+	self.module = guest_modules[0];
+	self.instance = calloc(1, self.module->instance_size);
 	if (!self.instance)
 		guest_out_of_memory();
-	m->instantiate(self.instance);
-	mem = m->memory(self.instance);
+	self.module->instantiate(self.instance);
+}
+
+void exec_enter(struct exec_image *image)
+{
+	wasm_rt_memory_t *mem;
+	uint64_t block, end;
+
+	instantiate();
+	mem = self.module->memory(self.instance);
 	block = mem->size;
 	if (guest_memory_grow_to(mem, block + block_bytes(image)) < 0)
 		guest_out_of_memory();
@@ -215,7 +221,7 @@ void exec_enter(struct exec_image *image)
 	memory_init((uint32_t)end);
 	self.slot->memory_pages = mem->pages;
 	self.slot->state = PROC_RUNNING;
-	m->start(self.instance, (uint32_t)block);
+	self.module->start(self.instance, (uint32_t)block);
 	process_exit(0); /* the guest leaves by exit; this is for one that returns */
 }
 

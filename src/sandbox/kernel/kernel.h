@@ -42,12 +42,13 @@ struct worker_start {
 	struct proc_slot *slot;
 	int stdio[3];             /* or the slave three times */
 	uint32_t tty_number;      /* of its /dev/pts/N */
+	bool is_walled;           /* forked behind the second wall (nursery.c) */
 	int report_fd;            /* worker writes {int32 errno; char message[240]} once: errno 0 just
 	                             before the guest's first instruction; closed by success */
 };
 
 /* Runs in the freshly forked host process, behind the wall when that is up:
- * calls wall_enter itself after its last privileged act. Never returns. */
+ * calls wall_enter itself after its last privileged act, unless it is walled already. Never returns. */
 _Noreturn void worker_main(const struct worker_start *start);
 
 /* init.c: makes this process a pid 1 of ours and returns in its child, pid 2, which goes
@@ -128,6 +129,7 @@ bool signal_is_of_pause(void); /* stops and continuations of children now are do
 enum { SIGNAL_WAKE = 32 };    /* the other one that the C libraries keep for threads */
 bool signal_take_wake(void);
 void signal_wake_ignore(void);
+void signal_begin(void);      /* once in the zygote: all as they are by default, but for what it ignores itself */
 void signal_init(void);       /* once in a worker: which native handlers stand */
 void signal_exec(void);       /* handlers back to default, ignored ones stay */
 void signal_fork_child(void);
@@ -204,6 +206,10 @@ struct exec_image {
  * exec_enter; or -errno and nothing has changed. argv and env are copied. */
 struct program;
 int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret);
+/* prepared.c: a program that stands ready in the zygote, and in all that it forks. Best effort. */
+void prepared_make(void);
+/* self's module and instance, as if just instantiated: what ran before in this process is gone. False: there is none. */
+bool prepared_take(void);
 /* Instantiates and runs it. */
 _Noreturn void exec_enter(struct exec_image *image);
 /* The set-id bits of what is about to run take effect: on the guest's ids, nothing of the host's. */

@@ -175,6 +175,15 @@ void limits_enter(pid_t pid, const struct limits *l)
 	weigh_session(pid, nice_of(l->cpu_shares));
 }
 
+bool limits_concern_entry(const struct limits *l)
+{
+	uint64_t cpus = 0;
+
+	for (int i = 0; i < LIMITS_CPUS_MAX / 64; i++)
+		cpus |= l->cpus[i];
+	return cpus || l->cpu_shares || cgroup_is_there();
+}
+
 static void enter_one(void *arg, pid_t pid)
 {
 	if (descent_is_below(pid, getpid()))

@@ -11,6 +11,8 @@ void limits_set(struct container *c, const struct limits *l);
 int limits_turn(struct container *c);
 /* Processors and weight of one process, also of ourselves. */
 void limits_enter(pid_t pid, const struct limits *l);
+/* Whether that has to be done at all: what is not set is as it was before the fork. */
+bool limits_concern_entry(const struct limits *l);
 /* A process wants so many bytes, and all charges together are above the limit. 0: it may; -EAGAIN: somebody
  * had to be killed, perhaps who asks. */
 int limits_ask_memory(struct container *c, pid_t who, uint64_t bytes);

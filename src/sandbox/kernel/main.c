@@ -132,8 +132,7 @@ int main(int argc, char **argv)
 			FD_GUEST_MAX + OWN_FDS_MIN);
 		return 1;
 	}
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the daemon's to decide about */
+	signal_begin();
 	setsid();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sock = fcntl(ZYGOTE_FD, F_DUPFD_CLOEXEC, FD_GUEST_MAX);
@@ -143,6 +142,7 @@ int main(int argc, char **argv)
 	close(ZYGOTE_FD);
 	for (const struct guest_module *const *g = guest_modules; *g; g++)
 		(*g)->init();
+	prepared_make();
 	fds[0].fd = sock;
 	fds[1].fd = signal_fd;
 	while (r == 1 || r == -EINTR) {

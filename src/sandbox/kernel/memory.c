@@ -87,7 +87,8 @@ static void mark(uint32_t page, uint32_t n, bool is_taken)
 
 void memory_init(uint32_t first_free)
 {
-	memset(used, 0, sizeof(used));
+	if (used_count)
+		memset(used, 0, sizeof(used));
 	used_count = 0;
 	self.slot->charged_bytes = self.slot->inherited_bytes = 0;
 	arena_low = hint = (first_free + PAGE - 1) / PAGE;

@@ -249,14 +249,28 @@ static void publish(void)
 	self.slot->ignored = ignored;
 }
 
+/* Signals whose native disposition may be another than the default. */
+static uint64_t not_default = UINT64_MAX;
+
+#define BIT(signo) (1ull << ((signo) - 1))
+
+void signal_begin(void)
+{
+	for (int i = 1; i <= SIGNALS; i++)
+		signal(i, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN); /* a terminal's ^C is the daemon's to decide about */
+	not_default = BIT(SIGPIPE) | BIT(SIGINT);
+}
+
 void signal_init(void)
 {
 	sigset_t none;
 
-	memset(actions, 0, sizeof(actions));
 	sigemptyset(&none);
 	for (int i = 1; i <= SIGNALS; i++)
-		set_native(i);
+		if (is_deaf(i) || (not_default & BIT(i)))
+			set_native(i);
 	set_wake_action((uintptr_t)note_wake);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	publish();

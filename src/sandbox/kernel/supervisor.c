@@ -19,6 +19,7 @@
 
 #include "network/netwire.h"
 #include "sandbox/kernel/limits.h"
+#include "sandbox/kernel/nursery.h"
 #include "sandbox/kernel/view.h"
 #include "util/alloc.h"
 #include "util/list.h"
@@ -243,20 +244,31 @@ static uint32_t free_tty_number(void)
 	return number;
 }
 
-static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_message *m, const struct spawned *p, int report_fd)
+/* What a worker is made of, from before its fork. */
+struct birth {
+	const struct wire_spawn *spawn;
+	const struct wire_message *message;
+	const struct spawned *process;
+	int report_fd;
+	bool is_walled;
+};
+
+static void run_worker(void *arg)
 {
+	const struct birth *b = arg;
 	struct worker_start start = {
 		.container = &sv.container,
-		.spawn = s,
-		.vpid = (uint32_t)p->slot->vpid,
-		.slot = p->slot,
-		.tty_number = p->tty_number,
-		.report_fd = fd_to_floor(report_fd),
+		.spawn = b->spawn,
+		.vpid = (uint32_t)b->process->slot->vpid,
+		.slot = b->process->slot,
+		.tty_number = b->process->tty_number,
+		.is_walled = b->is_walled,
+		.report_fd = fd_to_floor(b->report_fd),
 	};
 	sigset_t none;
 
 	for (int i = 0; i < 3; i++)
-		start.stdio[i] = m->fds[s->tty ? 0 : i];
+		start.stdio[i] = b->message->fds[b->spawn->tty ? 0 : i];
 	close(sv.sock);
 	close(sv.broker_sock);
 	close(sv.signal_fd);
@@ -265,8 +277,26 @@ static _Noreturn void run_worker(const struct wire_spawn *s, const struct wire_m
 	worker_main(&start);
 }
 
+/* Pid 1 becomes subreaper, and some limits are entered from outside the wall; the others are born behind it. */
+static pid_t fork_worker(struct birth *b)
+{
+	pid_t pid = -1;
+
+	b->is_walled = !b->spawn->is_main && !limits_concern_entry(&sv.setup.limits);
+	if (b->is_walled)
+		pid = nursery_fork(&sv.container, run_worker, b);
+	if (pid > 0)
+		return pid;
+	b->is_walled = false;
+	pid = fork();
+	if (pid == 0)
+		run_worker(b);
+	return pid < 0 ? -errno : pid;
+}
+
 static int start_process(struct wire_message *m, const struct wire_spawn *s, struct spawned *p)
 {
+	struct birth b = { .spawn = s, .message = m, .process = p };
 	int report[2];
 
 	if (!sv.is_set_up)
@@ -282,12 +312,11 @@ static int start_process(struct wire_message *m, const struct wire_spawn *s, str
 	if (s->tty)
 		p->tty_number = free_tty_number();
 	p->has_tty = s->tty;
-	p->pid = fork();
-	if (p->pid == 0)
-		run_worker(s, m, p, report[1]);
+	b.report_fd = report[1];
+	p->pid = fork_worker(&b);
 	close(report[1]);
 	if (p->pid < 0)
-		return -errno;
+		return p->pid;
 	p->slot->host_pid = p->pid;
 	return 0;
 }

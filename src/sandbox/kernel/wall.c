@@ -17,6 +17,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -194,6 +196,7 @@ static const struct rule rules[] = {
 #define WORD(index) (offsetof(struct seccomp_data, args) + 4 * (index)) /* little endian */
 #define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (at))
 #define IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
+#define IF_AT_LEAST(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (value), (yes), (no))
 #define IF_BITS(mask, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (mask), (yes), (no))
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define REFUSE RETURN(SECCOMP_RET_ERRNO | EPERM)
@@ -233,16 +236,69 @@ static void add_rule(struct filter *f, const struct rule *r)
 	ADD(f, ALLOW);
 }
 
+/* ---- the allow-list as a tree: the kernel walks the program for every number there is when it is
+ * installed, and for each call whose arguments it looks at ---- */
+
+struct range {
+	uint16_t first, last;
+};
+
+enum { LEAF_LEN = 4, NODE_LEN = 2 };
+
+static uint32_t tree_len(size_t ranges)
+{
+	return (uint32_t)(ranges * LEAF_LEN + (ranges - 1) * NODE_LEN);
+}
+
+/* A number that is in none of the ranges goes on behind the tree, of which `rest` instructions come after this part. */
+static void add_tree(struct filter *f, const struct range *r, size_t n, uint32_t rest)
+{
+	size_t left = n / 2;
+
+	if (n == 1) {
+		ADD(f, IF_AT_LEAST(r->first, 0, 2));
+		ADD(f, IF_AT_LEAST((uint32_t)r->last + 1, 1, 0));
+		ADD(f, ALLOW);
+		ADD(f, BPF_STMT(BPF_JMP | BPF_JA, rest));
+		return;
+	}
+	ADD(f, IF_AT_LEAST(r[left].first, 0, 1));
+	ADD(f, BPF_STMT(BPF_JMP | BPF_JA, tree_len(left)));
+	add_tree(f, r, left, rest + tree_len(n - left));
+	add_tree(f, r + left, n - left, rest);
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+static size_t find_ranges(struct range ranges[static COUNT(allowed)])
+{
+	uint16_t sorted[COUNT(allowed)];
+	size_t n = 0;
+
+	memcpy(sorted, allowed, sizeof(sorted));
+	qsort(sorted, COUNT(sorted), sizeof(*sorted), compare_numbers);
+	for (size_t i = 0; i < COUNT(sorted); i++) {
+		if (n && sorted[i] == ranges[n - 1].last + 1)
+			ranges[n - 1].last = sorted[i];
+		else
+			ranges[n++] = (struct range){ sorted[i], sorted[i] };
+	}
+	return n;
+}
+
 static void build(struct filter *f)
 {
+	struct range ranges[COUNT(allowed)];
+	size_t n = find_ranges(ranges);
+
 	ADD(f, LOAD(offsetof(struct seccomp_data, arch)));
 	ADD(f, IF_EQUAL(AUDIT_ARCH_X86_64, 1, 0));
 	ADD(f, REFUSE);
 	ADD(f, LOAD(offsetof(struct seccomp_data, nr)));
-	for (size_t i = 0; i < COUNT(allowed); i++) {
-		ADD(f, IF_EQUAL(allowed[i], 0, 1));
-		ADD(f, ALLOW);
-	}
+	add_tree(f, ranges, n, 0);
 	for (size_t i = 0; i < COUNT(rules); i++)
 		add_rule(f, &rules[i]);
 	ADD(f, REFUSE);

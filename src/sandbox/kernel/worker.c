@@ -43,14 +43,17 @@ void worker_restart(struct exec_image *image)
 	_longjmp(restart_point, 1);
 }
 
-/* Those that the host's kernel keeps for us; the rest is looked at where it matters. */
-static void apply_rlimits(void)
+/* Those that the host's kernel keeps for us; the rest is looked at where it matters.
+ * Who was forked by the nursery has none yet. */
+static void apply_rlimits(bool has_none)
 {
 	static const int kept[] = { RLIMIT_FSIZE, RLIMIT_CPU };
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
 		struct rlimit rl = { self.rlimit[kept[i]][0], self.rlimit[kept[i]][1] };
 
+		if (has_none && rl.rlim_cur == RLIM_INFINITY && rl.rlim_max == RLIM_INFINITY)
+			continue;
 		setrlimit(kept[i], &rl);
 	}
 }
@@ -77,7 +80,7 @@ static void set_identity(const struct worker_start *start)
 		self.rlimit[s->rlimits[i].resource][0] = s->rlimits[i].soft;
 		self.rlimit[s->rlimits[i].resource][1] = s->rlimits[i].hard;
 	}
-	apply_rlimits();
+	apply_rlimits(start->is_walled);
 	self.slot->host_pid = getpid();
 	self.slot->uid = self.slot->euid = s->uid;
 	self.slot->gid = self.slot->egid = s->gid;
@@ -198,11 +201,12 @@ void worker_main(const struct worker_start *start)
 	rootfs_set_fd_floor(FD_GUEST_MAX);
 	set_identity(start);
 	set_terminal(start);
-	limits_enter(getpid(), &start->container->setup->limits); /* in a session of its own by now */
+	if (!start->is_walled)
+		limits_enter(getpid(), &start->container->setup->limits); /* in a session of its own by now */
 	fdtable_init(start->stdio);
 	if (start->spawn->is_main)
 		prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans are pid 1's to reap, as on Linux */
-	if (wall_enter(start->container) < 0)
+	if (!start->is_walled && wall_enter(start->container) < 0)
 		fail(start, -EPERM, "the sandbox's second wall cannot be set up on this host");
 #ifdef SANDBOX_DRILLED
 	if (attack_is_meant(start->spawn->argv)) {

@@ -72,7 +72,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 	signal(signo, SIG_DFL);
 }
 
-static void find_stack(void)
+void guest_runtime_find_stack(void)
 {
 	pthread_attr_t attr;
 	size_t size;
@@ -85,6 +85,21 @@ static void find_stack(void)
 	stack_low = low;
 }
 
+int guest_runtime_enter_thread(void)
+{
+	static void *stack; /* one such thread at a time */
+	stack_t alt = { .ss_size = ALT_STACK_BYTES };
+
+	if (!stack)
+		stack = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack == MAP_FAILED) {
+		stack = NULL;
+		return -ENOMEM;
+	}
+	alt.ss_sp = stack;
+	return sigaltstack(&alt, NULL) < 0 ? -errno : 0;
+}
+
 int guest_runtime_init(void)
 {
 	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -93,7 +108,7 @@ int guest_runtime_init(void)
 	alt.ss_sp = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (alt.ss_sp == MAP_FAILED)
 		return -ENOMEM;
-	find_stack();
+	guest_runtime_find_stack();
 	sa.sa_sigaction = on_fault;
 	/* Nothing else may come in between: the handler edits the frame it came from. */
 	sigfillset(&sa.sa_mask);

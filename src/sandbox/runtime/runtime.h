@@ -8,6 +8,11 @@
 /* Where the one memory of this process begins; NULL while there is none. */
 extern uint8_t *runtime_memory_base;
 
+/* For a thread besides the first, from which programs' processes are forked: its own alternate stack. 0 or -errno. */
+int guest_runtime_enter_thread(void);
+/* In the process that was forked there: its stack is that thread's. */
+void guest_runtime_find_stack(void);
+
 /* Async-signal-safe. */
 bool runtime_is_guest_address(const void *address);
 
