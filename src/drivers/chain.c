@@ -133,12 +133,10 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-void run_plan_free(struct run_plan *plan)
+void run_mounts_free(struct run_mount *mounts, size_t n)
 {
-	if (!plan)
-		return;
-	for (size_t i = 0; i < plan->nmounts; i++) {
-		struct run_mount *m = &plan->mounts[i];
+	for (size_t i = 0; i < n; i++) {
+		struct run_mount *m = &mounts[i];
 
 		free(m->target);
 		free(m->source);
@@ -148,7 +146,14 @@ void run_plan_free(struct run_plan *plan)
 		close_fd(m->upper_fd);
 		close_fd(m->fd);
 	}
-	free(plan->mounts);
+	free(mounts);
+}
+
+void run_plan_free(struct run_plan *plan)
+{
+	if (!plan)
+		return;
+	run_mounts_free(plan->mounts, plan->nmounts);
 	netns_unref(plan->netns);
 	free(plan->hostname);
 	free(plan->domainname);

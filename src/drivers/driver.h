@@ -54,6 +54,7 @@ struct run_spec {
 	uint32_t *groups;
 	size_t ngroups;
 	bool tty, open_stdin, is_main;
+	bool is_merged;          /* stdout and stderr may come as one stream, 1 */
 	uint16_t rows, cols;
 	struct run_rlimit *rlimits;
 	size_t nrlimits;
@@ -237,5 +238,6 @@ void chain_cleanup(struct driver *first, struct container *c);
 
 /* Strings, arrays and descriptors. Takes NULL. */
 void run_plan_free(struct run_plan *plan);
+void run_mounts_free(struct run_mount *mounts, size_t n);
 
 #endif

@@ -316,6 +316,14 @@ static int open_streams(struct wasm_process *p, const struct run_spec *spec, int
 			return -errno;
 	} else {
 		for (int i = 0; i < 3; i++) {
+			if (i == 2 && spec->is_merged) {
+				theirs[2] = fcntl(theirs[1], F_DUPFD_CLOEXEC, 0);
+				continue;
+			}
+			if (i == 0 && !spec->open_stdin) { /* as containerd's shim gives it */
+				theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+				continue;
+			}
 			if (pipe2(pair, O_CLOEXEC) < 0)
 				return -errno;
 			ours[i] = pair[i == 0 ? 1 : 0];
@@ -327,8 +335,8 @@ static int open_streams(struct wasm_process *p, const struct run_spec *spec, int
 
 		if (ours[i] < 0)
 			continue;
-		fcntl(ours[i], F_SETFD, FD_CLOEXEC);
-		fcntl(ours[i], F_SETFL, fcntl(ours[i], F_GETFL) | O_NONBLOCK);
+		if (p->tty)
+			fcntl(ours[i], F_SETFD, FD_CLOEXEC);
 		uv_pipe_init(p->driver->loop, pipe, 0);
 		pipe->data = p;
 		uv_pipe_open(pipe, ours[i]);

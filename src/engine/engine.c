@@ -13,6 +13,7 @@
 #include "engine/internal.h"
 #include "engine/networks.h"
 #include "engine/standins.h"
+#include "engine/views.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
@@ -191,6 +192,7 @@ int engine_open(const struct engine_options *opt, struct engine **ret, struct er
 
 	e->loop = opt->loop;
 	copy_options(e, opt);
+	e->views = views_new();
 	map_init(&e->execs);
 	list_init(&e->containers.by_age);
 	e->started_ns = clock_wall_ns();
@@ -234,6 +236,7 @@ void engine_free(struct engine *e)
 		crun_free(container_of(it, struct container, by_age));
 	if (e->containers.store)
 		containers_done(&e->containers);
+	views_free(e->views);
 	events_free(e->events);
 	images_free(e->images);
 	volumes_free(e->volumes);

@@ -56,6 +56,7 @@ struct engine {
 	struct images *images;
 	struct volumes *volumes;
 	struct networks *networks;
+	struct views *views; /* views.h */
 	struct driver *drivers; /* the chain */
 	struct driver *agents; /* of it: drivers/agent.h */
 	struct map execs; /* exec id → struct exec */

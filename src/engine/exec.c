@@ -310,6 +310,7 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 		r = -ECANCELED;
 	if (r == 0) {
 		plan->spec.tty = run->tty;
+		plan->spec.is_merged = run->watch != NULL;
 		plan->spec.rows = (uint16_t)run->rows;
 		plan->spec.cols = (uint16_t)run->cols;
 		r = chain_exec_start(run->engine->drivers, run->exec->container, &plan->spec, sink, &run->process, &told);

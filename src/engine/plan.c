@@ -200,6 +200,25 @@ static void begin_log(const struct plan_job *j)
 		close(fd);
 }
 
+static int open_files(struct plan_job *j, struct rootfs **ret)
+{
+	int r = local_files_open(j->plan, ret);
+
+	return r < 0 ? error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r)) : 0;
+}
+
+/* Of the mounts it needs only the view: the process finds them where the main process has them. */
+static void work_exec(uv_work_t *w)
+{
+	struct plan_job *j = container_of(w, struct plan_job, work);
+	struct rootfs *fs;
+
+	if (!j->view && plan_add_mounts(j) == 0 && open_files(j, &fs) == 0)
+		j->view = view_new(j->plan, fs);
+	if (j->view && make_spec(j, j->view->fs) == 0)
+		find_program(j->view->fs, &j->plan->spec);
+}
+
 static void work(uv_work_t *w)
 {
 	struct plan_job *j = container_of(w, struct plan_job, work);
@@ -208,9 +227,7 @@ static void work(uv_work_t *w)
 	int r = plan_add_mounts(j);
 
 	if (r == 0 && j->kind != PLAN_MOUNTS && j->kind != PLAN_POPULATE) {
-		r = local_files_open(p, &fs);
-		if (r < 0)
-			error_set(&j->err, r, "the container's files cannot be opened: %s", strerror(-r));
+		r = open_files(j, &fs);
 		if (r == 0 && j->kind == PLAN_START)
 			r = plan_prepare_mounts(j, fs);
 		if (r == 0)
@@ -239,6 +256,8 @@ static void after(uv_work_t *w, int status)
 	(void)status;
 	if (j->has_copied)
 		note_copied(j);
+	if (j->view)
+		views_give(j->engine->views, j->container, j->started_ns, j->view);
 	if (j->err.code) {
 		run_plan_free(j->plan);
 		j->plan = NULL;
@@ -261,6 +280,28 @@ static void on_no_plan(void *arg, const struct error *err)
 	after(&((struct plan_job *)arg)->work, 0);
 }
 
+/* What of it an exec needs when the mounts are open already. */
+static json_t *host_config_of_exec(const struct container *c)
+{
+	json_t *part = json_object();
+	static const char *const keys[] = { "GroupAdd", "Ulimits" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		json_object_set_new(part, keys[i], json_deep_copy(json_object_get(c->host_config, keys[i])));
+	return part;
+}
+
+static void take_mounts(struct plan_job *j)
+{
+	struct container *c = j->container;
+
+	j->host_config = json_deep_copy(c->host_config);
+	j->backings = mount_backings_new(j->engine, c);
+	for (size_t i = 0; i < c->nmounts; i++)
+		j->wants_copy = j->wants_copy || c->mounts[i].wants_copy;
+	j->files_dir = container_files_dir(j->engine, c);
+}
+
 void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg)
 {
 	struct plan_job *j = xnew(struct plan_job);
@@ -272,24 +313,30 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->kind = kind;
 	j->engine = e;
 	j->container = container_ref(c);
-	j->host_config = json_deep_copy(c->host_config);
 	j->exec_config = json_deep_copy(exec_config);
 	j->dir = container_dir(e, c);
 	j->is_live = container_has_process(c);
-	j->backings = mount_backings_new(e, c);
-	for (size_t i = 0; i < c->nmounts; i++)
-		j->wants_copy = j->wants_copy || c->mounts[i].wants_copy;
+	j->started_ns = c->state.started_ns;
+	if (kind == PLAN_EXEC)
+		j->view = views_take(e->views, c);
+	if (j->view)
+		j->host_config = host_config_of_exec(c);
+	else
+		take_mounts(j);
 	j->rows = run->rows ? run->rows : (int)json_integer_value(json_array_get(size, 0));
 	j->cols = run->rows ? run->cols : (int)json_integer_value(json_array_get(size, 1));
 	j->plan = p;
 	j->done = done;
 	j->arg = arg;
+	if (j->view) {
+		uv_queue_work(e->loop, &j->work, work_exec, after);
+		return;
+	}
 	p->is_readonly_root = json_is_true(json_object_get(c->host_config, "ReadonlyRootfs"));
 	p->init = json_is_true(json_object_get(c->host_config, "Init"));
 	p->hostname = xstrdup(json_text(networks_named(e, c)->config, "Hostname"));
 	p->domainname = xstrdup(json_text(networks_named(e, c)->config, "Domainname"));
 	resources_limits(c->host_config, &p->limits);
-	j->files_dir = container_files_dir(e, c);
 	if (kind == PLAN_START)
 		p->netns = networks_netns(e, c);
 	if ((kind == PLAN_START && container_files_new(e, c, &j->files, &j->err) < 0) ||
@@ -298,5 +345,5 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 		return;
 	}
 	j->image_root = xstrdup(image_root(e->images, image));
-	uv_queue_work(e->loop, &j->work, work, after);
+	uv_queue_work(e->loop, &j->work, kind == PLAN_EXEC ? work_exec : work, after);
 }

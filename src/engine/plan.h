@@ -4,6 +4,7 @@
 
 #include "engine/internal.h"
 #include "engine/networks.h"
+#include "engine/views.h"
 
 struct rootfs;
 
@@ -23,6 +24,8 @@ struct plan_job {
 	char *files_dir;             /* of /etc/hosts & co.; NULL: there are none */
 	struct container_files *files; /* to be written at a start; NULL: another container's */
 	bool is_live;
+	int64_t started_ns;          /* of the run that an exec belongs to */
+	struct view *view;           /* an exec's: of the one before, or for the next */
 	int rows, cols;
 	struct run_plan *plan;
 	struct error err;

@@ -8,6 +8,7 @@
 #include "engine/internal.h"
 #include "engine/log.h"
 #include "engine/networks.h"
+#include "engine/views.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -39,6 +40,7 @@ static void drop_process(struct crun *run)
 	struct driver_process *p = run->process;
 
 	run->process = NULL;
+	views_drop(run->engine->views, run->container);
 	if (p)
 		p->owner->ops->stream->release(p->owner, p);
 }

@@ -51,7 +51,7 @@ int rootfs_fstat(struct rootfs *fs, struct rootfs_dir *dir, const char *name, in
 	if (owner_apply_fd(fd, ret) != -EOPNOTSUPP && S_ISREG(host.st_mode))
 		return 0;
 	/* A record goes by name: only while the name still means this file. */
-	if (dir && name && dir_has_marks(dir) && name_store(dir, name, stored) == 0 && entry_lookup(dir, stored, &e) == 0 &&
+	if (dir && name && dir_has_marks(dir) && name_store(dir, name, stored) == 0 && entry_lookup(dir, stored, false, &e) == 0 &&
 	    (e.place == ENTRY_UPPER || e.place == ENTRY_LOWER) && e.host.st_ino == host.st_ino && e.host.st_dev == host.st_dev)
 		sidecar_read(entry_layer(dir, &e), stored, ret);
 	return 0;
@@ -134,7 +134,7 @@ static int as_entry(struct place *p)
 		memcpy(p->name, dir_name(dir), strlen(dir_name(dir)) + 1);
 		p->dir = rootfs_dir_ref(dir->parent);
 		rootfs_dir_unref(dir);
-		return entry_lookup(p->dir, p->name, &p->entry);
+		return entry_lookup(p->dir, p->name, false, &p->entry);
 	}
 	if (p->name[0] && (p->entry.place != ENTRY_MOUNT || is_bound_file(p)))
 		return 0;

@@ -184,7 +184,7 @@ int copy_up(struct rootfs_dir *dir, const char *name, struct entry *e, bool with
 	}
 	if (r == 0)
 		r = carry_record(dir, name, &was);
-	return r < 0 ? r : entry_lookup(dir, name, e);
+	return r < 0 ? r : entry_lookup(dir, name, false, e);
 }
 
 int prepare_name(struct rootfs_dir *dir, const char *name, bool *ret_was_whited)

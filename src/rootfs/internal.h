@@ -73,8 +73,9 @@ struct entry {
 	struct stat host; /* UPPER, LOWER */
 };
 
-/* One name of one directory. 0 also when nothing is there (place NONE). */
-int entry_lookup(struct rootfs_dir *dir, const char *name, struct entry *ret);
+/* One name of one directory. 0 also when nothing is there (place NONE). is_fresh: the directory has just been opened
+ * on the way here, and a missing upper one need not be looked for again. */
+int entry_lookup(struct rootfs_dir *dir, const char *name, bool is_fresh, struct entry *ret);
 int entry_open_dir(struct rootfs_dir *dir, const char *name, const struct entry *e, struct rootfs_dir **ret);
 int entry_stat(struct rootfs_dir *dir, const char *name, const struct entry *e, struct rootfs_stat *ret);
 /* The fd of the layer that holds the entry. */

@@ -50,10 +50,10 @@ static int lookup_virtual(struct rootfs_dir *dir, const char *name, struct entry
 	return 0;
 }
 
-static int lookup_layers(struct rootfs_dir *dir, const char *name, struct entry *ret)
+static int lookup_layers(struct rootfs_dir *dir, const char *name, bool is_fresh, struct entry *ret)
 {
 	char whiteout[300];
-	int upper = dir_upper(dir);
+	int upper = is_fresh ? dir->upper : dir_upper(dir);
 
 	if (upper >= 0) {
 		if (fstatat(upper, name, &ret->host, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -76,7 +76,7 @@ static int lookup_layers(struct rootfs_dir *dir, const char *name, struct entry 
 	return 0;
 }
 
-int entry_lookup(struct rootfs_dir *dir, const char *name, struct entry *ret)
+int entry_lookup(struct rootfs_dir *dir, const char *name, bool is_fresh, struct entry *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	if (strlen(name) > 255)
@@ -88,7 +88,7 @@ int entry_lookup(struct rootfs_dir *dir, const char *name, struct entry *ret)
 	}
 	if (dir_mount(dir)->kind == ROOTFS_MOUNT_VIRTUAL)
 		return lookup_virtual(dir, name, ret);
-	return lookup_layers(dir, name, ret);
+	return lookup_layers(dir, name, is_fresh, ret);
 }
 
 int entry_layer(struct rootfs_dir *dir, const struct entry *e)

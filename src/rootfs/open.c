@@ -75,7 +75,27 @@ static int open_mounted_file(struct place *p, int flags, struct rootfs_file *f)
 	return f->fd < 0 ? -errno : 0;
 }
 
-static int open_existing(struct place *p, const struct rootfs_cred *cred, int flags, struct rootfs_file *f)
+/* A file that is only read is opened at once, and its record read of the descriptor. False: go by its name. */
+static bool open_first(struct place *p, int flags, struct rootfs_file *f)
+{
+	bool is_plain = p->entry.type == S_IFREG && (p->entry.place == ENTRY_UPPER || p->entry.place == ENTRY_LOWER);
+	int r;
+
+	if (!is_plain || (flags & (O_PATH | O_DIRECTORY)) || wants_write(flags) || open_layer(p, flags, f) < 0)
+		return false;
+	stat_from_host(&p->entry.host, p->dir->mount, &f->st);
+	r = owner_apply_fd(f->fd, &f->st);
+	if (r == -EOPNOTSUPP && dir_has_marks(p->dir))
+		sidecar_read(entry_layer(p->dir, &p->entry), p->name, &f->st);
+	if (S_ISREG(f->st.mode))
+		return true;
+	close(f->fd); /* it stands for a device or a socket */
+	f->fd = -1;
+	f->is_lower = false;
+	return false;
+}
+
+static int open_existing(struct place *p, const struct rootfs_cred *cred, int bits, int flags, struct rootfs_file *f)
 {
 	const struct rootfs_mount *m = dir_mount(p->dir);
 	int r;
@@ -84,9 +104,11 @@ static int open_existing(struct place *p, const struct rootfs_cred *cred, int fl
 		return -EEXIST;
 	if (p->entry.type == S_IFLNK && p->entry.place != ENTRY_VIRTUAL && !(flags & O_PATH))
 		return -ELOOP;
+	if (open_first(p, flags, f))
+		return check_access(cred, &f->st, bits);
 	r = place_stat(p, &f->st);
 	if (r == 0)
-		r = check_access(cred, &f->st, access_bits(flags));
+		r = check_access(cred, &f->st, bits);
 	if (r < 0)
 		return r;
 	if (S_ISDIR(f->st.mode)) {
@@ -136,7 +158,7 @@ int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 	if (p.name[0] && p.entry.place == ENTRY_NONE)
 		r = (flags & O_CREAT) ? create(&p, cred, flags, mode, &f.fd) : -ENOENT;
 	else
-		r = open_existing(&p, cred, flags, &f);
+		r = open_existing(&p, cred, access_bits(flags), flags, &f);
 	if (r == 0 && f.fd >= 0 && f.st.mode == 0)
 		r = rootfs_fstat(fs, p.dir, NULL, f.fd, &f.st);
 	if (r < 0) {
@@ -158,6 +180,30 @@ void rootfs_file_done(struct rootfs_file *f)
 	f->fd = -1;
 	rootfs_dir_unref(f->dir);
 	f->dir = NULL;
+}
+
+int rootfs_open_program(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			struct rootfs_file *ret)
+{
+	struct rootfs_file f = { .fd = -1 };
+	struct place p;
+	int r = walk_existing(fs, cred, at, path, 0, &p);
+
+	if (r < 0)
+		return r;
+	r = open_existing(&p, cred, X_OK, O_RDONLY | O_CLOEXEC | O_NONBLOCK, &f);
+	if (r == 0 && (f.fd < 0 || !S_ISREG(f.st.mode)))
+		r = -EACCES;
+	if (r < 0) {
+		if (f.fd >= 0)
+			close(f.fd);
+		place_done(&p);
+		return r;
+	}
+	f.dir = p.dir;
+	name_show(p.dir, p.name, f.name);
+	*ret = f;
+	return 0;
 }
 
 int rootfs_open_socket(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path)

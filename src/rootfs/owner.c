@@ -87,11 +87,30 @@ int owner_set_real(int dir_fd, const char *name, const struct rootfs_stat *st)
 	return !S_ISLNK(st->mode) && fchmodat(dir_fd, name, st->mode & 07777, 0) < 0 ? -errno : 0;
 }
 
+/* The daemon's user, which never changes: asked once. */
+static bool is_own_user(uint32_t uid)
+{
+	static _Atomic int64_t own = -1;
+
+	if (own < 0)
+		own = geteuid();
+	return own == uid;
+}
+
+static bool is_own_group(uint32_t gid)
+{
+	static _Atomic int64_t own = -1;
+
+	if (own < 0)
+		own = getegid();
+	return own == gid;
+}
+
 static void apply_defaults(struct rootfs_stat *st)
 {
-	if (st->uid == geteuid())
+	if (is_own_user(st->uid))
 		st->uid = 0;
-	if (st->gid == getegid())
+	if (is_own_group(st->gid))
 		st->gid = 0;
 }
 

@@ -126,6 +126,9 @@ struct rootfs_file {
  * is O_CLOEXEC as asked and not moved to the floor. Directories give fd -1. */
 int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
 		uint32_t mode, struct rootfs_file *ret);
+/* A regular file that `cred` may execute, to be looked at, whether it may be read or not. -EACCES: it is no such. */
+int rootfs_open_program(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			struct rootfs_file *ret);
 void rootfs_file_done(struct rootfs_file *f); /* closes fd, drops dir */
 /* The file that stands for an AF_UNIX socket (mknod of S_IFSOCK makes it): opened to read, O_CLOEXEC, so that it can
  * be shown to whoever knows sockets by their file. -ECONNREFUSED: not a socket, or one of the host's; -EACCES. */

@@ -239,7 +239,7 @@ int dir_make_upper(struct rootfs_dir *dir)
 	r = dir_make_upper(dir->parent);
 	if (r < 0)
 		return r;
-	r = entry_lookup(dir->parent, dir_name(dir), &e);
+	r = entry_lookup(dir->parent, dir_name(dir), false, &e);
 	if (r == 0 && e.place == ENTRY_NONE)
 		r = -ENOENT;
 	if (r == 0)

@@ -17,12 +17,14 @@ struct walker {
 	char rest[REST_MAX];      /* what is still to be walked */
 	const char *pos;
 	unsigned links;
+	bool is_fresh;            /* cur was opened by this walk's last step */
 };
 
 static void move_to(struct walker *w, struct rootfs_dir *take_dir)
 {
 	rootfs_dir_unref(w->cur);
 	w->cur = take_dir;
+	w->is_fresh = false;
 }
 
 /* Next component into name; its length, 0 at the end. */
@@ -100,6 +102,7 @@ static int step_into(struct walker *w, const char *name, const struct entry *e)
 
 	if (r == 0)
 		move_to(w, next);
+	w->is_fresh = r == 0;
 	return r;
 }
 
@@ -140,7 +143,7 @@ static int step(struct walker *w, int flags, struct place *ret)
 	r = name_store(w->cur, guest, name);
 	if (r < 0)
 		return r;
-	r = entry_lookup(w->cur, name, &e);
+	r = entry_lookup(w->cur, name, w->is_fresh, &e);
 	if (r < 0)
 		return r;
 	if (e.type == S_IFLNK && (!is_last || !(flags & WALK_NOFOLLOW) || *w->pos == '/')) {

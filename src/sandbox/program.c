@@ -44,14 +44,11 @@ static int read_head(struct rootfs *fs, const struct rootfs_cred *cred, struct r
 {
 	struct rootfs_file f;
 	ssize_t n;
-	int r = rootfs_access(fs, cred, cwd, path, X_OK, 0);
+	int r = rootfs_open_program(fs, cred, cwd, path, &f);
 
 	if (r < 0)
 		return r;
-	r = rootfs_open(fs, NULL, cwd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, &f);
-	if (r < 0)
-		return r;
-	if (f.fd < 0 || !S_ISREG(f.st.mode) || !(f.st.mode & 0111)) {
+	if (!(f.st.mode & 0111)) {
 		rootfs_file_done(&f);
 		return -EACCES;
 	}
