@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -140,6 +141,16 @@ static void on_started(void *ctx, const struct sandbox_started *st)
 	maybe_free(p);
 }
 
+/* The last slave is closed: what is still on its way (the kernel passes it on in a task of its own, FIONREAD does not
+ * count it) comes before the end that the master reads. */
+static bool is_hung_up(const struct wasm_process *p)
+{
+	struct pollfd master = { .fd = -1 };
+
+	uv_fileno((const uv_handle_t *)&p->out[0], &master.fd);
+	return poll(&master, 1, 0) == 1 && (master.revents & POLLHUP);
+}
+
 static void on_exited(void *ctx, int status, uint32_t flags)
 {
 	struct wasm_process *p = ctx;
@@ -149,7 +160,7 @@ static void on_exited(void *ctx, int status, uint32_t flags)
 	p->has_exited = true;
 	/* An exec's orphan may hold its pipes open for ever: Docker waits for them, and so do we,
 	 * but a terminal's master ends by itself only when the last slave does. */
-	if (p->tty && p->is_open[1]) {
+	if (p->tty && p->is_open[1] && !is_hung_up(p)) {
 		int n = 0, fd = -1;
 
 		uv_fileno((uv_handle_t *)&p->out[0], &fd);
@@ -186,7 +197,7 @@ static void on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 
 	if (n > 0 && !p->is_released)
 		p->sink.ops->output(p->sink.arg, i, buf->base, (size_t)n);
-	if (n > 0 && p->tty && p->has_exited) { /* the rest of a terminal's output */
+	if (n > 0 && p->tty && p->has_exited && !is_hung_up(p)) { /* the rest of a terminal's output */
 		int left = 0, fd = -1;
 
 		uv_fileno((uv_handle_t *)s, &fd);
@@ -370,6 +381,7 @@ static int spawn(struct wasm_process *p, const struct run_spec *spec, struct err
 		.argv = (const char *const *)spec->argv,
 		.env = (const char *const *)spec->env,
 		.cwd = spec->cwd,
+		.found = spec->program_error == 0 ? spec->program.path : NULL,
 		.uid = spec->uid,
 		.gid = spec->gid,
 		.groups = spec->groups,

@@ -51,8 +51,9 @@ int rootfs_fstat(struct rootfs *fs, struct rootfs_dir *dir, const char *name, in
 	if (owner_apply_fd(fd, ret) != -EOPNOTSUPP && S_ISREG(host.st_mode))
 		return 0;
 	/* A record goes by name: only while the name still means this file. */
-	if (dir && name && dir_has_marks(dir) && name_store(dir, name, stored) == 0 && entry_lookup(dir, stored, false, &e) == 0 &&
-	    (e.place == ENTRY_UPPER || e.place == ENTRY_LOWER) && e.host.st_ino == host.st_ino && e.host.st_dev == host.st_dev)
+	if (dir && name && dir_has_marks(dir) && name_store(dir, name, stored) == 0 &&
+	    entry_lookup(dir, stored, false, &e) == 0 && (e.place == ENTRY_UPPER || e.place == ENTRY_LOWER) &&
+	    e.host.st_ino == host.st_ino && e.host.st_dev == host.st_dev)
 		sidecar_read(entry_layer(dir, &e), stored, ret);
 	return 0;
 }

@@ -170,7 +170,7 @@ static int step(struct walker *w, int flags, struct place *ret)
 int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
 	 struct place *ret)
 {
-	struct walker w = { .fs = fs, .cred = cred };
+	struct walker w; /* what is still to be walked need not be cleared */
 	size_t n = strlen(path);
 	int r;
 
@@ -178,6 +178,10 @@ int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *a
 		return -ENOENT;
 	if (n >= 4096)
 		return -ENAMETOOLONG;
+	w.fs = fs;
+	w.cred = cred;
+	w.links = 0;
+	w.is_fresh = false;
 	memcpy(w.rest, path, n + 1);
 	w.pos = w.rest;
 	w.cur = rootfs_dir_ref(path[0] == '/' || !at ? fs->root : at);

@@ -137,6 +137,17 @@ static int take_script(struct file_head *h, const char *script, struct program *
 	return prepend(p, line, argument && *argument ? argument : NULL, script);
 }
 
+/* Not the paths' whole length: it is done for each directory of PATH. */
+static void clear(struct program *p)
+{
+	p->kind = PROGRAM_MODULE;
+	p->path[0] = p->interpreter[0] = '\0';
+	p->module = NULL;
+	p->prefix = NULL;
+	p->is_setuid = p->is_setgid = p->is_found = p->applet_by_name = false;
+	p->uid = p->gid = 0;
+}
+
 int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *path,
 		    struct program *ret)
 {
@@ -144,7 +155,7 @@ int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct ro
 	struct file_head h;
 	int r;
 
-	memset(ret, 0, sizeof(*ret));
+	clear(ret);
 	if (strlen(path) >= sizeof(current))
 		return -ENAMETOOLONG;
 	snprintf(ret->path, sizeof(ret->path), "%s", path);
@@ -185,7 +196,7 @@ int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 
 	if (strchr(name, '/'))
 		return program_resolve(fs, cred, cwd, name, ret);
-	memset(ret, 0, sizeof(*ret));
+	clear(ret);
 	if (!*name)
 		return -ENOENT;
 	for (const char *p = path_list ? path_list : DEFAULT_PATH;; p++) {

@@ -289,6 +289,7 @@ void wire_put_spawn(struct buf *b, const struct wire_spawn *s)
 	wire_put_strv(b, s->argv);
 	wire_put_strv(b, s->env);
 	wire_put_str(b, s->cwd);
+	wire_put_str(b, s->found);
 	wire_put_u32(b, s->uid);
 	wire_put_u32(b, s->gid);
 	wire_put_u32(b, (uint32_t)s->ngroups);
@@ -358,6 +359,7 @@ int wire_get_spawn(struct wire_reader *r, struct wire_spawn *ret)
 	s.argv = (const char *const *)wire_get_strv(r);
 	s.env = (const char *const *)wire_get_strv(r);
 	s.cwd = wire_get_str(r);
+	s.found = wire_get_str(r);
 	s.uid = wire_get_u32(r);
 	s.gid = wire_get_u32(r);
 	get_groups(r, &s);

@@ -92,6 +92,7 @@ struct wire_spawn {
 	const char *const *argv; /* argv[0] looked up in PATH of env as execvp does */
 	const char *const *env;
 	const char *cwd;
+	const char *found; /* where the daemon has found argv[0]: there the look-up begins; NULL: in PATH */
 	uint32_t uid, gid;
 	const uint32_t *groups;
 	size_t ngroups;

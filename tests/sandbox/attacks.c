@@ -420,10 +420,18 @@ static void attack_syscalls(void)
 	broken += fuzz_main(first_seed);
 }
 
+/* The main process of a container in which an exec attacks. */
+static void stand_by(void)
+{
+	for (;;)
+		pause();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
 } attacks[] = {
+	{ "stand-by", stand_by },
 	{ "signals", attack_signals },
 	{ "descriptor-signals", attack_descriptor_signals },
 	{ "processes", attack_processes },

@@ -1,10 +1,11 @@
 /* Runs one command in a sandbox without a daemon: what the sandbox's own tests use.
  *
- *   sandbox-run [-tnN] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
+ *   sandbox-run [-tnNx] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
  *
  * -f binds the file DIR/file onto /bound. -n drops the second wall in the drilled build.
  * -N gives it a network of its own: loopback, and one network with nobody else on it; -D MS leaves that network after so
  * many milliseconds.
+ * -x runs the command as an exec beside a main process that is `attack stand-by` (of the drilled build).
  * Standard streams are the command's own; exits with its exit code. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +18,9 @@
 #include "sandbox/client.h"
 
 static int result = 125;
+static int streams[3] = { 0, 1, 2 };
+static struct wire_spawn spawn;
+static bool is_exec; /* the main process is there only for it */
 static struct sandbox *sandbox;
 static struct sandbox_container *container;
 static struct net_switch *net_switch;
@@ -76,11 +80,16 @@ static void finish(void)
 	sandbox_stop(sandbox, NULL, NULL);
 }
 
+static void start_exec(void);
+
 static void on_started(void *ctx, const struct sandbox_started *started)
 {
 	(void)ctx;
-	if (!started->error)
+	if (!started->error) {
+		if (is_exec && spawn.is_main)
+			start_exec();
 		return;
+	}
 	fprintf(stderr, "sandbox-run: %s\n", started->message);
 	result = started->error == -2 ? 127 : 126;
 	finish();
@@ -93,9 +102,32 @@ static void on_exited(void *ctx, int status, uint32_t flags)
 	finish();
 }
 
+static const struct sandbox_process_events events = { .on_started = on_started, .on_exited = on_exited };
+
+static int start(struct error *err)
+{
+	uint64_t tag;
+
+	return sandbox_container_spawn(container, &spawn, streams, spawn.tty ? 1 : 3, &events, NULL, &tag, err);
+}
+
+static const char *const *exec_argv;
+
+static void start_exec(void)
+{
+	struct error err = { 0 };
+
+	spawn.is_main = false;
+	spawn.argv = exec_argv;
+	if (start(&err) < 0) {
+		fprintf(stderr, "sandbox-run: %s\n", err.message);
+		finish();
+	}
+}
+
 int main(int argc, char **argv)
 {
-	static const struct sandbox_process_events events = { .on_started = on_started, .on_exited = on_exited };
+	static const char *const stand_by[] = { "attack", "stand-by", "0", "/", NULL };
 	const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
 			      "TERM=xterm", NULL };
 	struct wire_mount mounts[] = {
@@ -105,21 +137,23 @@ int main(int argc, char **argv)
 		{ .kind = 2, .target = "/bound", .fd_name = "file", .has_fd = true, .is_bind = true },
 	};
 	struct wire_setup setup = { .id = "test", .hostname = "sandbox", .mounts = mounts, .nmounts = 3 };
-	struct wire_spawn spawn = { .is_main = true, .env = env, .cwd = "/" };
 	struct sandbox_options options = { 0 };
 	struct error err = { 0 };
 	const char *bound = NULL;
-	uint64_t tag, leave_ms = 0;
-	int fds[3] = { 0, 1, 2 }, all[6], *dirs = all, c;
+	uint64_t leave_ms = 0;
+	int all[6], *dirs = all, c;
 	size_t ndirs = 2;
 
-	while ((c = getopt(argc, argv, "+tnND:a:c:f:m:p:u:w:")) != -1) {
+	spawn = (struct wire_spawn){ .is_main = true, .env = env, .cwd = "/" };
+	while ((c = getopt(argc, argv, "+tnNxD:a:c:f:m:p:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
 		else if (c == 'n')
 			setup.drop_walls = true; /* obeyed by the drilled build only */
 		else if (c == 'N')
 			setup.has_network = true;
+		else if (c == 'x')
+			is_exec = true;
 		else if (c == 'D')
 			leave_ms = strtoull(optarg, NULL, 10);
 		else if (c == 'a')
@@ -161,11 +195,11 @@ int main(int argc, char **argv)
 		setup.nmounts = 4;
 		ndirs++;
 	}
-	spawn.argv = (const char *const *)argv + optind + 3;
+	exec_argv = (const char *const *)argv + optind + 3;
+	spawn.argv = is_exec ? stand_by : exec_argv;
 	if (sandbox_start(uv_default_loop(), &options, &sandbox, &err) < 0 ||
 	    sandbox_container_new(sandbox, "test", NULL, NULL, &container, &err) < 0 ||
-	    sandbox_container_setup(container, &setup, all, ndirs, on_ready, NULL, &err) < 0 ||
-	    sandbox_container_spawn(container, &spawn, fds, spawn.tty ? 1 : 3, &events, NULL, &tag, &err) < 0) {
+	    sandbox_container_setup(container, &setup, all, ndirs, on_ready, NULL, &err) < 0 || start(&err) < 0) {
 		fprintf(stderr, "sandbox-run: %s\n", err.message);
 		return 125;
 	}

@@ -40,6 +40,7 @@ static const struct wire_spawn spawn = { .is_main = true,
 					 .argv = argv,
 					 .env = env,
 					 .cwd = "/",
+					 .found = "/bin/sh",
 					 .uid = 5,
 					 .gid = 6,
 					 .groups = groups,
@@ -86,6 +87,7 @@ static void test_spawn_round_trip(void **state)
 	assert_int_equal(wire_get_spawn(&r, &got), 0);
 	assert_string_equal(got.argv[1], "-c");
 	assert_null(got.argv[3]);
+	assert_string_equal(got.found, "/bin/sh");
 	assert_int_equal(got.groups[1], UINT32_MAX);
 	assert_int_equal(got.rlimits[0].hard, 2);
 	assert_int_equal(got.cols, 80);

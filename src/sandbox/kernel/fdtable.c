@@ -228,7 +228,7 @@ void fdtable_exec(void)
 }
 
 /* The host's table must hold nothing below the floor but these three. */
-void fdtable_init(const int stdio[3])
+void fdtable_init(const int stdio[3], bool has_terminal)
 {
 	int high[3];
 
@@ -240,7 +240,7 @@ void fdtable_init(const int stdio[3])
 		if (high[i] >= 0)
 			close(high[i]);
 		files[i] = (struct kfile){ .kind = KFILE_HOST, .flags = O_RDWR };
-		if (isatty(i)) {
+		if (has_terminal && isatty(i)) {
 			files[i].kind = KFILE_PTY;
 			files[i].rdev = device_terminal_rdev(self.tty_number);
 		}

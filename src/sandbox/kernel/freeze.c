@@ -3,12 +3,14 @@
  * child of its is stopped. Whom the guest had stopped itself stays stopped. */
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/kernel/limits.h"
 #include "sandbox/kernel/supervisor.h"
 
-enum { ROUNDS_MAX = 64 };
+enum { ROUNDS_MAX = 64, STOP_LOOKS = 200, LOOK_NS = 100000 };
 
 /* Our own list: what the shared table says is the container's to forge. */
 static struct {
@@ -22,6 +24,20 @@ static bool is_known(pid_t pid)
 		if (stopped.pids[i] == pid)
 			return true;
 	return false;
+}
+
+/* A signal is sent before it is felt: a shell that is woken by its child's stop first would see that. Who sleeps in the
+ * kernel for good reason is not waited for. */
+static void wait_until_stopped(pid_t pid)
+{
+	const struct timespec moment = { .tv_nsec = LOOK_NS };
+	struct descent_facts f;
+
+	for (int i = 0; i < STOP_LOOKS; i++) {
+		if (descent_look(pid, &f) < 0 || strchr("TtZXD", f.state))
+			return;
+		nanosleep(&moment, NULL);
+	}
 }
 
 static void stop_one(void *arg, pid_t pid)
@@ -44,6 +60,7 @@ static void stop_one(void *arg, pid_t pid)
 		return;
 	stopped.pids[stopped.n++] = pid;
 	stopped.fresh++;
+	wait_until_stopped(pid);
 }
 
 /* Until a round finds nobody new: a process may have forked before its turn came. */

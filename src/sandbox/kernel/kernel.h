@@ -178,7 +178,7 @@ int fdtable_close(int fd);
 /* Puts take_fd in the place of every number of a socket, each with its own close-on-exec; closes it. */
 int fdtable_replace(const struct ksocket *s, int take_fd);
 void fdtable_exec(void); /* closes what is close-on-exec */
-void fdtable_init(const int stdio[3]);
+void fdtable_init(const int stdio[3], bool has_terminal);
 
 /* Where a relative path starts: NULL for an absolute one. Borrowed. */
 int path_base(int at_fd, const char *path, struct rootfs_dir **ret);

@@ -60,7 +60,9 @@ static int share_data(const wasm_rt_memory_t *mem)
 	if (write(fd, mem->data + from, to - from) != (ssize_t)(to - from))
 		r = -EIO;
 	/* What was touched goes, so that forks have no pages to copy. */
-	at = r < 0 ? MAP_FAILED : mmap(mem->data, mem->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+	at = r < 0 ? MAP_FAILED :
+		     mmap(mem->data, mem->size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 	if (at != MAP_FAILED)
 		at = mmap(mem->data + from, to - from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0);
 	if (at == MAP_FAILED && r == 0)

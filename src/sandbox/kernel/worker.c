@@ -177,11 +177,20 @@ static void enter_cwd(const struct worker_start *start)
 	}
 }
 
+/* The daemon looked a moment ago, for its drivers to decide: most likely it is where it was. */
+static int find_program(const struct wire_spawn *s, struct program *ret)
+{
+	if (s->found && !strchr(s->argv[0], '/') &&
+	    program_resolve(self.container->fs, process_cred(), self.cwd, s->found, ret) == 0)
+		return 0;
+	return program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), ret);
+}
+
 static void prepare_program(const struct worker_start *start, struct exec_image *image)
 {
 	const struct wire_spawn *s = start->spawn;
 	struct program p;
-	int r = program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), &p);
+	int r = find_program(s, &p);
 
 	if (r < 0 && p.is_found && p.kind == PROGRAM_MODULE)
 		end_program(start, p.path, r);
@@ -203,7 +212,7 @@ void worker_main(const struct worker_start *start)
 	set_terminal(start);
 	if (!start->is_walled)
 		limits_enter(getpid(), &start->container->setup->limits); /* in a session of its own by now */
-	fdtable_init(start->stdio);
+	fdtable_init(start->stdio, start->spawn->tty);
 	if (start->spawn->is_main)
 		prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans are pid 1's to reap, as on Linux */
 	if (!start->is_walled && wall_enter(start->container) < 0)
