@@ -9,6 +9,7 @@
 #include "engine/networks.h"
 #include "engine/schema.h"
 #include "util/clock.h"
+#include "util/json.h"
 
 /* ---- views ---- */
 
@@ -56,7 +57,7 @@ static json_t *network_view(const struct network *n)
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:b, s:b, s:b, s:{s:s}, s:b, s:O, s:O}", "Name",
 			 n->name, "Id", n->id, "Created", when, "Scope", n->scope, "Driver", n->driver, "EnableIPv4",
 			 n->has_ipv4, "EnableIPv6", n->has_ipv6, "IPAM", ipam_view(n), "Internal", n->is_internal,
-			 "Attachable", n->is_attachable, "Ingress", n->is_ingress, "ConfigFrom", "Network",
+			 "Attachable", n->is_attachable, "Ingress", false, /* of a swarm */ "ConfigFrom", "Network",
 			 n->config_from, "ConfigOnly", n->is_config_only, "Options", n->options, "Labels", n->labels);
 }
 
@@ -403,22 +404,22 @@ static json_t *gateway_view(const struct endpoint *ep, const struct network_subn
 static json_t *endpoint_view(struct engine *e, const struct container *c, const char *name, json_t *config, bool is_whole)
 {
 	const struct endpoint *ep = endpoint_find(net_sandbox_of(e, c), name);
-	struct network *n = NULL;
 	bool has_run = ep || c->state.started_ns;
+	const char *id = json_text(config, "NetworkID"); /* once it has been there */
 	json_t *given = is_whole ? config : NULL;
+	struct network *n;
 	json_t *o;
 
 	if (ep)
-		n = ep->network;
-	else if (has_run && networks_find(e->networks, name, &n, NULL) < 0)
-		n = NULL;
+		id = ep->network->id;
+	else if (!*id && has_run && networks_find(e->networks, name, &n, NULL) == 0)
+		id = n->id;
 	o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:i, s:o}", "IPAMConfig",
 		      or_null(config, "IPAMConfig"), "Links", or_null(given, "Links"), "Aliases", or_null(given, "Aliases"),
 		      "MacAddress", mac_view(c, ep, config), "DriverOpts", or_null(given, "DriverOpts"), "GwPriority",
-		      json_integer_value(json_object_get(config, "GwPriority")), "NetworkID", n ? n->id : "",
-		      "EndpointID", ep ? ep->id : "", "Gateway", gateway_view(ep, ep ? ep->subnet4 : NULL), "IPAddress",
-		      ep ? address_of(ep->ip4) : json_string(""), "IPPrefixLen",
-		      ep && ep->subnet4 ? ep->subnet4->subnet.bits : 0, "IPv6Gateway",
+		      json_number(config, "GwPriority"), "NetworkID", id, "EndpointID", ep ? ep->id : "", "Gateway",
+		      gateway_view(ep, ep ? ep->subnet4 : NULL), "IPAddress", ep ? address_of(ep->ip4) : json_string(""),
+		      "IPPrefixLen", ep && ep->subnet4 ? ep->subnet4->subnet.bits : 0, "IPv6Gateway",
 		      gateway_view(ep, ep ? ep->subnet6 : NULL), "GlobalIPv6Address",
 		      ep ? address_of(ep->ip6) : json_string(""), "GlobalIPv6PrefixLen",
 		      ep && ep->subnet6 ? ep->subnet6->subnet.bits : 0, "DNSNames",

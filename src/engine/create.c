@@ -432,8 +432,10 @@ int engine_container_rename(struct engine *e, struct container *c, const char *n
 		if (r < 0)
 			error_prefix(err, "Error when allocating new name");
 	}
-	if (r == 0)
+	if (r == 0) {
+		networks_renamed(e, c);
 		engine_container_event(e, c, "rename", json_pack("{s:s}", "oldName", old));
+	}
 	free(old);
 	return r;
 }

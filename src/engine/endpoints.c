@@ -74,12 +74,25 @@ static void set_dns(struct net_sandbox *s)
 	json_decref(pairs);
 }
 
+/* ---- what is kept ---- */
+
+static void set_endpoints(struct engine *e, struct container *c, json_t *take_endpoints)
+{
+	json_t *networking = c->networking ? json_copy(c->networking) : json_object();
+
+	json_object_set_new(networking, "EndpointsConfig", take_endpoints);
+	json_decref(c->networking);
+	c->networking = networking;
+	containers_save(&e->containers, c);
+}
+
 /* ---- start ---- */
 
 static int join_one(struct net_sandbox *s, const char *name, json_t *config, struct error *err)
 {
+	const char *id = json_text(config, "NetworkID");
 	struct network *n;
-	int r = networks_find(s->engine->networks, name, &n, err);
+	int r = networks_find(s->engine->networks, *id ? id : name, &n, err);
 
 	if (r == 0)
 		r = endpoint_check(n, n->name, config, err);
@@ -141,6 +154,30 @@ static int join_container(struct net_sandbox *s, const char *id, struct error *e
 	return 0;
 }
 
+/* From now on its networks of the user's are meant by id: another one of such a name is another network (moby:
+ * getNetworkID). */
+static void remember_ids(struct net_sandbox *s)
+{
+	json_t *endpoints = container_endpoints(s->engine, s->container);
+	bool is_news = false;
+
+	list_for_each(it, &s->endpoints) {
+		const struct network *n = container_of(it, struct endpoint, of_sandbox)->network;
+		json_t *config = json_object_get(endpoints, n->name);
+
+		if (!network_is_user_defined(n->name) || strcmp(json_text(config, "NetworkID"), n->id) == 0)
+			continue;
+		config = config ? json_copy(config) : json_object();
+		json_object_set_new(config, "NetworkID", json_string(n->id));
+		json_object_set_new(endpoints, n->name, config);
+		is_news = true;
+	}
+	if (is_news)
+		set_endpoints(s->engine, s->container, endpoints);
+	else
+		json_decref(endpoints);
+}
+
 int networks_start(struct engine *e, struct container *c, struct error *err)
 {
 	struct net_sandbox *s = sandbox_new(e, c);
@@ -153,6 +190,7 @@ int networks_start(struct engine *e, struct container *c, struct error *err)
 		return r;
 	}
 	links_enter(s);
+	remember_ids(s);
 	map_put(&e->networks->sandboxes, c->id, s);
 	return 0;
 }
@@ -208,16 +246,6 @@ void networks_stop(struct engine *e, struct container *c)
 }
 
 /* ---- connect (moby: ConnectToNetwork, updateNetworkSettings) ---- */
-
-static void set_endpoints(struct engine *e, struct container *c, json_t *take_endpoints)
-{
-	json_t *networking = c->networking ? json_copy(c->networking) : json_object();
-
-	json_object_set_new(networking, "EndpointsConfig", take_endpoints);
-	json_decref(c->networking);
-	c->networking = networking;
-	containers_save(&e->containers, c);
-}
 
 static bool is_private(const char *driver_or_name)
 {
@@ -311,8 +339,10 @@ static int connect_to(struct engine *e, struct container *c, struct network *n, 
 	}
 	json_object_set_new(endpoints, n->name, wishes(config));
 	set_endpoints(e, c, endpoints);
-	if (net_sandbox_of(e, c))
+	if (net_sandbox_of(e, c)) {
+		remember_ids(net_sandbox_of(e, c));
 		ports_republish(net_sandbox_of(e, c));
+	}
 	return 0;
 }
 

@@ -184,6 +184,26 @@ static int attach(struct endpoint *ep, json_t *config, struct error *err)
 	return r;
 }
 
+void networks_renamed(struct engine *e, struct container *c)
+{
+	const struct net_sandbox *s = net_sandbox_of(e, c);
+	json_t *configs;
+
+	if (!s)
+		return;
+	configs = container_endpoints(e, c);
+	list_for_each(it, &s->endpoints) {
+		const struct network *n = container_of(it, struct endpoint, of_sandbox)->network;
+		json_t *names = endpoint_dns_names(c, json_object_get(configs, n->name));
+		CLEANUP(freep) const char **words = json_words(names);
+
+		if (network_is_user_defined(n->name))
+			netns_set_names(s->ns, n->id, words);
+		json_decref(names);
+	}
+	json_decref(configs);
+}
+
 /* ---- join and leave ---- */
 
 static void give_back(struct endpoint *ep)

@@ -257,7 +257,7 @@ static int check_ipam_driver(const struct network *n, struct error *err)
 
 static int check_config_only(const struct network *n, json_t *body, struct error *err)
 {
-	if (n->is_ingress || n->is_internal || n->is_attachable || *json_text(body, "Scope"))
+	if (json_flag(body, "Ingress") || n->is_internal || n->is_attachable || *json_text(body, "Scope"))
 		return error_set_class(err, ERROR_FORBIDDEN,
 				       "configuration network can only contain network specific fields. Network operator fields like "
 				       "[ ingress | internal | attachable | scope ] are not supported.");
@@ -331,7 +331,6 @@ static void read_plain(json_t *body, struct network *n)
 	n->config_from = xstrdup(json_text(json_object_get(body, "ConfigFrom"), "Network"));
 	n->is_internal = json_flag(body, "Internal");
 	n->is_attachable = json_flag(body, "Attachable");
-	n->is_ingress = json_flag(body, "Ingress");
 	n->is_config_only = json_flag(body, "ConfigOnly");
 	n->options = map_of(body, "Options");
 	n->labels = map_of(body, "Labels");
@@ -347,9 +346,9 @@ static int check_name(struct networks *ns, const struct network *n, struct error
 	return 0;
 }
 
-static int check_scope(const struct network *n, struct error *err)
+static int check_scope(const struct network *n, json_t *body, struct error *err)
 {
-	if (n->is_ingress)
+	if (json_flag(body, "Ingress"))
 		return error_set_class(err, ERROR_FORBIDDEN, "Ingress network can only be global scope network");
 	if (strcmp(n->scope, "swarm") == 0)
 		return error_set_class(err, ERROR_FORBIDDEN, "cannot create a swarm scoped network when swarm is not active");
@@ -393,7 +392,7 @@ int network_from_request(struct networks *ns, json_t *body, struct network *n, s
 	if (r == 0)
 		r = check_driver(n->driver, err);
 	if (r == 0)
-		r = check_scope(n, err);
+		r = check_scope(n, body, err);
 	if (r == 0 && *n->config_from)
 		r = apply_config(ns, n, err);
 	return r == 0 ? check_bridge(ns, n, err) : r;

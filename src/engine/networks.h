@@ -32,7 +32,7 @@ struct network {
 	char id[ID_LEN + 1];
 	char *name, *driver, *scope, *ipam_driver, *config_from; /* config_from "": none */
 	int64_t created_ns;
-	bool has_ipv4, has_ipv6, is_internal, is_attachable, is_ingress, is_config_only;
+	bool has_ipv4, has_ipv6, is_internal, is_attachable, is_config_only;
 	json_t *options, *labels, *ipam_options; /* objects; ipam_options NULL: none given */
 	struct network_subnet *subnets;          /* IPv4 first */
 	size_t nsubnets;
@@ -142,6 +142,7 @@ void networks_started(struct engine *e, struct container *c); /* it runs: events
 /* Everything back; nothing to do when it has nothing. */
 void networks_stop(struct engine *e, struct container *c);
 void networks_stop_all(struct engine *e); /* the daemon's end: nothing is told */
+void networks_renamed(struct engine *e, struct container *c); /* others find it by its new name */
 /* NULL when it does not run. O(1). */
 struct net_sandbox *net_sandbox_of(struct engine *e, const struct container *c);
 struct endpoint *endpoint_find(const struct net_sandbox *s, const char *network_name);

@@ -126,11 +126,11 @@ void networks_save(struct networks *ns, const struct network *n)
 
 	for (size_t i = 0; i < n->nsubnets; i++)
 		json_array_append_new(subnets, subnet_to_json(&n->subnets[i]));
-	row = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:O, s:O, s:O*, s:o}", "name", n->name,
-			"created", (json_int_t)n->created_ns, "driver", n->driver, "scope", n->scope, "ipam", n->ipam_driver,
-			"from", n->config_from, "ipv4", n->has_ipv4, "ipv6", n->has_ipv6, "internal", n->is_internal,
-			"attachable", n->is_attachable, "ingress", n->is_ingress, "config_only", n->is_config_only,
-			"options", n->options, "labels", n->labels, "ipam_options", n->ipam_options, "subnets", subnets);
+	row = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:O, s:O, s:O*, s:o}", "name", n->name,
+			"created", (json_int_t)n->created_ns, "driver", n->driver, "scope", n->scope, "ipam",
+			n->ipam_driver, "from", n->config_from, "ipv4", n->has_ipv4, "ipv6", n->has_ipv6, "internal",
+			n->is_internal, "attachable", n->is_attachable, "config_only", n->is_config_only, "options",
+			n->options, "labels", n->labels, "ipam_options", n->ipam_options, "subnets", subnets);
 	store_put(ns->engine->store, KIND, n->id, row);
 	json_decref(row);
 }
@@ -173,7 +173,6 @@ static int load_one(void *arg, const char *id, json_t *o)
 	n->has_ipv6 = json_flag(o, "ipv6");
 	n->is_internal = json_flag(o, "internal");
 	n->is_attachable = json_flag(o, "attachable");
-	n->is_ingress = json_flag(o, "ingress");
 	n->is_config_only = json_flag(o, "config_only");
 	n->options = json_incref(json_object_get(o, "options"));
 	n->labels = json_incref(json_object_get(o, "labels"));

@@ -364,6 +364,17 @@ int netns_attach(struct netns *ns, const struct netns_endpoint *from, struct err
 	return 0;
 }
 
+int netns_set_names(struct netns *ns, const char *network_id, const char *const *names)
+{
+	struct endpoint *ep = endpoint_find(ns, network_id);
+
+	if (!ep)
+		return -ENOENT;
+	net_free_strv(ep->names);
+	ep->names = net_copy_strv(names);
+	return 0;
+}
+
 int netns_detach(struct netns *ns, const char *network_id)
 {
 	struct endpoint *ep = endpoint_find(ns, network_id);

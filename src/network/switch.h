@@ -74,6 +74,8 @@ struct netns_endpoint {
 
 /* Everything is copied. -EEXIST when it is attached to that network already. */
 int netns_attach(struct netns *ns, const struct netns_endpoint *ep, struct error *err);
+/* Other names than before, at once. -ENOENT when it is not attached. */
+int netns_set_names(struct netns *ns, const char *network_id, const char *const *names);
 /* Raises the epoch: connections over it are cut. -ENOENT when it is not attached. */
 int netns_detach(struct netns *ns, const char *network_id);
 /* What the switch has counted on that network since attached; for docker stats. False: not attached. */

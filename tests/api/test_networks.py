@@ -71,7 +71,11 @@ class NetworkTest(ApiTest):
 
     def file(self, cid, path):
         """Of a running container."""
-        ex = self.call("POST", f"/containers/{cid}/exec", {"Cmd": ["cat", path], "AttachStdout": True}).json["Id"]
+        return self.run_in(cid, "cat", path)
+
+    def run_in(self, cid, *cmd):
+        """What it says."""
+        ex = self.call("POST", f"/containers/{cid}/exec", {"Cmd": cmd, "AttachStdout": True}).json["Id"]
         reply = self.call("POST", f"/exec/{ex}/start", {})
         return re.sub(rb"[\x01\x02]\0\0\0....", b"", reply.body, flags=re.S).decode()
 
@@ -265,7 +269,7 @@ class Objects(NetworkTest):
                          f'error while removing network: network inuse has active endpoints (name:"user" id:"{endpoint[:12]}")')
         self.stop(cid)
         self.assertEqual(self.call("DELETE", f"/networks/{n}").status, 204)
-        self.assertError(self.start(cid), 404, "failed to set up container networking: network inuse not found")
+        self.assertError(self.start(cid), 404, f"failed to set up container networking: network {n} not found")
 
     def test_events(self):
         since = time.time()
@@ -652,6 +656,43 @@ class Containers(NetworkTest):
         cid = self.up(HostConfig={"ReadonlyRootfs": True, "Binds": ["/etc/passwd:/etc/hosts"]})
         self.assertIn("root:", self.file(cid, "/etc/hosts"))
         self.assertIn("nameserver", self.file(cid, "/etc/resolv.conf"))
+
+    def test_another_of_the_same_name(self):
+        """Once a container has been on a network, that one is meant, not another that has its name later."""
+        n = self.made("again")
+        cid, fresh = self.idle(HostConfig={"NetworkMode": "again"}), self.idle(HostConfig={"NetworkMode": "again"})
+        late = self.up()
+        self.assertEqual(self.start(cid).status, 204)
+        self.assertEqual(self.connect("again", late).status, 200)
+        self.stop(cid), self.stop(late)
+        self.assertEqual(self.endpoints(cid)["again"]["NetworkID"], n)
+        self.assertEqual(self.start(cid).status, 204)
+        self.stop(cid)
+        self.assertEqual(self.call("DELETE", "/networks/again").status, 204)
+        other = self.made("again")
+        for c in (cid, late):
+            self.assertError(self.start(c), 404, f"failed to set up container networking: network {n} not found")
+            self.assertEqual(self.endpoints(c)["again"]["NetworkID"], n)
+        self.assertEqual(self.start(fresh).status, 204)
+        self.assertEqual(self.endpoints(fresh)["again"]["NetworkID"], other)
+        self.assertEqual(self.disconnect("again", late).status, 200)
+        self.assertEqual(self.connect("again", late).status, 200)
+        self.assertEqual(self.start(late).status, 204)
+        self.stop(fresh), self.stop(late)
+
+    def test_renamed(self):
+        """Others find it by its new name at once, and no longer by the old one."""
+        self.made("names")
+        cid = self.up(name="before", HostConfig={"NetworkMode": "names"}, NetworkingConfig={"EndpointsConfig": {"names": {"Aliases": ["alias"]}}})
+        asks = self.up(HostConfig={"NetworkMode": "names"})
+        ip = self.ip(cid, "names")
+
+        def found(name):
+            return ip in self.run_in(asks, "nslookup", name)
+        self.assertTrue(found("before") and found("alias") and not found("after"))
+        self.assertEqual(self.call("POST", f"/containers/{cid}/rename", name="after").status, 204)
+        self.assertTrue(found("after") and found("alias") and not found("before"))
+        self.assertIn("after", self.endpoints(cid)["names"]["DNSNames"])
 
     def test_daemon_restart(self):
         self.made("kept", IPAM=self.pool("10.90.0.0/24", Gateway="10.90.0.77"), Labels={"a": "b"})
