@@ -8,14 +8,14 @@ rm -rf "$root"
 mkdir -p "$root/DEBIAN"
 # Root's ownership without being root: the archive says so (--root-owner-group).
 $MAKE -s install PREFIX=/usr DESTDIR="$root"
-strip --strip-unneeded "$root"/usr/bin/* "$root"/usr/lib/libsockerless.so.*.*
+strip --strip-unneeded "$root"/usr/bin/* "$root"/usr/lib/libsockerless.so.*.*.*
 gzip -9n "$root"/usr/share/man/man8/*.8
 
 # dpkg-shlibdeps wants to be in a source package.
 mkdir -p build/deb-source/debian
 printf 'Source: sockerless\n\nPackage: sockerless\nArchitecture: any\n' >build/deb-source/debian/control
 depends=$(cd build/deb-source && fetch=../deb/usr/bin/sockerless-fetch && [ -e $fetch ] || fetch=
-	dpkg-shlibdeps -O ../deb/usr/bin/sockerlessd $fetch ../deb/usr/lib/libsockerless.so.*.* |
+	dpkg-shlibdeps -O ../deb/usr/bin/sockerlessd $fetch ../deb/usr/lib/libsockerless.so.*.*.* |
 	sed 's/^shlibs:Depends=//')
 cat >"$root/DEBIAN/control" <<EOF
 Package: sockerless

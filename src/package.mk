@@ -2,7 +2,8 @@
 # Included by the top Makefile.
 
 VERSION  := $(shell sed -n 's/^.define SOCKERLESS_VERSION "\(.*\)"/\1/p' include/sockerless/version.h)
-SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+# Before 1.0 a minor number may change the ABI, afterwards only the major one.
+SOVERSION := $(shell echo $(VERSION) | sed 's/^0\.\([0-9]*\)\..*/0.\1/; s/^\([1-9][0-9]*\)\..*/\1/')
 SO_NAME  := libsockerless.so.$(SOVERSION)
 SO_FILE  := libsockerless.so.$(VERSION)
 LIB_DIR  := $(B)/lib

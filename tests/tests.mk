@@ -17,6 +17,7 @@ $(B)/bin/embed-static: $(EMBED_OBJ) $(LIB_DIR)/libsockerless.a
 
 test-embed: all lib $(B)/bin/embed-shared $(B)/bin/embed-static ## a program that embeds the library, driven by the docker CLI
 	@B=$(B) tests/embed/run.sh
+	@B=$(B) tests/embed/abi.sh
 	$(if $(SAN),,@tests/embed/install.sh)
 
 -include $(EMBED_OBJ:.o=.d)

@@ -1,7 +1,7 @@
 /* Execution of your own where the sandbox sits: a factory makes processes, each
- * process answers for itself. The factory stands first in the driver chain and is
- * asked for every container that is started; what it declines goes on to the
- * sandbox.
+ * process answers for itself. The factory stands before the sandbox in the driver
+ * chain and is asked for every container that is started; what it declines goes on
+ * to the sandbox. (A whole driver: sockerless/driver.h.)
  *
  * Everything here is called, and calls back, on the loop thread only; nothing
  * may block. Work of other threads comes in by sockerless_server_post. A slot
@@ -20,12 +20,14 @@ SOCKERLESS_BEGIN
 enum { SOCKERLESS_DECLINED = 1 }; /* nothing was touched: somebody else may run it */
 
 struct sockerless_mount {
+	size_t size;
 	const char *source; /* on the host: a directory or file; "tmpfs" */
 	const char *target; /* absolute, in the container */
 	int is_readonly;
 };
 
 struct sockerless_process_spec {
+	size_t size;
 	const char *container_id, *container_name, *image; /* the image as it was asked for */
 	const char *const *argv, *const *env;              /* NULL-terminated */
 	const char *cwd, *hostname;
@@ -35,18 +37,19 @@ struct sockerless_process_spec {
 	/* The container's root: a read-only directory, and over it the container's own (overlayfs-like,
 	 * as docs/rootfs.md writes down). */
 	const char *root_lower, *root_upper;
-	const struct sockerless_mount *mounts;
-	size_t nmounts;
+	const struct sockerless_mount *const *mounts;      /* NULL-terminated; NULL for an exec */
 	uint64_t memory_bytes;                             /* 0: no limit */
 	uint32_t pids_max;     /* 0: no limit */
 };
 
 struct sockerless_process_stats {
+	size_t size;
 	uint64_t cpu_user_ns, cpu_system_ns, memory_bytes, memory_peak_bytes;
 	uint32_t pids;
 };
 
 struct sockerless_process_row { /* a line of docker top */
+	size_t size;
 	uint32_t pid, ppid, uid;
 	int64_t started_ns;     /* wall clock */
 	uint64_t cpu_ns, memory_bytes;
@@ -55,12 +58,13 @@ struct sockerless_process_row { /* a line of docker top */
 
 /* Whom a process tells what happens to it. */
 struct sockerless_process_listener {
+	size_t size;
 	void (*output)(void *arg, int stream, const void *data, size_t len); /* 1: stdout or terminal, 2: stderr; copied */
 	void (*stdin_drained)(void *arg); /* after write_stdin answered 1 */
 };
 
 struct sockerless_container_process_ops {
-	size_t size; /* sizeof(struct sockerless_container_process_ops): slots beyond it are taken as NULL */
+	size_t size;
 
 	/* `exited` must be called once, after the last output: code 0–255, 128 + n for a signal. It may be
 	 * called from within. */
@@ -101,7 +105,7 @@ struct sockerless_container_process_ops {
 };
 
 struct sockerless_process_factory_ops {
-	size_t size; /* sizeof(struct sockerless_process_factory_ops) */
+	size_t size;
 	const char *name; /* [a-z0-9-]+; inspect and events show it, docker run --runtime takes it */
 
 	/* A container's main process. 0: it is made, and runs or is about to; SOCKERLESS_DECLINED; -ENOENT: no
@@ -113,7 +117,7 @@ struct sockerless_process_factory_ops {
 	int (*is_shell_command)(void *ctx, const char *const *argv);
 	/* A container was removed: forget what was kept for it. May be NULL. */
 	void (*container_removed)(void *ctx, const char *container_id);
-	/* The server stops; every process was closed before. May be NULL. */
+	/* The server stops, or another factory has taken its place; every process was closed before. May be NULL. */
 	void (*close)(void *ctx);
 };
 

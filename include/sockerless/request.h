@@ -50,8 +50,8 @@ SOCKERLESS_API void sockerless_request_on_gone(struct sockerless_request *req, v
 
 /* ---- answering ---- */
 
-/* The handler that was overridden answers. Only from within the handler, before anything
- * of the body was taken. */
+/* The handler that was overridden answers: at once, or later, when yours has done its part. Of an operation that
+ * takes a stream of bytes only from within the handler, before anything of the body was taken. */
 SOCKERLESS_API void sockerless_request_continue(struct sockerless_request *req);
 
 /* One more response header, before the answer. At most 16; more are left out. Copied. */
@@ -65,6 +65,7 @@ SOCKERLESS_API void sockerless_reply_error(struct sockerless_request *req, int s
 /* ---- long answers ---- */
 
 struct sockerless_stream_events {
+	size_t size;
 	/* So much was queued that sockerless_stream_is_full; now there is room again. May be NULL. */
 	void (*drained)(void *arg);
 	/* Once, at the end, never from within a sockerless_stream_… call: the client has gone, or all is
@@ -75,8 +76,7 @@ struct sockerless_stream_events {
 	void (*eof)(void *arg); /* the client has closed its half; output goes on; may be NULL */
 };
 
-/* A chunked answer without a known length; its head leaves at once. `events` is borrowed
- * until closed. */
+/* A chunked answer without a known length; its head leaves at once. `events` is copied; may be NULL. */
 SOCKERLESS_API struct sockerless_stream *sockerless_reply_stream(struct sockerless_request *req, int status,
 								 const char *content_type,
 								 const struct sockerless_stream_events *events, void *arg);

@@ -16,6 +16,7 @@
 #ifndef SOCKERLESS_SERVER_H
 #define SOCKERLESS_SERVER_H
 
+#include <sockerless/driver.h>
 #include <sockerless/process.h>
 #include <sockerless/request.h>
 
@@ -48,11 +49,35 @@ SOCKERLESS_API const char *sockerless_operation(size_t n);
 /* Before the start: `handler` serves the operation from now on. -ENOENT: no such operation. */
 SOCKERLESS_API int sockerless_server_override(struct sockerless_server *s, const char *operation,
 					      sockerless_handler handler, void *arg, struct sockerless_error *err);
-/* Before the start, once: `ops` (borrowed until free) runs containers, first of all drivers. -EINVAL: a
- * slot that it must fill is NULL. */
+
+/* What docker info and docker version tell of the server; NULL and 0: its own. */
+struct sockerless_descriptor {
+	size_t size;
+	const char *id;               /* info's ID: else made at the first start, and kept */
+	const char *name;             /* the host's name */
+	const char *driver;           /* of storage, in info and inspect: "sockerless" */
+	const char *operating_system; /* "Debian GNU/Linux 12 (bookworm) (sockerless)" */
+	const char *os_type;          /* "linux" */
+	const char *architecture;     /* "x86_64"; version and images say amd64 for it */
+	unsigned cpus;
+	uint64_t memory_bytes;
+	const char *server_version;   /* the library's */
+};
+/* Before the start; copied. */
+SOCKERLESS_API int sockerless_server_describe(struct sockerless_server *s, const struct sockerless_descriptor *d,
+					      struct sockerless_error *err);
+
+/* `ops` (borrowed until its close or free) runs containers. Before the start from any thread; afterwards on the loop
+ * thread: the chain is built anew with it, containers that run stay with who runs them, and the factory before it is
+ * closed when the last of its processes has ended. ops NULL: no factory from now on. -EINVAL: a slot that it must
+ * fill is NULL, or its name is another driver's. */
 SOCKERLESS_API int sockerless_server_set_process_factory(struct sockerless_server *s,
 							 const struct sockerless_process_factory_ops *ops, void *ctx,
 							 struct sockerless_error *err);
+/* One more driver of yours, behind those added before and in front of all others. When: as above. `ops` and its
+ * tables are borrowed until its close or free. */
+SOCKERLESS_API int sockerless_server_add_driver(struct sockerless_server *s, const struct sockerless_driver_ops *ops,
+						void *ctx, struct sockerless_error *err);
 
 /* Opens the data root (made with mode 0700 when it is missing; one that is there keeps its mode, and what is made
  * in it goes by the umask) and the listeners of the options ("host"; none set: sockerlessd's default).
@@ -74,6 +99,10 @@ SOCKERLESS_API int sockerless_server_attach(struct sockerless_server *s, struct 
 /* Any thread, between start and free: runs `call` on the loop thread, in order. -ESHUTDOWN once a stop
  * has gone so far that all containers have ended: it will not run. */
 SOCKERLESS_API int sockerless_server_post(struct sockerless_server *s, void (*call)(void *arg), void *arg);
+/* Begins to stop gently: listeners close, connections that have nothing to do are closed, requests under way (waits,
+ * attached clients, followed logs too) go on, and when the last is answered, or after timeout_ms, the stop begins.
+ * Containers run on until then. Any thread, and from a signal handler, between start and free. */
+SOCKERLESS_API void sockerless_server_drain(struct sockerless_server *s, unsigned timeout_ms);
 /* Begins the stop: nothing is started any more, containers get their stop signal and the time that each has to obey
  * (as docker stop; 15 s in all unless one has more), then listeners close and clients are let go. Any thread, and
  * from a signal handler, between start and free. */

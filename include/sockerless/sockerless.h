@@ -3,9 +3,11 @@
 #define SOCKERLESS_H
 
 #include <sockerless/base.h>
+#include <sockerless/driver.h>
 #include <sockerless/process.h>
 #include <sockerless/request.h>
 #include <sockerless/server.h>
+#include <sockerless/store.h>
 #include <sockerless/version.h>
 
 #endif

@@ -48,10 +48,14 @@ json_t *view_mounts(const struct container *c);
 /* networks.c */
 json_t *view_networks(struct engine *e, const struct container *c, bool is_whole); /* name → endpoint; the list's form: not whole */
 json_t *view_network_settings(struct engine *e, const struct container *c);
+struct network;
+json_t *view_network(const struct network *n);
+json_t *view_network_summary(const struct network *n); /* without what is in it */
 json_t *view_ports(struct engine *e, const struct container *c); /* the list's form */
 
 /* views.c; all views are those of the newest version, see versions.h */
 json_t *view_container_summary(struct engine *e, struct container *c);
+json_t *view_image(struct engine *e, const struct image *i);
 json_t *view_image_summary(struct engine *e, const struct image *i, bool is_measured); /* SharedSize */
 json_t *view_image_labels(const struct image *i); /* with sockerless.image */
 struct volume;

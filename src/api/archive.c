@@ -78,24 +78,18 @@ void ContainerArchiveInfo(struct request *req)
 		engine_archive_stat(api_engine(req), c, path, on_stat, req);
 }
 
-struct get {
-	struct request *req;
-	bool is_gzip;
-};
-
 static struct stream *on_head(void *arg, const struct path_stat *st, const struct error *err)
 {
-	struct get g = *(struct get *)arg;
+	struct request *req = arg;
 
-	free(arg);
 	if (err) {
-		reply_error(g.req, err);
+		reply_error(req, err);
 		return NULL;
 	}
-	add_stat_header(g.req, st);
-	if (g.is_gzip)
-		reply_header(g.req, "Content-Encoding", "gzip");
-	return reply_stream(g.req, 200, "application/x-tar");
+	add_stat_header(req, st);
+	if (st->is_gzip)
+		reply_header(req, "Content-Encoding", "gzip");
+	return reply_stream(req, 200, "application/x-tar");
 }
 
 void ContainerArchive(struct request *req)
@@ -103,14 +97,8 @@ void ContainerArchive(struct request *req)
 	struct container *c = api_container(req);
 	const char *path = c ? get_path(req) : NULL;
 
-	struct get *g;
-
-	if (!path)
-		return;
-	g = xnew(struct get);
-	g->req = req;
-	g->is_gzip = api_accepts(req, "Accept-Encoding", "gzip");
-	engine_archive_get(api_engine(req), c, path, g->is_gzip, on_head, g);
+	if (path)
+		engine_archive_get(api_engine(req), c, path, api_accepts(req, "Accept-Encoding", "gzip"), on_head, req);
 }
 
 static void on_put(void *arg, const struct error *err)

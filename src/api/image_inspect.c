@@ -73,7 +73,7 @@ static json_t *view_root_fs(const struct image *i)
 	return json_pack("{s:s, s:O}", "Type", "layers", "Layers", layers);
 }
 
-static json_t *view_image(const struct image *i)
+json_t *view_image(struct engine *e, const struct image *i)
 {
 	char when[CLOCK_RFC3339_MAX] = CLOCK_ZERO_TIME;
 	const char *os = json_text(i->config, "os");
@@ -84,7 +84,7 @@ static json_t *view_image(const struct image *i)
 	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:o, s:{s:s}}", "Id", i->id, "RepoTags",
 		      i->tags, "RepoDigests", i->digests, "Config", config_view(i), "Architecture",
 		      json_text(i->config, "architecture"), "Os", *os ? os : "linux", "Size", (json_int_t)i->size_bytes,
-		      "GraphDriver", "Name", "sockerless", "Data", "RootFS", view_root_fs(i), "Metadata", "LastTagTime", when);
+		      "GraphDriver", "Name", engine_storage_driver(e), "Data", "RootFS", view_root_fs(i), "Metadata", "LastTagTime", when);
 	if (i->parent_id)
 		json_object_set_new(o, "Parent", json_string(i->parent_id));
 	put_text(o, i->config, "variant", "Variant");
@@ -111,7 +111,7 @@ void ImageInspect(struct request *req)
 	if (err.code)
 		reply_error(req, &err);
 	else
-		reply_shaped(req, 200, SHAPE_IMAGE, view_image(i));
+		reply_shaped(req, 200, SHAPE_IMAGE, view_image(api_engine(req), i));
 }
 
 /* ---- history: moby, daemon/images/image_history.go ---- */

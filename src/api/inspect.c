@@ -169,11 +169,11 @@ json_t *view_container_inspect(struct engine *e, struct container *c)
 	return json_pack("{s:s, s:o, s:s, s:O, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:{s:s}},"
 			 " s:o, s:o, s:o}",
 			 "Id", c->id, "Created", time_of(c->created_ns), "Path", c->path, "Args", c->args, "State",
-			 state_view(c), "Image", c->image_id, "ResolvConfPath", path_in(files, "resolv.conf"),
-			 "HostnamePath", path_in(files, "hostname"), "HostsPath", path_in(files, "hosts"), "LogPath",
-			 text_or_empty(log), "Name", json_sprintf("/%s", c->name), "RestartCount",
-			 (int)c->state.restart_count, "Driver", "sockerless", "Platform", "linux", "MountLabel", "",
-			 "ProcessLabel", "", "AppArmorProfile", "", "ExecIDs", exec_ids(c), "HostConfig", host_view(c),
-			 "GraphDriver", "Name", "sockerless", "Data", "ExecutionDriver", text_or_empty(c->driver), "Mounts",
+			 state_view(c), "Image", c->image_id, "ResolvConfPath", path_in(files, "resolv.conf"), "HostnamePath",
+			 path_in(files, "hostname"), "HostsPath", path_in(files, "hosts"), "LogPath", text_or_empty(log),
+			 "Name", json_sprintf("/%s", c->name), "RestartCount", (int)c->state.restart_count, "Driver",
+			 engine_storage_driver(e), "Platform", "linux", "MountLabel", "", "ProcessLabel", "",
+			 "AppArmorProfile", "", "ExecIDs", exec_ids(c), "HostConfig", host_view(c), "GraphDriver",
+			 "Name", engine_storage_driver(e), "Data", "ExecutionDriver", text_or_empty(c->driver), "Mounts",
 			 view_mounts(c), "Config", config_view(e, c), "NetworkSettings", view_network_settings(e, c));
 }

@@ -49,7 +49,7 @@ static json_t *ipam_view(const struct network *n)
 			 n->ipam_options ? json_incref(n->ipam_options) : json_null(), "Config", config);
 }
 
-static json_t *network_view(const struct network *n)
+json_t *view_network_summary(const struct network *n)
 {
 	char when[CLOCK_RFC3339_MAX];
 
@@ -107,6 +107,15 @@ static json_t *status_view(const struct network *n)
 					      "DynamicIPsAvailable", number_of(ipam_available(s->taken, s->range))));
 	}
 	return json_pack("{s:{s:o}}", "IPAM", "Subnets", subnets);
+}
+
+json_t *view_network(const struct network *n)
+{
+	json_t *view = view_network_summary(n);
+
+	json_object_set_new(view, "Containers", containers_view(n));
+	json_object_set_new(view, "Status", status_view(n));
+	return view;
 }
 
 /* ---- filters ---- */
@@ -202,7 +211,7 @@ void NetworkList(struct request *req)
 
 		if (!is_listed(n, filters, wants_dangling))
 			continue;
-		view = network_view(n);
+		view = view_network_summary(n);
 		if (!is_summary)
 			json_object_set_new(view, "Containers", containers_view(n));
 		json_array_append_new(list, view);
@@ -230,7 +239,6 @@ void NetworkInspect(struct request *req)
 	const char *verbose = request_query(req, "verbose"), *scope = request_query(req, "scope");
 	struct error err = { 0 };
 	struct network *n;
-	json_t *view;
 
 	for (size_t i = 0; verbose && *verbose && i <= sizeof(bools) / sizeof(bools[0]); i++) {
 		if (i == sizeof(bools) / sizeof(bools[0]))
@@ -252,10 +260,7 @@ void NetworkInspect(struct request *req)
 		reply_error(req, &err);
 		return;
 	}
-	view = network_view(n);
-	json_object_set_new(view, "Containers", containers_view(n));
-	json_object_set_new(view, "Status", status_view(n));
-	reply_shaped(req, 200, SHAPE_NETWORK, view);
+	reply_shaped(req, 200, SHAPE_NETWORK, view_network(n));
 }
 
 void NetworkDelete(struct request *req)

@@ -13,6 +13,7 @@
 #include "image/images.h"
 #include "network/ipam.h"
 #include "util/alloc.h"
+#include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -40,20 +41,34 @@ void SystemOptions(struct request *req)
 	reply_empty(req, 200);
 }
 
+/* Go's name of a machine, as version has it and info has not. */
+static const char *go_arch(const char *machine)
+{
+	return strcmp(machine, "x86_64") == 0 ? "amd64" : strcmp(machine, "aarch64") == 0 ? "arm64" : machine;
+}
+
+static const char *or_own(const char *told, const char *own)
+{
+	return told ? told : own;
+}
+
 void SystemVersion(struct request *req)
 {
+	const struct engine_descriptor *d = engine_descriptor(api_engine(req));
+	const char *version = or_own(d->server_version, SOCKERLESS_VERSION), *os = or_own(d->os_type, "linux");
+	const char *arch = go_arch(or_own(d->architecture, "amd64"));
 	struct utsname u;
 
 	uname(&u);
 	reply_shaped(req, 200, SHAPE_VERSION,
 		     json_pack("{s:{s:s}, s:[{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}],"
 			       " s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
-			       "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", SOCKERLESS_VERSION,
-			       "Details", "Os", "linux", "ApiVersion", API_VERSION_MAX_TEXT, "Arch", "amd64", "BuildTime",
-			       "", "Experimental", "false", "GitCommit", "", "GoVersion", "none: C11", "KernelVersion",
-			       u.release, "MinAPIVersion", API_VERSION_MIN_TEXT, "Version", SOCKERLESS_VERSION, "ApiVersion",
+			       "Platform", "Name", "sockerless", "Components", "Name", "Engine", "Version", version,
+			       "Details", "Os", os, "ApiVersion", API_VERSION_MAX_TEXT, "Arch", arch, "BuildTime", "",
+			       "Experimental", "false", "GitCommit", "", "GoVersion", "none: C11", "KernelVersion",
+			       u.release, "MinAPIVersion", API_VERSION_MIN_TEXT, "Version", version, "ApiVersion",
 			       API_VERSION_MAX_TEXT, "MinAPIVersion", API_VERSION_MIN_TEXT, "GitCommit", "", "GoVersion",
-			       "none: C11", "Os", "linux", "Arch", "amd64", "KernelVersion", u.release, "BuildTime", ""));
+			       "none: C11", "Os", os, "Arch", arch, "KernelVersion", u.release, "BuildTime", ""));
 }
 
 static void put(json_t *o, const char *key, json_t *take_value)
@@ -123,9 +138,16 @@ static void put_counts(json_t *o, struct engine *e)
 	put(o, "NEventsListener", json_integer((json_int_t)events_count(e->events)));
 }
 
-static void put_host(json_t *o)
+static json_t *operating_system(const struct engine_descriptor *d)
 {
-	CLEANUP(freep) char *os = os_release("PRETTY_NAME", "Linux"), *version = os_release("VERSION_ID", "");
+	CLEANUP(freep) char *os = os_release("PRETTY_NAME", "Linux");
+
+	return d->operating_system ? json_string(d->operating_system) : json_sprintf("%s (sockerless)", os);
+}
+
+static void put_host(json_t *o, const struct engine_descriptor *d)
+{
+	CLEANUP(freep) char *version = os_release("VERSION_ID", "");
 	char when[CLOCK_RFC3339_MAX], host[65] = "";
 	struct utsname u;
 	struct sysinfo si;
@@ -136,13 +158,14 @@ static void put_host(json_t *o)
 	sysinfo(&si);
 	put(o, "SystemTime", json_string(when));
 	put(o, "KernelVersion", json_string(u.release));
-	put(o, "OperatingSystem", json_sprintf("%s (sockerless)", os));
+	put(o, "OperatingSystem", operating_system(d));
 	put(o, "OSVersion", json_string(version));
-	put(o, "OSType", json_string("linux"));
-	put(o, "Architecture", json_string(u.machine));
-	put(o, "NCPU", json_integer(get_nprocs()));
-	put(o, "MemTotal", json_integer((json_int_t)((uint64_t)si.totalram * si.mem_unit)));
-	put(o, "Name", json_string(host));
+	put(o, "OSType", json_string(or_own(d->os_type, "linux")));
+	put(o, "Architecture", json_string(or_own(d->architecture, u.machine)));
+	put(o, "NCPU", json_integer(d->cpus ? (json_int_t)d->cpus : get_nprocs()));
+	put(o, "MemTotal",
+	    json_integer((json_int_t)(d->memory_bytes ? d->memory_bytes : (uint64_t)si.totalram * si.mem_unit)));
+	put(o, "Name", json_string(or_own(d->name, host)));
 }
 
 static json_t *registry_config(void)
@@ -166,14 +189,31 @@ static json_t *address_pools(struct engine *e)
 	return list;
 }
 
-/* How containers are run here. */
-/* Launchers among them, with what is known of how they do here. */
+static json_t *execution_drivers(struct engine *e)
+{
+	json_t *text;
+	struct buf b;
+
+	buf_init(&b, 1 << 16);
+	for (const struct driver *d = e->drivers; d; d = d->next)
+		if (engine_is_runtime(e, d->ops->name))
+			buf_printf(&b, "%s%s", b.len ? ", " : "", d->ops->name);
+	text = json_string(b.len ? b.data : "");
+	buf_done(&b);
+	return text;
+}
+
+/* The chain's own links, and what an embedder has put before them; the engine's inner ones are nobody's to choose.
+ * Launchers among them, with what is known of how they do here. */
 static json_t *view_runtimes(struct engine *e)
 {
 	json_t *o = json_pack("{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}", "auto", "path", "", "wasm", "path",
 			      "sockerless-sandbox", "synthetic", "path", "", "agent", "path", "sockerless-agent");
 	const struct launcher *l = NULL;
 
+	for (const struct driver *d = e->drivers; d; d = d->next)
+		if (!json_object_get(o, d->ops->name) && engine_is_runtime(e, d->ops->name))
+			json_object_set_new(o, d->ops->name, json_pack("{s:s}", "path", ""));
 	while ((l = launchers_next(agent_driver_launchers(e->agents), l))) {
 		json_t *runtime = json_pack("{s:s}", "path", l->name);
 
@@ -187,12 +227,10 @@ static json_t *view_runtimes(struct engine *e)
 	return o;
 }
 
+/* How containers are run here. */
 static void put_execution(json_t *o, struct engine *e)
 {
-	put(o, "Driver", json_string("sockerless"));
-	put(o, "DriverStatus",
-	    json_pack("[[s, s], [s, s]]", "Execution drivers", "wasm, synthetic", "Synthetic driver",
-		      e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
+	put(o, "Driver", json_string(engine_storage_driver(e)));
 	put(o, "Plugins",
 	    json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
 		      "Authorization", "Log", "json-file", "local", "none"));
@@ -200,6 +238,9 @@ static void put_execution(json_t *o, struct engine *e)
 	put(o, "CgroupDriver", json_string("none"));
 	put(o, "CgroupVersion", json_string("2"));
 	put(o, "Runtimes", view_runtimes(e));
+	put(o, "DriverStatus",
+	    json_pack("[[s, o], [s, s]]", "Execution drivers", execution_drivers(e), "Synthetic driver",
+		      e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
 	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
 	put(o, "InitBinary", json_string("docker-init"));
 }
@@ -234,16 +275,17 @@ static void put_absent(json_t *o)
 void SystemInfo(struct request *req)
 {
 	struct engine *e = api_engine(req);
+	const struct engine_descriptor *d = engine_descriptor(e);
 	json_t *o = json_object();
 
-	put(o, "ID", json_string(e->id));
-	put(o, "ServerVersion", json_string(SOCKERLESS_VERSION));
+	put(o, "ID", json_string(or_own(d->id, e->id)));
+	put(o, "ServerVersion", json_string(or_own(d->server_version, SOCKERLESS_VERSION)));
 	put(o, "DockerRootDir", json_string(e->options.data_root));
 	put_counts(o, e);
 	put_execution(o, e);
 	put_abilities(o);
 	put_security(o);
-	put_host(o);
+	put_host(o, d);
 	put(o, "IndexServerAddress", json_string("https://index.docker.io/v1/"));
 	put(o, "RegistryConfig", registry_config());
 	put_absent(o);

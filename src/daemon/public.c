@@ -8,7 +8,7 @@
 #include "api/api.h"
 #include "daemon/public.h"
 #include "daemon/server.h"
-#include "drivers/plugin.h"
+#include "drivers/public.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -26,19 +26,22 @@ struct sockerless_server {
 	struct server *server;
 	struct override **overrides; /* the router holds pointers to them */
 	size_t noverrides;
-	bool has_factory, is_started;
+	struct engine_descriptor descriptor;
+	bool is_started;
 };
 
 /* ---- errors ---- */
 
-static int tell(struct sockerless_error *ret, const struct error *err)
+int public_tell(struct sockerless_error *ret, const struct error *err)
 {
-	if (ret) {
-		ret->code = err->code;
-		ret->status = error_http_status(err->cls);
-		memcpy(ret->message, err->message, sizeof(ret->message));
-		ret->message[sizeof(ret->message) - 1] = '\0';
-	}
+	struct sockerless_error told = { .code = err->code, .status = error_http_status(err->cls) };
+
+	if (!ret)
+		return err->code;
+	told.size = ret->size;
+	memcpy(told.message, err->message, sizeof(told.message));
+	told.message[sizeof(told.message) - 1] = '\0';
+	memcpy(ret, &told, told.size && told.size < sizeof(told) ? told.size : sizeof(told));
 	return err->code;
 }
 
@@ -47,7 +50,7 @@ static int invalid(struct sockerless_error *ret, const char *what)
 	struct error err = { 0 };
 
 	error_set_class(&err, ERROR_INVALID, "%s", what);
-	return tell(ret, &err);
+	return public_tell(ret, &err);
 }
 
 /* ---- options ---- */
@@ -66,7 +69,7 @@ int sockerless_options_set(struct sockerless_options *o, const char *name, const
 
 	if (strncmp(name, "log-", 4) == 0)
 		return invalid(ret_err, "the log is the whole process's: sockerless_log_to");
-	return options_set(&o->o, name, value, &err) < 0 ? tell(ret_err, &err) : 0;
+	return options_set(&o->o, name, value, &err) < 0 ? public_tell(ret_err, &err) : 0;
 }
 
 void sockerless_options_free(struct sockerless_options *o)
@@ -89,7 +92,7 @@ int sockerless_server_new(const struct sockerless_options *o, struct sockerless_
 	if (server_new(&s->options, &s->server, &err) < 0) {
 		options_done(&s->options);
 		free(s);
-		return tell(ret_err, &err);
+		return public_tell(ret_err, &err);
 	}
 	*ret = s;
 	return 0;
@@ -119,25 +122,71 @@ int sockerless_server_override(struct sockerless_server *s, const char *operatio
 	*o = (struct override){ handler, arg };
 	if (router_override(server_router(s->server), operation, call_override, o, &err) < 0) {
 		free(o);
-		return tell(ret_err, &err);
+		return public_tell(ret_err, &err);
 	}
 	s->overrides = xrealloc(s->overrides, (s->noverrides + 1) * sizeof(struct override *));
 	s->overrides[s->noverrides++] = o;
 	return 0;
 }
 
+static void replace_text(char **at, const char *text)
+{
+	free(*at);
+	*at = xstrdup(text);
+}
+
+static void set_descriptor(struct engine_descriptor *to, const struct sockerless_descriptor *from)
+{
+	replace_text(&to->id, from->id);
+	replace_text(&to->name, from->name);
+	replace_text(&to->driver, from->driver);
+	replace_text(&to->operating_system, from->operating_system);
+	replace_text(&to->os_type, from->os_type);
+	replace_text(&to->architecture, from->architecture);
+	replace_text(&to->server_version, from->server_version);
+	to->cpus = from->cpus;
+	to->memory_bytes = from->memory_bytes;
+}
+
+int sockerless_server_describe(struct sockerless_server *s, const struct sockerless_descriptor *d,
+			       struct sockerless_error *ret_err)
+{
+	struct sockerless_descriptor whole;
+
+	if (s->is_started)
+		return invalid(ret_err, "the server has been started: its description is settled");
+	public_copy(&whole, sizeof(whole), d, d->size);
+	set_descriptor(&s->descriptor, &whole);
+	server_describe(s->server, &s->descriptor);
+	return 0;
+}
+
 int sockerless_server_set_process_factory(struct sockerless_server *s, const struct sockerless_process_factory_ops *ops,
 					  void *ctx, struct sockerless_error *ret_err)
 {
-	if (s->is_started || s->has_factory)
-		return invalid(ret_err, "a process factory can be set once, before the start");
-	if (!plugin_factory_is_complete(ops))
-		return invalid(ret_err, "a process factory needs a name of [a-z0-9-] and new_process");
-	if (routing_is_runtime(ops->name))
-		return invalid(ret_err, "a process factory cannot have the name of a runtime that is there");
-	server_set_factory(s->server, ops, ctx);
-	s->has_factory = true;
-	return 0;
+	struct error err = { 0 };
+
+	return server_set_factory(s->server, ops, ctx, &err) < 0 ? public_tell(ret_err, &err) : 0;
+}
+
+int sockerless_server_add_driver(struct sockerless_server *s, const struct sockerless_driver_ops *ops, void *ctx,
+				 struct sockerless_error *ret_err)
+{
+	struct error err = { 0 };
+
+	return server_add_driver(s->server, ops, ctx, &err) < 0 ? public_tell(ret_err, &err) : 0;
+}
+
+struct engine *public_engine(struct sockerless_server *s, struct sockerless_error *ret_err)
+{
+	struct engine *e = server_engine(s->server);
+	struct error err = { 0 };
+
+	if (e)
+		return e;
+	error_set(&err, -ESHUTDOWN, "the server does not run");
+	public_tell(ret_err, &err);
+	return NULL;
 }
 
 int sockerless_server_start(struct sockerless_server *s, struct sockerless_error *ret_err)
@@ -147,7 +196,7 @@ int sockerless_server_start(struct sockerless_server *s, struct sockerless_error
 	if (s->is_started)
 		return invalid(ret_err, "the server has been started already");
 	s->is_started = true;
-	return server_start(s->server, &err) < 0 ? tell(ret_err, &err) : 0;
+	return server_start(s->server, &err) < 0 ? public_tell(ret_err, &err) : 0;
 }
 
 int sockerless_server_listen(struct sockerless_server *s, const char *url, struct sockerless_error *ret_err)
@@ -155,7 +204,7 @@ int sockerless_server_listen(struct sockerless_server *s, const char *url, struc
 	struct error err = { 0 };
 
 	if (options_check_host(url, &err) < 0 || server_listen(s->server, url, &err) < 0)
-		return tell(ret_err, &err);
+		return public_tell(ret_err, &err);
 	return 0;
 }
 
@@ -163,7 +212,7 @@ int sockerless_server_listen_fd(struct sockerless_server *s, int take_fd, struct
 {
 	struct error err = { 0 };
 
-	return server_listen_fd(s->server, take_fd, &err) < 0 ? tell(ret_err, &err) : 0;
+	return server_listen_fd(s->server, take_fd, &err) < 0 ? public_tell(ret_err, &err) : 0;
 }
 
 void sockerless_server_run(struct sockerless_server *s)
@@ -176,12 +225,17 @@ int sockerless_server_attach(struct sockerless_server *s, struct uv_loop_s *loop
 {
 	struct error err = { 0 };
 
-	return server_attach(s->server, loop, stopped, arg, &err) < 0 ? tell(ret_err, &err) : 0;
+	return server_attach(s->server, loop, stopped, arg, &err) < 0 ? public_tell(ret_err, &err) : 0;
 }
 
 int sockerless_server_post(struct sockerless_server *s, void (*call)(void *arg), void *arg)
 {
 	return server_post(s->server, call, arg);
+}
+
+void sockerless_server_drain(struct sockerless_server *s, unsigned timeout_ms)
+{
+	server_drain(s->server, timeout_ms);
 }
 
 void sockerless_server_stop(struct sockerless_server *s)
@@ -197,6 +251,7 @@ void sockerless_server_free(struct sockerless_server *s)
 	for (size_t i = 0; i < s->noverrides; i++)
 		free(s->overrides[i]);
 	free(s->overrides);
+	set_descriptor(&s->descriptor, &(struct sockerless_descriptor){ 0 });
 	options_done(&s->options);
 	free(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/public.h"
 #include "http/route.h"
 #include "util/alloc.h"
 
@@ -92,6 +93,12 @@ void sockerless_reply_error(struct sockerless_request *req, int status, const ch
 {
 	json_t *text = json_string(message), *body = json_object();
 
+	if (status == 204 || status == 304) { /* they have no body */
+		json_decref(text);
+		json_decref(body);
+		reply_empty(of(req), status);
+		return;
+	}
 	json_object_set_new(body, "message", text ? text : json_string("an error whose text is not UTF-8"));
 	reply_json(of(req), status, body);
 }
@@ -100,7 +107,7 @@ void sockerless_reply_error(struct sockerless_request *req, int status, const ch
 
 struct sockerless_stream {
 	struct stream *stream;
-	const struct sockerless_stream_events *events;
+	struct sockerless_stream_events events;
 	void (*ready)(void *arg, struct sockerless_stream *s); /* of a connection that is to be taken over */
 	void *arg;
 };
@@ -109,16 +116,16 @@ static void on_drain(void *arg)
 {
 	struct sockerless_stream *s = arg;
 
-	if (s->events->drained)
-		s->events->drained(s->arg);
+	if (s->events.drained)
+		s->events.drained(s->arg);
 }
 
 static void on_close(void *arg)
 {
 	struct sockerless_stream *s = arg;
 
-	if (s->events->closed)
-		s->events->closed(s->arg);
+	if (s->events.closed)
+		s->events.closed(s->arg);
 	free(s);
 }
 
@@ -126,26 +133,26 @@ static void on_data(void *arg, const void *data, size_t len)
 {
 	struct sockerless_stream *s = arg;
 
-	if (s->events->data)
-		s->events->data(s->arg, data, len);
+	if (s->events.data)
+		s->events.data(s->arg, data, len);
 }
 
 static void on_eof(void *arg)
 {
 	struct sockerless_stream *s = arg;
 
-	if (s->events->eof)
-		s->events->eof(s->arg);
+	if (s->events.eof)
+		s->events.eof(s->arg);
 }
 
 static const struct stream_events stream_events = { on_drain, on_close, on_data, on_eof };
 
 static struct sockerless_stream *stream_new(const struct sockerless_stream_events *events, void *arg)
 {
-	static const struct sockerless_stream_events none;
 	struct sockerless_stream *s = xnew(struct sockerless_stream);
 
-	s->events = events ? events : &none;
+	if (events)
+		public_copy(&s->events, sizeof(s->events), events, events->size);
 	s->arg = arg;
 	return s;
 }

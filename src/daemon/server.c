@@ -29,6 +29,12 @@ struct posted {
 	void *arg;
 };
 
+/* A driver of an embedder's that was given before there was a chain. */
+struct added {
+	const struct sockerless_driver_ops *ops;
+	void *ctx;
+};
+
 /* What another loop needs to drive ours: our epoll descriptor, our next timer, and a look at us in each turn. */
 struct attachment {
 	uv_poll_t poll;
@@ -47,14 +53,20 @@ struct server {
 	struct http_server *http;
 	const struct sockerless_process_factory_ops *factory;
 	void *factory_ctx;
+	struct added *added;
+	size_t nadded;
+	const struct engine_descriptor *descriptor;
 	char *urls[2 * HOSTS_MAX + 8];    /* what must be unlinked in the end */
 	size_t nurls;
 	int lock_fd;
 	uv_async_t wake;              /* a stop is wanted, or something was posted */
 	uv_mutex_t mutex;
 	struct list posted;
-	atomic_bool wants_stop;
-	bool is_started, is_stopping, is_over;
+	atomic_bool wants_stop, wants_drain;
+	atomic_uint drain_ms;
+	uv_timer_t lull;              /* looks whether all that is under way has come to its end */
+	uint64_t lull_until_ms;
+	bool is_started, is_draining, is_stopping, is_closing, is_over;
 	bool is_deaf;                 /* under the mutex: takes no posts any more */
 	uv_timer_t drain;             /* of a stop */
 	uint64_t drain_until_ms;
@@ -93,10 +105,36 @@ uv_loop_t *server_loop(struct server *s)
 	return &s->loop;
 }
 
-void server_set_factory(struct server *s, const struct sockerless_process_factory_ops *ops, void *ctx)
+void server_describe(struct server *s, const struct engine_descriptor *d)
 {
+	s->descriptor = d;
+}
+
+struct engine *server_engine(struct server *s)
+{
+	return s->is_closing ? NULL : s->engine;
+}
+
+int server_set_factory(struct server *s, const struct sockerless_process_factory_ops *ops, void *ctx, struct error *err)
+{
+	if (s->engine)
+		return engine_set_factory(s->engine, ops, ctx, err);
+	if (ops && engine_check_factory(ops, err) < 0)
+		return err->code;
 	s->factory = ops;
 	s->factory_ctx = ctx;
+	return 0;
+}
+
+int server_add_driver(struct server *s, const struct sockerless_driver_ops *ops, void *ctx, struct error *err)
+{
+	if (s->engine)
+		return engine_add_driver(s->engine, ops, ctx, err);
+	if (engine_check_driver(ops, err) < 0)
+		return err->code;
+	s->added = xrealloc(s->added, (s->nadded + 1) * sizeof(*s->added));
+	s->added[s->nadded++] = (struct added){ ops, ctx };
+	return 0;
 }
 
 /* ---- start ---- */
@@ -169,8 +207,7 @@ static int open_engine(struct server *s, struct error *err)
 				     .host_gateway_ip = o->host_gateway_ip,
 				     .allow_host_loopback = o->allow_host_loopback,
 				     .pretend = o->pretend,
-				     .factory = s->factory,
-				     .factory_ctx = s->factory_ctx,
+				     .descriptor = s->descriptor,
 				     .agents = { .wait_s = o->agent_wait_s,
 						 .grace_s = o->agent_grace_s,
 						 .agent_path = o->agent_path,
@@ -188,6 +225,10 @@ static int open_engine(struct server *s, struct error *err)
 	r = engine_open(&eo, &s->engine, err);
 	if (r == 0)
 		builds_open(s->engine);
+	for (size_t i = 0; r == 0 && i < s->nadded; i++)
+		r = engine_add_driver(s->engine, s->added[i].ops, s->added[i].ctx, err);
+	if (r == 0 && s->factory)
+		r = engine_set_factory(s->engine, s->factory, s->factory_ctx, err);
 	return r;
 }
 
@@ -297,7 +338,8 @@ int server_start(struct server *s, struct error *err)
 	r = uv_async_init(&s->loop, &s->wake, on_wake);
 	if (r < 0)
 		return error_set(err, r, "cannot make an event loop: %s", uv_strerror(r));
-	s->wake.data = s;
+	uv_timer_init(&s->loop, &s->lull);
+	s->wake.data = s->lull.data = s;
 	uv_unref((uv_handle_t *)&s->wake);
 	s->is_started = true;
 	r = open_engine(s, err);
@@ -326,6 +368,7 @@ static void run_posted(struct server *s)
 }
 
 static void begin_stop(struct server *s);
+static void begin_drain(struct server *s);
 
 static void on_wake(uv_async_t *async)
 {
@@ -334,6 +377,8 @@ static void on_wake(uv_async_t *async)
 	run_posted(s);
 	if (atomic_load(&s->wants_stop))
 		begin_stop(s);
+	else if (atomic_load(&s->wants_drain))
+		begin_drain(s);
 }
 
 int server_post(struct server *s, void (*call)(void *arg), void *arg)
@@ -359,6 +404,13 @@ void server_stop(struct server *s)
 {
 	if (!atomic_exchange(&s->wants_stop, true))
 		uv_async_send(&s->wake);
+}
+
+void server_drain(struct server *s, unsigned timeout_ms)
+{
+	atomic_store(&s->drain_ms, timeout_ms);
+	atomic_store(&s->wants_drain, true);
+	uv_async_send(&s->wake);
 }
 
 /* ---- stop ---- */
@@ -392,6 +444,7 @@ static void on_drain(uv_timer_t *t)
 	if (http_server_unsent(s->http) > 0 && uv_now(&s->loop) < s->drain_until_ms)
 		return;
 	uv_close((uv_handle_t *)t, NULL);
+	s->is_closing = true;
 	http_server_stop(s->http, on_http_stopped, s);
 }
 
@@ -415,8 +468,32 @@ static void begin_stop(struct server *s)
 	if (s->is_stopping)
 		return;
 	s->is_stopping = true;
+	uv_timer_stop(&s->lull);
 	unlink_sockets(s);
 	engine_shut_down(s->engine, on_shut_down, s);
+}
+
+/* ---- drain ---- */
+
+enum { LULL_MS = 20 };
+
+static void on_lull(uv_timer_t *t)
+{
+	struct server *s = t->data;
+
+	if (http_server_is_idle(s->http) || uv_now(&s->loop) >= s->lull_until_ms)
+		begin_stop(s);
+}
+
+static void begin_drain(struct server *s)
+{
+	if (s->is_stopping || s->is_draining)
+		return;
+	s->is_draining = true;
+	s->lull_until_ms = uv_now(&s->loop) + atomic_load(&s->drain_ms);
+	unlink_sockets(s);
+	http_server_drain(s->http);
+	uv_timer_start(&s->lull, on_lull, 0, LULL_MS);
 }
 
 /* The stop as far as it goes without waiting: each part goes when nothing on the loop needs it any more. */
@@ -430,6 +507,7 @@ static bool wind_up(struct server *s)
 		} else if (s->is_started) {
 			s->is_started = false;
 			uv_close((uv_handle_t *)&s->wake, NULL);
+			uv_close((uv_handle_t *)&s->lull, NULL);
 		} else {
 			s->is_over = true;
 			return true;
@@ -535,6 +613,7 @@ void server_free(struct server *s)
 	http_server_free(s->http);
 	uv_run(&s->loop, UV_RUN_DEFAULT); /* streams that were never begun close */
 	router_free(s->router);
+	free(s->added);
 	list_for_each_safe(it, &s->posted)
 		free(container_of(it, struct posted, link));
 	uv_loop_close(&s->loop);

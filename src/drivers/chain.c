@@ -77,12 +77,23 @@ int chain_lifecycle_start(struct driver *first, struct container *c, struct run_
 	return nobody(c, err);
 }
 
+/* Who ran it last may not be there any more: an embedder's, of another day. */
+static bool is_served(const struct driver *first, const struct container *c)
+{
+	for (; first && c->driver; first = first->next)
+		if (strcmp(c->driver, first->ops->name) == 0)
+			return true;
+	return false;
+}
+
 int chain_files(struct driver *first, struct file_job *job, struct error *err)
 {
+	bool is_bound = is_served(first, job->container);
+
 	for (struct driver *d = first; d; d = d->next) {
 		int r = DRIVER_DECLINED;
 
-		if (job->container->driver ? strcmp(job->container->driver, d->ops->name) != 0 : !is_routed(d, job->container))
+		if (is_bound ? strcmp(job->container->driver, d->ops->name) != 0 : !is_routed(d, job->container))
 			continue;
 		if (d->ops->filesystem && d->ops->filesystem->run)
 			r = d->ops->filesystem->run(d, job, err);

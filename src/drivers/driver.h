@@ -170,6 +170,7 @@ struct path_stat {
 	uint32_t go_mode;
 	int64_t mtime_ns;
 	char *link_target;
+	bool is_gzip; /* GET: what is in the tar is compressed */
 };
 
 /* The engine fills the first part and keeps all of it alive until `done`. */

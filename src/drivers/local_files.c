@@ -39,8 +39,7 @@ int local_files_open(const struct run_plan *plan, struct rootfs **ret)
 	return r;
 }
 
-/* Go's os.FileMode. */
-static uint32_t go_mode(uint32_t mode)
+uint32_t local_files_go_mode(uint32_t mode)
 {
 	uint32_t m = mode & 0777;
 
@@ -131,7 +130,7 @@ static int look(struct file_job *j, struct rootfs *fs)
 		return not_found(j);
 	j->stat.name = base_name(j->path);
 	j->stat.size = st.size;
-	j->stat.go_mode = go_mode(st.mode);
+	j->stat.go_mode = local_files_go_mode(st.mode);
 	j->stat.mtime_ns = (int64_t)st.mtime.tv_sec * 1000000000 + st.mtime.tv_nsec;
 	if (S_ISLNK(st.mode))
 		j->stat.link_target = follow(fs, j->path);
@@ -234,7 +233,7 @@ static void get(struct file_job *j, struct rootfs *fs)
 	if (look(j, fs) < 0)
 		return;
 	opt.rename_root = j->stat.name;
-	opt.is_gzip = j->is_gzip;
+	opt.is_gzip = j->stat.is_gzip = j->is_gzip;
 	if (j->path[1] && j->path[strlen(j->path) - 1] == '/')
 		whole = xasprintf("%s.", j->path);
 	tar_write(fs, whole ? whole : j->path, &opt, write_fd, j, &j->err);

@@ -15,4 +15,6 @@ void local_files_stat(struct file_job *job, int64_t size, uint32_t mode, int64_t
 /* The view of a plan's mounts without the virtual ones. Blocks; any thread. */
 int local_files_open(const struct run_plan *plan, struct rootfs **ret);
 
+uint32_t local_files_go_mode(uint32_t mode); /* st_mode as Go's os.FileMode */
+
 #endif

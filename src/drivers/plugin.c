@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "drivers/local_files.h"
+#include "drivers/public.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/list.h"
@@ -24,6 +25,16 @@ struct plugin_driver {
 	void *ctx;
 	struct map running;     /* container id → its main process */
 	struct list all;
+	bool is_retired;        /* another factory starts containers now; what runs is still ours */
+	struct notice *notice;
+};
+
+/* Tells whoever retired a driver that nothing of it runs any more. */
+struct notice {
+	uv_timer_t timer;
+	void (*idle)(void *arg, struct driver *d);
+	void *arg;
+	struct plugin_driver *driver;
 };
 
 enum step { STEP_BEGIN, STEP_RUN, STEP_EXIT, STEP_FAIL, STEP_OVER };
@@ -53,21 +64,14 @@ static struct plugin_process *of(struct driver_process *p)
 	return (struct plugin_process *)p;
 }
 
-/* Tables of programs built against an older header are shorter. */
-static void copy_table(void *to, size_t size, const void *from, size_t from_size)
-{
-	memset(to, 0, size);
-	memcpy(to, from, from_size < size ? from_size : size);
-}
-
 bool plugin_factory_is_complete(const struct sockerless_process_factory_ops *ops)
 {
 	struct sockerless_process_factory_ops f;
 
 	if (ops->size < sizeof(ops->size))
 		return false;
-	copy_table(&f, sizeof(f), ops, ops->size);
-	return f.name && f.name[0] && strspn(f.name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(f.name) && f.new_process;
+	public_copy(&f, sizeof(f), ops, ops->size);
+	return public_is_name(f.name) && f.new_process;
 }
 
 static int unsupported(struct driver *d, const char *what, struct error *err)
@@ -93,7 +97,7 @@ static void on_stdin_drained(void *arg)
 		p->sink.ops->stdin_drained(p->sink.arg);
 }
 
-static const struct sockerless_process_listener listener = { on_output, on_stdin_drained };
+static const struct sockerless_process_listener listener = { sizeof(listener), on_output, on_stdin_drained };
 
 static void on_step(uv_timer_t *t);
 
@@ -154,6 +158,19 @@ static void on_closed(uv_handle_t *h)
 	free(h->data);
 }
 
+static void on_notice(uv_timer_t *t)
+{
+	struct notice *n = t->data;
+
+	n->idle(n->arg, &n->driver->base);
+}
+
+static void tell_idle(struct plugin_driver *d)
+{
+	if (d->notice && list_is_empty(&d->all))
+		uv_timer_start(&d->notice->timer, on_notice, 0, 0);
+}
+
 /* Nothing comes from the embedder's side after its close. */
 static void let_go(struct plugin_process *p)
 {
@@ -166,24 +183,35 @@ static void let_go(struct plugin_process *p)
 		p->ops.close(p->process);
 	list_remove(&p->link);
 	uv_close((uv_handle_t *)&p->timer, on_closed);
+	tell_idle(p->driver);
 }
 
-static struct plugin_process *process_new(struct plugin_driver *d, const struct container *c,
-					  const struct run_spec *spec, struct process_sink sink)
+static struct plugin_process *process_new(struct plugin_driver *d, const struct container *c, bool is_main,
+					  bool has_stdin, struct process_sink sink)
 {
 	struct plugin_process *p = xnew(struct plugin_process);
 
 	p->base.owner = &d->base;
 	p->driver = d;
 	p->sink = sink;
-	p->is_main = spec->is_main;
-	p->is_stdin_open = spec->open_stdin || spec->tty;
+	p->is_main = is_main;
+	p->is_stdin_open = has_stdin;
 	memcpy(p->id, c->id, sizeof(p->id));
 	list_append(&d->all, &p->link);
 	uv_timer_init(d->loop, &p->timer);
 	p->timer.data = p;
-	uv_timer_start(&p->timer, on_step, 0, 0);
 	return p;
+}
+
+/* False: a slot that must be there is NULL. */
+static bool take_process(struct plugin_process *p, const struct sockerless_container_process_ops *ops, void *process)
+{
+	public_copy(&p->ops, sizeof(p->ops), ops, ops->size);
+	p->process = process;
+	if (ops->size >= sizeof(ops->size) && p->ops.wait && p->ops.signal && p->ops.subscribe && p->ops.close)
+		return true;
+	p->process = NULL;
+	return false;
 }
 
 /* What a slot that makes a process has answered, and said, in the chain's terms. */
@@ -191,15 +219,12 @@ static int take_answer(struct plugin_process *p, int r, const struct sockerless_
 		       void *process, const struct sockerless_error *said, const char *command, struct error *err)
 {
 	if (r == 0) {
-		copy_table(&p->ops, sizeof(p->ops), ops, ops->size);
-		p->process = process;
-		if (p->ops.wait && p->ops.signal && p->ops.subscribe && p->ops.close)
+		if (take_process(p, ops, process))
 			return 0;
-		p->process = NULL;
 		r = error_set(err, -EINVAL, "driver %s made a process without wait, signal, subscribe or close",
 			      p->base.owner->ops->name);
 	} else if (r < 0) {
-		error_set(err, r, "%s", said->message[0] ? said->message : strerror(-r));
+		public_error(r, said, err);
 	}
 	if (r == -ENOENT) { /* accepted, and failed as Docker's runtime would */
 		p->step = STEP_FAIL;
@@ -211,75 +236,26 @@ static int take_answer(struct plugin_process *p, int r, const struct sockerless_
 	return r;
 }
 
-/* ---- specifications ---- */
-
-static const char *fd_path(int fd, char *buf, size_t size)
-{
-	char link[64];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = fd >= 0 ? readlink(link, buf, size - 1) : -1;
-	buf[n > 0 ? n : 0] = '\0';
-	return n > 0 ? buf : NULL;
-}
-
-static struct sockerless_process_spec make_spec(const struct container *c, const struct run_spec *s)
-{
-	return (struct sockerless_process_spec){
-		.container_id = c->id,
-		.container_name = c->name,
-		.image = c->image_ref,
-		.argv = (const char *const *)s->argv,
-		.env = (const char *const *)s->env,
-		.cwd = s->cwd,
-		.uid = s->uid,
-		.gid = s->gid,
-		.is_tty = s->tty,
-		.has_stdin = s->open_stdin,
-		.rows = s->rows,
-		.columns = s->cols,
-	};
-}
-
-static struct sockerless_mount *make_mounts(const struct run_plan *plan, size_t *ret_n)
-{
-	struct sockerless_mount *m = xcalloc(plan->nmounts + 1, sizeof(*m));
-	size_t n = 0;
-
-	for (size_t i = 1; i < plan->nmounts; i++) { /* the first is the root */
-		const struct run_mount *in = &plan->mounts[i];
-
-		if (in->kind != ROOTFS_MOUNT_VIRTUAL)
-			m[n++] = (struct sockerless_mount){ in->source, in->target, in->is_readonly };
-	}
-	*ret_n = n;
-	return m;
-}
-
 /* ---- lifecycle ---- */
 
 static int lifecycle_start(struct driver *base, struct container *c, struct run_plan *plan, struct process_sink sink,
 			   struct driver_process **ret, struct error *err)
 {
 	struct plugin_driver *d = driver_of(base);
-	struct plugin_process *p = process_new(d, c, &plan->spec, sink);
-	struct sockerless_process_spec spec = make_spec(c, &plan->spec);
+	struct plugin_process *p;
+	struct public_spec ps;
 	const struct sockerless_container_process_ops *ops = NULL;
-	struct sockerless_error said = { 0 };
-	char lower[4096], upper[4096];
-	struct sockerless_mount *mounts = make_mounts(plan, &spec.nmounts);
+	struct sockerless_error said = PUBLIC_ERROR_INIT;
 	void *process = NULL;
 	int r;
 
-	spec.hostname = plan->hostname;
-	spec.mounts = mounts;
-	spec.memory_bytes = plan->limits.memory_bytes;
-	spec.pids_max = plan->limits.pids_max;
-	spec.root_lower = fd_path(plan->mounts[0].lower_fd, lower, sizeof(lower));
-	spec.root_upper = fd_path(plan->mounts[0].upper_fd, upper, sizeof(upper));
-	r = d->factory.new_process(d->ctx, &spec, &ops, &process, &said);
-	free(mounts);
+	if (d->is_retired)
+		return DRIVER_DECLINED;
+	p = process_new(d, c, true, plan->spec.open_stdin || plan->spec.tty, sink);
+	uv_timer_start(&p->timer, on_step, 0, 0);
+	public_spec_init(&ps, c, &plan->spec, plan);
+	r = d->factory.new_process(d->ctx, &ps.spec, &ops, &process, &said);
+	public_spec_done(&ps);
 	r = take_answer(p, r, ops, process, &said, plan->spec.argv[0], err);
 	if (r != 0)
 		return r;
@@ -294,25 +270,48 @@ static int exec_start(struct driver *base, struct container *c, const struct run
 {
 	struct plugin_driver *d = driver_of(base);
 	struct plugin_process *owner = map_get(&d->running, c->id), *p;
-	struct sockerless_process_spec out = make_spec(c, spec);
+	struct public_spec ps;
 	const struct sockerless_container_process_ops *ops = NULL;
-	struct sockerless_error said = { 0 };
+	struct sockerless_error said = PUBLIC_ERROR_INIT;
 	void *process = NULL;
 	bool is_shell;
 	int r;
 
 	if (!owner)
 		return DRIVER_DECLINED;
+	public_spec_init(&ps, c, spec, NULL);
 	is_shell = spec->tty && owner->ops.interactive_shell && d->factory.is_shell_command &&
-		   d->factory.is_shell_command(d->ctx, out.argv);
+		   d->factory.is_shell_command(d->ctx, ps.spec.argv);
 	if (!is_shell && !owner->ops.run_exec)
 		return unsupported(base, "run further processes in a container", err);
-	p = process_new(d, c, spec, sink);
-	r = (is_shell ? owner->ops.interactive_shell : owner->ops.run_exec)(owner->process, &out, &ops, &process, &said);
+	p = process_new(d, c, false, spec->open_stdin || spec->tty, sink);
+	uv_timer_start(&p->timer, on_step, 0, 0);
+	r = (is_shell ? owner->ops.interactive_shell : owner->ops.run_exec)(owner->process, &ps.spec, &ops, &process, &said);
 	r = take_answer(p, r, ops, process, &said, spec->argv[0], err);
 	if (r == 0)
 		*ret = &p->base;
 	return r;
+}
+
+struct driver_process *plugin_adopt(struct driver *base, const struct container *c, bool has_stdin,
+				    const struct sockerless_container_process_ops *ops, void *process,
+				    struct process_sink sink, struct error *err)
+{
+	struct plugin_driver *d = driver_of(base);
+	struct plugin_process *p = process_new(d, c, true, has_stdin, sink);
+
+	if (!take_process(p, ops, process)) {
+		let_go(p);
+		error_set_class(err, ERROR_INVALID, "a process needs wait, signal, subscribe and close");
+		return NULL;
+	}
+	map_put(&d->running, c->id, p);
+	return &p->base;
+}
+
+void plugin_begin(struct driver_process *p)
+{
+	begin(of(p));
 }
 
 static int exec_signal(struct driver *d, struct driver_process *dp, int signo, struct error *err)
@@ -387,20 +386,9 @@ struct rows {
 static void add_row(void *arg, const struct sockerless_process_row *in)
 {
 	struct rows *rows = arg;
-	struct process_info *row;
 
 	rows->v = xrealloc(rows->v, (rows->n + 1) * sizeof(*rows->v));
-	row = &rows->v[rows->n++];
-	*row = (struct process_info){ .pid = in->pid,
-				      .ppid = in->ppid,
-				      .uid = in->uid,
-				      .host_pid = in->pid,
-				      .start_ns = (uint64_t)in->started_ns,
-				      .cpu_ns = in->cpu_ns,
-				      .rss_bytes = in->memory_bytes,
-				      .state = 'S' };
-	snprintf(row->command, sizeof(row->command), "%s", in->command ? in->command : "");
-	snprintf(row->comm, sizeof(row->comm), "%.*s", (int)strcspn(row->command, " "), row->command);
+	public_row(in, &rows->v[rows->n++]);
 }
 
 static int lifecycle_top(struct driver *d, struct container *c, struct driver_process *dp,
@@ -426,18 +414,14 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 			   struct error *err)
 {
 	struct plugin_process *p = of(dp);
-	struct sockerless_process_stats s = { 0 };
+	struct sockerless_process_stats s = { .size = sizeof(s) };
 	struct process_figures f;
 	int r = p->ops.stats ? p->ops.stats(p->process, &s) : 0;
 
 	(void)c;
 	if (r < 0)
 		return error_set(err, r, "driver %s: %s", d->ops->name, strerror(-r));
-	f = (struct process_figures){ .user_ns = s.cpu_user_ns,
-				      .system_ns = s.cpu_system_ns,
-				      .memory_bytes = s.memory_bytes,
-				      .memory_peak_bytes = s.memory_peak_bytes,
-				      .pids = s.pids };
+	public_stats(&s, &f);
 	done(arg, &f, NULL);
 	return 0;
 }
@@ -553,6 +537,8 @@ static int files_run(struct driver *base, struct file_job *job, struct error *er
 	const struct plugin_process *p = map_get(&d->running, job->container->id);
 	const char *root = p && p->process && p->ops.root_path ? p->ops.root_path(p->process) : NULL;
 
+	if (!p && container_has_process(job->container)) /* a factory of the same name that is retired runs it */
+		return DRIVER_DECLINED;
 	if (root && job->op == FILE_LAYER)
 		return error_set_class(err, ERROR_CONFLICT,
 				       "container %.12s cannot be committed: its files are not kept by this engine",
@@ -568,6 +554,8 @@ static void plugin_free(struct driver *base)
 
 	list_for_each_safe(it, &d->all)
 		let_go(container_of(it, struct plugin_process, link));
+	if (d->notice)
+		uv_close((uv_handle_t *)&d->notice->timer, on_closed);
 	if (d->factory.close)
 		d->factory.close(d->ctx);
 	map_done(&d->running);
@@ -598,7 +586,7 @@ struct driver *plugin_driver_new(uv_loop_t *loop, const struct sockerless_proces
 {
 	struct plugin_driver *d = xnew(struct plugin_driver);
 
-	copy_table(&d->factory, sizeof(d->factory), ops, ops->size);
+	public_copy(&d->factory, sizeof(d->factory), ops, ops->size);
 	d->ops = (struct driver_ops){
 		.name = ops->name, .exec = &exec, .lifecycle = &lifecycle, .stream = &stream, .filesystem = &filesystem, .free = plugin_free
 	};
@@ -608,4 +596,24 @@ struct driver *plugin_driver_new(uv_loop_t *loop, const struct sockerless_proces
 	map_init(&d->running);
 	list_init(&d->all);
 	return &d->base;
+}
+
+bool plugin_is_retired(const struct driver *d)
+{
+	return d->ops->free == plugin_free && ((const struct plugin_driver *)d)->is_retired;
+}
+
+void plugin_retire(struct driver *base, void (*idle)(void *arg, struct driver *d), void *arg)
+{
+	struct plugin_driver *d = driver_of(base);
+	struct notice *n = xnew(struct notice);
+
+	n->idle = idle;
+	n->arg = arg;
+	n->driver = d;
+	uv_timer_init(d->loop, &n->timer);
+	n->timer.data = n;
+	d->is_retired = true;
+	d->notice = n;
+	tell_idle(d);
 }

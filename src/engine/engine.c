@@ -134,7 +134,8 @@ static void put_first(struct engine *e, struct driver *d)
 	e->drivers = d;
 }
 
-/* An embedder's execution comes first, then agents, then stand-ins; the order is the chain's meaning. */
+/* Agents come first, then what an embedder runs elsewhere, then stand-ins; what an embedder adds (embed.c) goes before
+ * them. The order is the chain's meaning. */
 static int build_chain(struct engine *e, struct error *err)
 {
 	int r = wasm_driver_new(e->loop, e->options.sandbox_path, &e->drivers, err);
@@ -143,10 +144,10 @@ static int build_chain(struct engine *e, struct error *err)
 		return r;
 	e->drivers->next = synthetic_driver_new(e->loop, e->options.pretend);
 	put_first(e, plugin_driver_new(e->loop, &standin_factory, e));
+	e->backend = plugin_driver_new(e->loop, &backend_factory, NULL);
+	put_first(e, e->backend);
 	e->agents = agent_driver_new(e->loop, e->store, &e->options.agents);
 	put_first(e, e->agents);
-	if (e->options.factory)
-		put_first(e, plugin_driver_new(e->loop, e->options.factory, e->options.factory_ctx));
 	return chain_check(e->drivers, err);
 }
 

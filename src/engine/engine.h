@@ -27,6 +27,15 @@ struct images;   /* image/images.h */
 struct volumes;  /* engine/volumes.h */
 struct networks; /* engine/networks.h */
 struct sockerless_process_factory_ops; /* sockerless/process.h */
+struct sockerless_container_process_ops;
+struct sockerless_driver_ops; /* sockerless/driver.h */
+
+/* What info and version tell of the server; NULL and 0: its own. */
+struct engine_descriptor {
+	char *id, *name, *driver, *operating_system, *os_type, *architecture, *server_version;
+	unsigned cpus;
+	uint64_t memory_bytes;
+};
 
 struct engine_options {
 	uv_loop_t *loop;
@@ -38,12 +47,11 @@ struct engine_options {
 	bool is_ephemeral;
 	bool pretend;                /* --synthetic */
 	const char *images_mode;     /* auto | registry | synthetic */
-	const struct sockerless_process_factory_ops *factory; /* an embedder's execution; borrowed; may be NULL */
-	void *factory_ctx;
 	const char *const *address_pools; /* --default-address-pool: "base=…,size=…", NULL-ended; NULL: Docker's own */
 	const char *bip, *host_gateway_ip; /* may be NULL */
 	bool allow_host_loopback;
 	struct agent_options agents; /* drivers/agent.h */
+	const struct engine_descriptor *descriptor; /* may be NULL; borrowed for the engine's life */
 };
 
 struct engine {
@@ -59,6 +67,8 @@ struct engine {
 	struct views *views; /* views.h */
 	struct driver *drivers; /* the chain */
 	struct driver *agents; /* of it: drivers/agent.h */
+	struct driver *factory; /* the one of it that is an embedder's process factory; NULL: none */
+	struct driver *backend; /* runs what an embedder has adopted */
 	struct map execs; /* exec id → struct exec */
 	struct builder *builder; /* build/build.h's; NULL: none */
 	int64_t started_ns;
@@ -255,8 +265,28 @@ int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_p
 /* Those that nobody uses and that match: a new report as images_remove's. */
 json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes);
 
+/* ---- embed.c: execution of an embedder's ---- */
+
+/* Is all there that must be, and the name free in every engine? ERROR_INVALID. */
+int engine_check_driver(const struct sockerless_driver_ops *ops, struct error *err);
+int engine_check_factory(const struct sockerless_process_factory_ops *ops, struct error *err);
+/* In front of the server's own drivers, behind those that were added before. ERROR_INVALID: it is not complete, or its
+ * name is another driver's. */
+int engine_add_driver(struct engine *e, const struct sockerless_driver_ops *ops, void *ctx, struct error *err);
+/* In place of the factory before, which goes when nothing of it runs any more. NULL: none from now on. */
+int engine_set_factory(struct engine *e, const struct sockerless_process_factory_ops *ops, void *ctx, struct error *err);
+/* What is told of the server: never NULL. */
+const struct engine_descriptor *engine_descriptor(const struct engine *e);
+const char *engine_storage_driver(const struct engine *e);
+/* start.c: the container runs from now on as a process that the embedder has started. Restart policies leave it alone.
+ * Takes the process when it answers 0. */
+int engine_container_adopt(struct engine *e, struct container *c, const struct sockerless_container_process_ops *ops,
+			   void *process, struct error *err);
+
 /* Names that --runtime and --default-runtime take. */
 bool routing_is_runtime(const char *name);
+/* The same and those of an embedder's drivers. */
+bool engine_is_runtime(const struct engine *e, const char *name);
 
 /* ---- events in Docker's attributes ---- */
 void engine_container_event(struct engine *e, struct container *c, const char *action, json_t *take_extra);

@@ -28,6 +28,7 @@ struct crun {
 	bool has_backoff;
 	bool is_restart_cancelled;     /* by hand: until the next start by hand */
 	bool is_starting_again;        /* is_starting, by the policy */
+	bool is_adopted;               /* an embedder's process: no policy starts it again */
 	unsigned backoff_ms;           /* the last one; 0: none yet */
 	struct health *health;         /* health.h; NULL: has none, or never ran */
 	unsigned handles;              /* open ones: it is freed with the last */
@@ -149,6 +150,11 @@ void crun_finish_start(struct crun *run, const struct error *err);
 /* For the restart policy: without an end of its counting and waiting. */
 void crun_start_again(struct crun *run);
 void crun_flow(void *arg, bool is_open); /* arg: struct crun */
+
+/* ---- embed.c ---- */
+struct sockerless_process_factory_ops;
+/* The name under which adopted containers stand, and a driver that starts none by itself. */
+extern const struct sockerless_process_factory_ops backend_factory;
 
 /* ---- signals.c ---- */
 /* -ESRCH when it has no process. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sockerless/process.h>
+
 #include "engine/internal.h"
 #include "engine/networks.h"
 #include "util/alloc.h"
@@ -38,7 +40,8 @@ bool restart_decide(struct crun *run, int exit_code)
 {
 	struct container *c = run->container;
 
-	if (run->is_restart_cancelled || run->engine->is_stopping || c->is_removing || !restart_is_due(c, exit_code))
+	if (run->is_restart_cancelled || run->is_adopted || run->engine->is_stopping || c->is_removing ||
+	    !restart_is_due(c, exit_code))
 		return false;
 	run->backoff_ms = restart_backoff(run->backoff_ms, c->state.finished_ns - c->state.started_ns);
 	return true;
@@ -103,13 +106,19 @@ static struct container *network_owner(struct engine *e, const struct container 
 	return id && containers_find(&e->containers, id, &owner, NULL) == 0 ? owner : NULL;
 }
 
+/* Whoever started it last time says whether it still runs. */
+static bool is_backends(const struct container *c)
+{
+	return c->driver && strcmp(c->driver, backend_factory.name) == 0;
+}
+
 void restart_all(struct engine *e)
 {
 	list_for_each(it, &e->containers.by_age) {
 		struct container *c = container_of(it, struct container, by_age), *owner;
 		struct revival *r;
 
-		if (!c->state.started_ns || !restart_is_due(c, c->state.exit_code))
+		if (!c->state.started_ns || is_backends(c) || !restart_is_due(c, c->state.exit_code))
 			continue;
 		owner = network_owner(e, c);
 		if (!owner || !crun_is_starting(owner)) {

@@ -18,12 +18,13 @@ bool routing_is_runtime(const char *name)
 	return false;
 }
 
-/* An embedder's driver has a name of its own. */
-static bool is_drivers_name(const struct engine *e, const char *name)
+bool engine_is_runtime(const struct engine *e, const char *name)
 {
+	if (routing_is_runtime(name))
+		return true;
 	for (const struct driver *d = e->drivers; d; d = d->next)
 		if (strcmp(d->ops->name, name) == 0)
-			return true;
+			return d != e->backend && strcmp(name, standin_factory.name) != 0; /* nobody asks for these */
 	return false;
 }
 
@@ -34,7 +35,7 @@ int routing_decide(struct engine *e, const struct image *image, const char *requ
 
 	if (json_is_string(json_object_get(labels, AGENT_LABEL)) && strcmp(runtime, "auto") == 0)
 		runtime = "agent";
-	if (!routing_is_runtime(runtime) && !is_drivers_name(e, runtime) && !agent_driver_has_launcher(e->agents, runtime))
+	if (!engine_is_runtime(e, runtime) && !agent_driver_has_launcher(e->agents, runtime))
 		return error_set_class(err, ERROR_INVALID, "unknown or invalid runtime name: %.100s", runtime);
 	if (image->kind == IMAGE_STANDIN) /* nothing else can do its work */
 		runtime = standin_factory.name;

@@ -83,6 +83,14 @@ static void on_stopped(void *arg, const struct error *err)
 	unref(s);
 }
 
+/* What an embedder runs elsewhere lives on there. */
+static bool is_to_end(const struct container *c)
+{
+	const struct crun *run = c->run;
+
+	return (container_is_live(c) || crun_is_starting(c)) && !(run && run->is_adopted);
+}
+
 /* -1: for ever, where a container asks for that. */
 static int timeout_of(const struct engine *e)
 {
@@ -92,7 +100,7 @@ static int timeout_of(const struct engine *e)
 		const struct container *c = container_of(it, struct container, by_age);
 		int own_s = stop_timeout(c);
 
-		if (!container_is_live(c) && !crun_is_starting(c))
+		if (!is_to_end(c))
 			continue;
 		if (own_s < 0)
 			return -1;
@@ -121,7 +129,7 @@ void engine_shut_down(struct engine *e, void (*done)(void *arg), void *arg)
 	list_for_each(it, &e->containers.by_age) {
 		struct container *c = container_of(it, struct container, by_age);
 
-		if (!container_is_live(c) && !crun_is_starting(c))
+		if (!is_to_end(c))
 			continue;
 		s->refs++;
 		s->waits++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/plugin.h"
 #include "engine/health.h"
 #include "engine/internal.h"
 #include "engine/log.h"
@@ -224,6 +225,12 @@ void crun_flow(void *arg, bool is_open)
 		run->process->owner->ops->stream->flow(run->process->owner, run->process, is_open);
 }
 
+static void watch_output(struct crun *run)
+{
+	output_set_log(run->output, make_log(run->engine, run->container));
+	output_set_flow(run->output, crun_flow, run);
+}
+
 static void on_planned(void *arg, struct run_plan *plan, const struct error *err)
 {
 	struct crun *run = arg;
@@ -245,8 +252,7 @@ static void on_planned(void *arg, struct run_plan *plan, const struct error *err
 			fail_start(run, 128, &told);
 		return;
 	}
-	output_set_log(run->output, make_log(e, c));
-	output_set_flow(run->output, crun_flow, run);
+	watch_output(run);
 	if (run->is_stdin_closed)
 		run->process->owner->ops->stream->close_stdin(run->process->owner, run->process);
 	run->is_stdin_closed = false;
@@ -262,10 +268,32 @@ static void begin(struct crun *run)
 	struct error err = { 0 };
 
 	run->is_starting = true;
+	run->is_adopted = false;
 	if (networks_start(run->engine, run->container, &err) < 0)
 		engine_later(run->engine, on_no_network, run, &err);
 	else
 		plan_make(run->engine, run->container, PLAN_START, NULL, on_planned, run);
+}
+
+static int check_startable(const struct engine *e, const struct container *c, struct error *err)
+{
+	if (c->state.status == CONTAINER_PAUSED)
+		return error_set_class(err, ERROR_CONFLICT, "cannot start a paused container, try unpause instead");
+	if (container_is_live(c) || crun_is_starting(c))
+		return error_set_class(err, ERROR_NOT_MODIFIED, "Container already started");
+	if (c->is_removing)
+		return error_set_class(err, ERROR_CONFLICT, "container is marked for removal and cannot be started");
+	if (e->is_stopping)
+		return error_set_class(err, ERROR_UNAVAILABLE, "the daemon is stopping");
+	return 0;
+}
+
+static void forget_last_run(struct crun *run)
+{
+	run->is_restart_cancelled = false;
+	run->backoff_ms = 0;
+	run->container->state.restart_count = 0;
+	run->container->state.is_manually_stopped = false;
 }
 
 /* Somebody who asked for a start while another one was under way: if that fails, this is the next attempt. */
@@ -298,25 +326,37 @@ void engine_container_start(struct engine *e, struct container *c, engine_done d
 		waiters_add(&run->after_start, on_first_over, s);
 		return;
 	}
-	if (c->state.status == CONTAINER_PAUSED)
-		error_set_class(&err, ERROR_CONFLICT, "cannot start a paused container, try unpause instead");
-	else if (container_is_live(c))
-		error_set_class(&err, ERROR_NOT_MODIFIED, "Container already started");
-	else if (c->is_removing)
-		error_set_class(&err, ERROR_CONFLICT, "container is marked for removal and cannot be started");
-	else if (e->is_stopping)
-		error_set_class(&err, ERROR_UNAVAILABLE, "the daemon is stopping");
-	if (err.code) {
+	if (check_startable(e, c, &err) < 0) {
 		engine_later(e, done, arg, &err);
 		return;
 	}
 	run->start_done = done;
 	run->start_arg = arg;
-	run->is_restart_cancelled = false;
-	run->backoff_ms = 0;
-	c->state.restart_count = 0;
-	c->state.is_manually_stopped = false;
+	forget_last_run(run);
 	begin(run);
+}
+
+int engine_container_adopt(struct engine *e, struct container *c, const struct sockerless_container_process_ops *ops,
+			   void *process, struct error *err)
+{
+	struct crun *run = crun_of(e, c);
+	struct process_sink sink = { &sink_ops, run };
+	bool has_stdin =
+		json_is_true(json_object_get(c->config, "OpenStdin")) || json_is_true(json_object_get(c->config, "Tty"));
+
+	if (check_startable(e, c, err) < 0)
+		return err->code;
+	run->process = plugin_adopt(e->backend, c, has_stdin, ops, process, sink, err);
+	if (!run->process)
+		return err->code;
+	forget_last_run(run);
+	run->is_starting = run->is_adopted = true;
+	run->start_ns = clock_wall_ns();
+	free(c->driver);
+	c->driver = xstrdup(e->backend->ops->name);
+	watch_output(run);
+	plugin_begin(run->process);
+	return 0;
 }
 
 void crun_start_again(struct crun *run)

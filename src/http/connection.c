@@ -216,6 +216,8 @@ void connection_request_ends(struct connection *c)
 		c->state = CONNECTION_IDLE;
 	c->request = NULL;
 	c->idle_turn = c->server->turn;
+	if (c->server->is_draining)
+		shutdown(c->fd, SHUT_RD);
 }
 
 static const char *text_of(int status)
@@ -278,6 +280,18 @@ void connection_after_turn(struct http_server *s)
 		list_remove(it);
 		connection_goes_on(container_of(it, struct connection, readable));
 		server_kick(s);
+	}
+}
+
+void connection_drain_all(struct http_server *s)
+{
+	list_for_each_safe(it, &s->connections) {
+		struct connection *c = container_of(it, struct connection, link);
+
+		if (c->state == CONNECTION_HEAD && list_is_empty(&c->timed.link)) /* not a byte has come */
+			drop(c);
+		else if (c->state == CONNECTION_IDLE)
+			shutdown(c->fd, SHUT_RD); /* what has come is still read; then microhttpd lets go */
 	}
 }
 

@@ -32,6 +32,7 @@ struct http_server {
 	struct list listeners, wraps, connections, lingers, requests, hijacks, timed;
 	struct list readable;     /* connections with bytes that microhttpd may read in the next turn */
 	struct websockets *websockets; /* NULL: none was ever asked for */
+	bool is_draining;
 	struct connection *adopted; /* while microhttpd is being given it */
 	uint64_t turn;            /* counts runs of microhttpd */
 	unsigned nlingers;
@@ -165,6 +166,7 @@ size_t hijack_unsent(const struct http_server *s); /* those that have ended, and
 void websocket_begin(struct request *req);
 /* How many handles of the server's are still to be closed: server_handle_closed tells. */
 unsigned websockets_close_all(struct http_server *s);
+size_t websockets_count(const struct http_server *s);
 
 /* access.c: microhttpd's callbacks */
 void *access_target(void *cls, const char *uri, struct MHD_Connection *mhd);
@@ -191,6 +193,8 @@ void connection_blame(struct http_server *s, int status);
 /* When microhttpd has read all: heads that have begun and not come to their end. */
 void connection_after_turn(struct http_server *s);
 void connection_close_all(struct http_server *s);
+/* Those without a request; the others close when theirs has been answered. */
+void connection_drain_all(struct http_server *s);
 
 /* refuse.c: answers past microhttpd, for connections that end with them */
 struct head_verdict;

@@ -28,6 +28,8 @@ static void add_headers(struct request *req)
 		MHD_add_response_header(req->response, "Server", req->server->config.server_header);
 	for (size_t i = 0; i < req->nheaders; i++)
 		MHD_add_response_header(req->response, req->headers[i].name, req->headers[i].value);
+	if (req->server->is_draining && req->status != 101)
+		MHD_add_response_header(req->response, "Connection", "close");
 }
 
 enum MHD_Result reply_queue(struct request *req)

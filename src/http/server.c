@@ -224,6 +224,19 @@ size_t http_server_unsent(const struct http_server *s)
 	return n;
 }
 
+void http_server_drain(struct http_server *s)
+{
+	s->is_draining = true;
+	http_server_unlisten_all(s);
+	connection_drain_all(s);
+}
+
+bool http_server_is_idle(const struct http_server *s)
+{
+	return list_is_empty(&s->wraps) && list_is_empty(&s->connections) && list_is_empty(&s->hijacks) &&
+	       websockets_count(s) == 0;
+}
+
 void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 {
 	uv_handle_t *handles[] = { (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep, (uv_handle_t *)&s->kick };

@@ -62,6 +62,10 @@ void http_server_unlisten_all(struct http_server *s);
 
 /* Replies that are complete and have not gone out: a stop would cut them off. */
 size_t http_server_unsent(const struct http_server *s);
+/* Towards a stop without haste: no more accepts, connections without a request are closed, the others with their
+ * answer. Idle: there is none left. */
+void http_server_drain(struct http_server *s);
+bool http_server_is_idle(const struct http_server *s);
 
 /* Stops: no more accepts, streams are aborted, hijacks closed, requests
  * answered or dropped; `done` is called from the loop when all is gone. */

@@ -471,6 +471,11 @@ static void wait_for_end(uv_idle_t *idle)
 	uv_close((uv_handle_t *)idle, on_ended);
 }
 
+size_t websockets_count(const struct http_server *s)
+{
+	return s->websockets ? s->websockets->count : 0;
+}
+
 unsigned websockets_close_all(struct http_server *s)
 {
 	struct websockets *all = s->websockets;

@@ -125,13 +125,13 @@ static void fake_close_stdin(void *p)
 static int fake_stats(void *p, struct sockerless_process_stats *ret)
 {
 	(void)p;
-	*ret = (struct sockerless_process_stats){ .cpu_user_ns = 1000, .memory_bytes = 4096, .pids = 1 };
+	*ret = (struct sockerless_process_stats){ .size = sizeof(*ret), .cpu_user_ns = 1000, .memory_bytes = 4096, .pids = 1 };
 	return 0;
 }
 
 static int fake_top(void *p, void (*row)(void *arg, const struct sockerless_process_row *r), void *arg)
 {
-	struct sockerless_process_row r = { .pid = 4711, .command = ((struct fake *)p)->name };
+	struct sockerless_process_row r = { .size = sizeof(r), .pid = 4711, .command = ((struct fake *)p)->name };
 
 	row(arg, &r);
 	return 0;
@@ -201,11 +201,11 @@ static int make(const struct sockerless_process_spec *spec, const char *what,
 		add(f, " ");
 		add(f, spec->argv[i]);
 	}
-	for (size_t i = 0; i < spec->nmounts; i++) {
-		if (strcmp(spec->mounts[i].source, "tmpfs") == 0)
+	for (size_t i = 0; spec->mounts && spec->mounts[i]; i++) {
+		if (strcmp(spec->mounts[i]->source, "tmpfs") == 0)
 			continue;
 		add(f, " ");
-		add(f, spec->mounts[i].target);
+		add(f, spec->mounts[i]->target);
 	}
 	add(f, "\n");
 	snprintf(f->root, sizeof(f->root), "%s/fake-%d", dir, f->number);
@@ -225,8 +225,9 @@ static int new_process(void *ctx, const struct sockerless_process_spec *spec,
 		       const struct sockerless_container_process_ops **ret_ops, void **ret_process,
 		       struct sockerless_error *err)
 {
-	(void)ctx;
-	if (strncmp(spec->container_name, "fake", 4) != 0)
+	const char *prefix = ctx;
+
+	if (strncmp(spec->container_name, prefix, strlen(prefix)) != 0)
 		return SOCKERLESS_DECLINED;
 	if (strcmp(spec->argv[0], "missing") == 0)
 		return -ENOENT;
@@ -243,6 +244,11 @@ static int is_shell_command(void *ctx, const char *const *argv)
 	return strcmp(argv[0], "sh") == 0;
 }
 
+static void factory_close(void *ctx)
+{
+	printf("factory for %s is closed\n", (const char *)ctx);
+}
+
 const struct sockerless_process_factory_ops *fake_factory(struct sockerless_server *s, const char *root_dir)
 {
 	static const struct sockerless_process_factory_ops ops = {
@@ -250,6 +256,7 @@ const struct sockerless_process_factory_ops *fake_factory(struct sockerless_serv
 		.name = "fake",
 		.new_process = new_process,
 		.is_shell_command = is_shell_command,
+		.close = factory_close,
 	};
 
 	server = s;

@@ -6,7 +6,7 @@
 
 struct sockerless_server;
 
-/* Takes containers whose name begins with "fake". `dir`: where its processes' root directories are made. */
+/* Takes containers whose name begins with its ctx, a string. `dir`: where its processes' root directories are made. */
 const struct sockerless_process_factory_ops *fake_factory(struct sockerless_server *s, const char *dir);
 
 /* Processes that were made and not closed. */

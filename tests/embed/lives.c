@@ -1,13 +1,17 @@
 #include "lives.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sockerless/sockerless.h>
@@ -165,6 +169,200 @@ static void two_at_once(void)
 	}
 }
 
+/* ---- what another thread may do: post ---- */
+
+struct look {
+	struct sockerless_server *server;
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	char *json;
+	int is_done;
+};
+
+static void on_look(void *arg)
+{
+	struct look *l = arg;
+
+	pthread_mutex_lock(&l->mutex);
+	l->json = sockerless_inspect_json(l->server, SOCKERLESS_NETWORK, "bridge", NULL);
+	l->is_done = 1;
+	pthread_cond_signal(&l->cond);
+	pthread_mutex_unlock(&l->mutex);
+}
+
+static void store_from_another_thread(void)
+{
+	struct sockerless_error err = { 0 };
+	struct look l = { make("a"), PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0 };
+	pthread_t thread;
+
+	EXPECT(sockerless_server_start(l.server, &err) == 0);
+	pthread_create(&thread, NULL, run, l.server);
+	EXPECT(sockerless_server_post(l.server, on_look, &l) == 0);
+	pthread_mutex_lock(&l.mutex);
+	while (!l.is_done)
+		pthread_cond_wait(&l.cond, &l.mutex);
+	pthread_mutex_unlock(&l.mutex);
+	EXPECT(l.json && strstr(l.json, "\"Name\":\"bridge\""));
+	free(l.json);
+	sockerless_server_stop(l.server);
+	pthread_join(thread, NULL);
+	EXPECT(!sockerless_inspect_json(l.server, SOCKERLESS_NETWORK, "bridge", &err) && err.code == -ESHUTDOWN);
+	sockerless_server_free(l.server);
+}
+
+/* ---- drain ---- */
+
+static struct sockerless_request *held;
+
+static void hold_ping(struct sockerless_request *req, void *arg)
+{
+	(void)arg;
+	held = req;
+}
+
+static void answer_held(void *arg)
+{
+	(void)arg;
+	sockerless_request_continue(held); /* later than from within the handler */
+}
+
+static void is_held(void *arg)
+{
+	*(int *)arg = held != NULL;
+}
+
+static int connect_to(const struct sockaddr_in *addr, const char *request)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	EXPECT(connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0);
+	EXPECT(write(fd, request, strlen(request)) == (ssize_t)strlen(request));
+	return fd;
+}
+
+static void drained(void)
+{
+	static const char keep[] = "GET /version HTTP/1.1\r\nHost: d\r\n\r\n", slow[] = "GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n";
+	struct sockerless_error err = { 0 };
+	struct sockerless_server *s = make("a");
+	struct sockaddr_in addr;
+	char reply[8192] = "";
+	pthread_t thread;
+	int idle, busy, seen = 0;
+	size_t n = 0;
+	ssize_t r;
+
+	EXPECT(sockerless_server_override(s, "SystemPing", hold_ping, NULL, &err) == 0);
+	EXPECT(sockerless_server_start(s, &err) == 0);
+	EXPECT(sockerless_server_listen_fd(s, listen_tcp(&addr), &err) == 0);
+	pthread_create(&thread, NULL, run, s);
+	idle = connect_to(&addr, keep);
+	EXPECT(read(idle, reply, sizeof(reply)) > 0); /* answered, and kept open */
+	busy = connect_to(&addr, slow);
+	for (int i = 0; !seen && i < 200; i++) {
+		sockerless_server_post(s, is_held, &seen);
+		usleep(5000);
+	}
+	EXPECT(seen);
+	sockerless_server_drain(s, 10000);
+	while (read(idle, reply, sizeof(reply)) > 0)
+		;
+	EXPECT(read(idle, reply, sizeof(reply)) == 0); /* it had nothing to do */
+	r = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	EXPECT(connect((int)r, (struct sockaddr *)&addr, sizeof(addr)) < 0); /* nobody new */
+	close((int)r);
+	EXPECT(sockerless_server_post(s, answer_held, NULL) == 0); /* it works on */
+	while (n < sizeof(reply) - 1 && (r = read(busy, reply + n, sizeof(reply) - 1 - n)) > 0)
+		n += (size_t)r;
+	reply[n] = '\0';
+	EXPECT(strncmp(reply, "HTTP/1.1 200", 12) == 0 && strstr(reply, "\r\n\r\nOK"));
+	pthread_join(thread, NULL); /* the last answer was the end */
+	EXPECT(sockerless_server_post(s, is_held, &seen) == -ESHUTDOWN);
+	sockerless_server_free(s);
+	close(idle);
+	close(busy);
+}
+
+/* Who does not come to an end is not waited for longer than was said. */
+static void drained_in_time(void)
+{
+	struct sockerless_error err = { 0 };
+	struct sockerless_server *s = make("a");
+	struct sockaddr_in addr;
+	struct timespec t0, t1;
+	pthread_t thread;
+	long waited_ms;
+	char byte;
+	int fd;
+
+	EXPECT(sockerless_server_start(s, &err) == 0);
+	EXPECT(sockerless_server_listen_fd(s, listen_tcp(&addr), &err) == 0);
+	pthread_create(&thread, NULL, run, s);
+	fd = connect_to(&addr, "GET /events HTTP/1.1\r\nHost: d\r\n\r\n");
+	EXPECT(read(fd, &byte, 1) == 1); /* it is being answered */
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	sockerless_server_drain(s, 300);
+	pthread_join(thread, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	waited_ms = (t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000;
+	EXPECT(waited_ms >= 290 && waited_ms < 3000);
+	sockerless_server_free(s);
+	close(fd);
+}
+
+/* ---- a thousand lives ---- */
+
+static int count_in(const char *path)
+{
+	DIR *d = opendir(path);
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+int cycles_check(int n, const char *in_dir, const char *sandbox_program, const char *guest_root)
+{
+	enum { WARM = 20 };
+	struct sockerless_error err = { 0 };
+	int fds = 0, threads = 0;
+	size_t bytes = 0;
+	long grown;
+
+	dir = in_dir;
+	sandbox = sandbox_program;
+	guest = guest_root;
+	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_ARENA_MAX, 1); /* mallinfo2 tells of one only */
+	sockerless_log_to(SOCKERLESS_LOG_ERROR, NULL, NULL);
+	for (int i = 0; i < n; i++) {
+		struct sockerless_server *s = make("cycle");
+		struct sockaddr_in addr;
+		pthread_t thread;
+
+		EXPECT(sockerless_server_start(s, &err) == 0);
+		EXPECT(sockerless_server_listen_fd(s, listen_tcp(&addr), &err) == 0);
+		pthread_create(&thread, NULL, run, s);
+		ping(&addr);
+		sockerless_server_stop(s);
+		pthread_join(thread, NULL);
+		sockerless_server_free(s);
+		if (i == (n > WARM ? WARM : n / 2)) {
+			fds = count_in("/proc/self/fd");
+			threads = count_in("/proc/self/task");
+			bytes = mallinfo2().uordblks;
+		}
+	}
+	grown = (long)(mallinfo2().uordblks - bytes);
+	printf("grown: %d %d\n", count_in("/proc/self/fd") - fds, count_in("/proc/self/task") - threads);
+	printf("bytes: %ld\n", grown);
+	return bad || grown > 100000 + 100L * n; /* what a life may leave, with what comes and goes */
+}
+
 int lives_check(const char *in_dir, const char *sandbox_program, const char *guest_root)
 {
 	dir = in_dir;
@@ -176,5 +374,8 @@ int lives_check(const char *in_dir, const char *sandbox_program, const char *gue
 	sigpipe_is_asked_for();
 	stopped_before_it_served();
 	two_at_once();
+	store_from_another_thread();
+	drained();
+	drained_in_time();
 	return bad;
 }

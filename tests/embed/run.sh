@@ -129,24 +129,120 @@ refusals() {
 	is "its removal" fake12 "$("$docker" rm fake12 2>&1)"
 }
 
+get() { curl -s --unix-socket "$dir/sock" "http://d$1"; }
+
+described() {
+	is "info as described" "somewhere clouds Cloud OS aarch64 77 1099511627776" \
+		"$("$docker" info -f '{{.Name}} {{.Driver}} {{.OperatingSystem}} {{.Architecture}} {{.NCPU}} {{.MemTotal}}')"
+	is "version as described" arm64 "$("$docker" version -f '{{.Server.Arch}}')"
+	is "drivers in info" "[fake own] own, fake, wasm, synthetic" \
+		"$("$docker" info -f '{{range $k, $v := .Runtimes}}{{$k}} {{end}}{{index (index .DriverStatus 0) 1}}' |
+			sed -E 's/auto |wasm |synthetic //; s/^/[/; s/(fake own) (synthetic wasm )?/\1] /; s/synthetic wasm //')"
+}
+
+# What the store has, read by handlers.
+stored() {
+	"$docker" create --name stored -e A=b --label colour=red -t busybox echo one >/dev/null
+	"$docker" volume create kept >/dev/null
+	is "containers without JSON" "64 stored busybox created - echo/one A=b red 1 0 0" "$(get /system/df)"
+	has "a list of containers" '"Names":["/stored"]' "$(get '/images/search?term=container')"
+	for what in container:stored=/containers/stored/json image:busybox=/images/busybox/json network:bridge=/networks/bridge \
+		volume:kept=/volumes/kept; do
+		is "inspect ${what%%=*}" "$(get "${what#*=}")" "$(get "/images/search?term=${what%%=*}")"
+	done
+	is "list of images" "$(get /images/json)" "$(get '/images/search?term=image')"
+	is "list of networks" "$(get /networks | tr , '\n' | grep '"Name"')" "$(get '/images/search?term=network' | tr , '\n' | grep '"Name"')"
+	has "list of volumes" '"Name":"kept"' "$(get '/images/search?term=volume')"
+	is "what is not there" '{"message":"No such container: x"} 404' \
+		"$(curl -s -w '%{http_code}' --unix-socket "$dir/sock" 'http://d/images/search?term=container:x' | tr '\n' ' ')"
+	"$docker" rm stored >/dev/null
+	"$docker" volume rm kept >/dev/null
+}
+
+# A driver with all four tables.
+owned() {
+	out=$("$docker" run --name own1 busybox say 7 2>"$dir/err")
+	is "own: exit code" 7 $?
+	is "own: output in order" "main say 7" "$out"
+	is "own: stderr" complaint "$(cat "$dir/err")"
+	is "own: its name" own "$("$docker" inspect -f '{{.GraphDriver.Data.ExecutionDriver}}' own1)"
+	has "own: refuses in its words" "not today" "$("$docker" run --name own2 busybox refuse 2>&1)"
+	has "own: fails after it was accepted" "lost on the way" "$("$docker" run --name own3 busybox lost 2>&1)"
+	is "own: its exit code" 127 "$("$docker" inspect -f '{{.State.ExitCode}}' own3)"
+	"$docker" run --name own4 busybox oom >/dev/null 2>&1
+	is "own: out of memory" "137 true" "$("$docker" inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' own4)"
+	is "own: stdin" "main cat
+typed" "$(echo typed | "$docker" run --rm -i --name own5 busybox cat 2>/dev/null)"
+	"$docker" run -d --name own6 busybox sleep >/dev/null
+	is "own: pid" 4242 "$("$docker" inspect -f '{{.State.Pid}}' own6)"
+	is "own: exec" "exec say 3
+code 3" "$("$docker" exec own6 say 3 2>/dev/null; echo "code $?")"
+	has "own: exec declined goes on to the last driver" "need an agent" "$("$docker" exec own6 decline 2>&1)"
+	is "own: top" "7 sleep 8 sleep" "$("$docker" top own6 -o pid,cmd | tail -n +2 | xargs)"
+	is "own: stats" "8KiB 3" "$("$docker" stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' own6 | sed 's, / [^ ]*,,')"
+	"$docker" pause own6 >/dev/null
+	is "own: paused" paused "$("$docker" inspect -f '{{.State.Status}}' own6)"
+	has "own: an answer that says no" "frozen fast" "$("$docker" unpause own6 2>&1)"
+	is "own: unpaused at last" own6 "$("$docker" unpause own6 2>&1)"
+	"$docker" update -m 64m --memory-swap 64m --pids-limit 9 --cpus 1.5 own6 >/dev/null
+	has "own: update" "limits 67108864 9 1500000000" "$("$docker" logs own6 2>&1)"
+	has "own: a signal that is declined" "cannot send this signal" "$("$docker" kill -s USR2 own6 2>&1)"
+	is "own: cp from it" own-file "$("$docker" cp own6:/file - | tr -d '\0')"
+	has "own: not there" "Could not find the file /missing in container own6" "$("$docker" cp own6:/missing - 2>&1)"
+	has "own: not there, told later" "Could not find the file /later in container own6" "$("$docker" cp own6:/later - 2>&1)"
+	"$docker" cp tests/embed/run.sh own6:/dir >/dev/null 2>&1
+	is "own: changes" "A /a D /d" "$("$docker" diff own6 | xargs)"
+	is "own: size" "1kB (virtual 5kB)" "$("$docker" ps -s --filter name=own6 --format '{{.Size}}')"
+	has "own: export" "nothing to export" "$("$docker" export own6 2>&1 >/dev/null)"
+	"$docker" stop own6 >/dev/null
+	is "own: stopped" 143 "$("$docker" inspect -f '{{.State.ExitCode}}' own6)"
+	is "own: cp when it does not run" "/bin" "$("$docker" cp own6:/bin - 2>/dev/null | tar t 2>/dev/null | sed -n 's,^bin/$,/bin,p' | head -1)"
+	"$docker" rm own6 >/dev/null
+	is "own: cleanup" "own: 64 removed" "$(grep -m1 'own: 64 removed' "$dir/out")"
+	has "own: put" "own: put /, some 1" "$(cat "$dir/out")"
+	"$docker" run -d --name own7 busybox sleep >/dev/null # left for the stop
+}
+
+# Another factory takes the place of one that runs a container.
+changed() {
+	kill -USR1 "$pid"
+	for _ in $(seq 100); do grep -qs "factory changed" "$dir/out" && break; sleep 0.05; done
+	is "new factory" "early
+main echo $etc" "$("$docker" run --rm --name late1 busybox echo)"
+	is "the old one starts nothing" sandboxed "$("$docker" run --rm --name fake20 busybox echo sandboxed)"
+	is "but runs what it ran" "early
+exec echo" "$("$docker" exec fake9 echo)"
+	is "not closed while something runs" "" "$(grep 'factory for fake' "$dir/out")"
+	"$docker" rm -f fake9 >/dev/null
+	for _ in $(seq 100); do grep -qs "factory for fake is closed" "$dir/out" && break; sleep 0.05; done
+	has "closed with its last process" "factory for fake is closed" "$(cat "$dir/out")"
+}
+
 mkdir "$dir/lives"
 "$B/bin/embed-static" lives - "$dir/lives" build/bin/sockerless-sandbox build/guest/rootfs >"$dir/out" 2>"$dir/log"
 is "lives of a server" 0 $?
+is "a thousand lives leave nothing" "0 0" "$("$B/bin/embed-static" cycles "${CYCLES:-1000}" "$dir/lives" build/bin/sockerless-sandbox build/guest/rootfs 2>&1 | tee -a "$dir/log" | sed -n 's/^grown: //p')"
 is "expectations" "" "$(grep -E '^lives:|ERROR|WARNING: Thread' "$dir/log")"
 
 for mode in attach run; do
 	[ "$mode" = attach ] && start embed-shared attach || start embed-static run
 	has "log callback" "embed: 1 listening on" "$(cat "$dir/log")"
 	overrides
+	described
+	stored
 	sandboxed
 	fakes
+	owned
 	running
 	lives
 	refusals
+	changed
 	stop
+	has "every factory is closed" "factory for late is closed" "$(cat "$dir/out")"
+	has "and the driver, with nothing left" "own: closed with 0" "$(cat "$dir/out")"
 	rm -rf "$dir/data"
 done
-is "exported names" "" "$(nm -D --defined-only "$B/lib/libsockerless.so" | awk '$3 !~ /^sockerless_/ { print $3 }')"
+is "exported names" "" "$(nm -D --defined-only "$B/lib/libsockerless.so" | awk '$2 != "A" && $3 !~ /^sockerless_/ { print $3 }')"
 is "names of the static library" "" "$(nm -g --defined-only "$B/lib/libsockerless.a" | awk 'NF == 3 && $3 !~ /^sockerless_/ { print $3 }')"
 echo "embed: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
