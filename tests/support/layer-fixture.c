@@ -348,13 +348,13 @@ const char *shown(struct layer_fixture *f)
 int run_as_both(int (*run)(void))
 {
 	enum { NOBODY = 65534 };
-	int status = 0, failed = run();
+	int status = 0;
 	pid_t child;
 
-	fflush(NULL);
 	if (geteuid() != 0)
-		return failed;
-	child = fork();
+		return run();
+	fflush(NULL);
+	child = fork(); /* before anything has asked whose process this is: the answer is kept */
 	if (child == 0) {
 		if (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
 			_exit(1);
@@ -365,5 +365,5 @@ int run_as_both(int (*run)(void))
 	}
 	if (child < 0 || waitpid(child, &status, 0) < 0)
 		return 1;
-	return failed || status;
+	return run() || status;
 }
