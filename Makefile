@@ -55,7 +55,7 @@ include src/fetch.mk
 TEST_SRC := $(wildcard tests/unit/test_*.c)
 TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
-C_FILES  := $(shell find src tests include -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
+C_FILES  := $(shell find src tests include docs -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
 .PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-cli test-oracle test-walls test-sandbox test-busybox check format \
 	format-check lint tidy headers deps clean help

@@ -15,12 +15,27 @@ $(B)/bin/embed-shared: $(EMBED_OBJ) $(LIB_DIR)/libsockerless.so
 $(B)/bin/embed-static: $(EMBED_OBJ) $(LIB_DIR)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
 
-test-embed: all lib $(B)/bin/embed-shared $(B)/bin/embed-static ## a program that embeds the library, driven by the docker CLI
+# The examples of docs/embedding.md: as a reader would build them, but for the warnings.
+EXAMPLE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard docs/examples/*.c))
+$(EXAMPLE_OBJ): $(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARN) $(CFLAGS) $(SANFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/bin/cloud_backend: $(B)/docs/examples/cloud_backend.o $(B)/docs/examples/cloud.o $(LIB_DIR)/libsockerless.so
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(filter %.o,$^) -o $@ -L$(LIB_DIR) -lsockerless \
+		-Wl,-rpath,$(abspath $(LIB_DIR)) -lpthread
+
+$(B)/bin/host_processes: $(B)/docs/examples/host_processes.o $(LIB_DIR)/libsockerless.a
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
+
+EMBED_BIN := $(addprefix $(B)/bin/,embed-shared embed-static cloud_backend host_processes)
+test-embed: all lib $(EMBED_BIN) ## programs that embed the library, driven by the docker CLI
 	@B=$(B) tests/embed/run.sh
+	@B=$(B) tests/embed/examples.sh
 	@B=$(B) tests/embed/abi.sh
 	$(if $(SAN),,@tests/embed/install.sh)
 
--include $(EMBED_OBJ:.o=.d)
+-include $(EMBED_OBJ:.o=.d) $(EXAMPLE_OBJ:.o=.d)
 
 test-build: all ## Dockerfiles: two hundred cases of what is built of them (tests/build)
 	@B=$(B) tests/build/run.py

@@ -226,6 +226,8 @@ static int take_answer(struct plugin_process *p, int r, const struct sockerless_
 	} else if (r < 0) {
 		public_error(r, said, err);
 	}
+	if (r == -EACCES && !said->message[0]) /* clients know by the words that it is a 126 */
+		error_set(err, r, "exec: \"%.200s\": permission denied", command);
 	if (r == -ENOENT) { /* accepted, and failed as Docker's runtime would */
 		p->step = STEP_FAIL;
 		p->exit_code = 127;

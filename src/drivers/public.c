@@ -21,7 +21,7 @@ bool public_is_name(const char *name)
 
 int public_error(int code, const struct sockerless_error *said, struct error *err)
 {
-	return error_set(err, code, "%.*s", ERROR_MESSAGE_MAX, said->message[0] ? said->message : strerror(-code));
+	return error_set(err, code, "%.*s", ERROR_MESSAGE_MAX, said->message[0] ? said->message : error_text(-code));
 }
 
 /* ---- specifications ---- */

@@ -315,7 +315,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->container = container_ref(c);
 	j->exec_config = json_deep_copy(exec_config);
 	j->dir = container_dir(e, c);
-	j->is_live = container_has_process(c);
+	j->is_live = container_has_process(c) && !run->is_adopted; /* whose mounts were never made here */
 	j->started_ns = c->state.started_ns;
 	if (kind == PLAN_EXEC)
 		j->view = views_take(e->views, c);

@@ -40,7 +40,7 @@ for dir in src/*/; do
 done
 # Those who embed the library see its public headers only.
 grep -HnE '^#include "' include/sockerless/*.h >>"$said"
-grep -HnE '^#include "[a-z]+/' tests/embed/*.[ch] >>"$said"
+grep -HnE '^#include "[a-z]+/' tests/embed/*.[ch] docs/examples/*.[ch] >>"$said"
 
 # own HEADER FOLDER...: only these folders use a library.
 own() {
