@@ -45,13 +45,13 @@ always:
 
 INSTALLED := bin/sockerlessd bin/sockerless-sandbox bin/sockerless-agent $(if $(FETCH),bin/sockerless-fetch) lib/libsockerless.a lib/$(SO_FILE) lib/$(SO_NAME) lib/libsockerless.so \
 	lib/pkgconfig/sockerless.pc $(patsubst include/%,include/%,$(wildcard include/sockerless/*.h)) \
-	share/man/man8/sockerlessd.8 $(patsubst docs/%,share/doc/sockerless/%,$(wildcard docs/*.md))
+	share/man/man8/sockerlessd.8 $(patsubst docs/%,share/doc/sockerless/%,$(wildcard docs/*.md docs/examples/*))
 
 GUEST_FILES := rootfs rootfs.diff-id rootfs.tar
 
 install: all lib ## programs, library, headers, guest, docs and systemd units below PREFIX
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/sockerless share/sockerless share/man/man8 \
-		share/doc/sockerless) $(DESTDIR)$(UNITDIR)
+		share/doc/sockerless/examples) $(DESTDIR)$(UNITDIR)
 	install -d $(DESTDIR)$(PREFIX)/share/sockerless/launchers
 	install src/launchers/* $(DESTDIR)$(PREFIX)/share/sockerless/launchers
 	install $(B)/bin/sockerlessd $(SANDBOX) $(AGENT) $(FETCH) $(DESTDIR)$(PREFIX)/bin
@@ -62,6 +62,7 @@ install: all lib ## programs, library, headers, guest, docs and systemd units be
 	install -m 644 include/sockerless/*.h $(DESTDIR)$(PREFIX)/include/sockerless
 	install -m 644 docs/sockerlessd.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sockerless
+	install -m 644 docs/examples/* $(DESTDIR)$(PREFIX)/share/doc/sockerless/examples
 	rm -rf $(GUEST_FILES:%=$(DESTDIR)$(PREFIX)/share/sockerless/%)
 	cp -a $(GUEST_FILES:%=$(GUEST)/%) $(DESTDIR)$(PREFIX)/share/sockerless/
 	for u in service socket; do \
@@ -71,8 +72,8 @@ install: all lib ## programs, library, headers, guest, docs and systemd units be
 
 uninstall: ## removes what install put there, and nothing else
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED)) $(addprefix $(DESTDIR)$(UNITDIR)/sockerlessd.,service socket)
-	rm -rf $(GUEST_FILES:%=$(DESTDIR)$(PREFIX)/share/sockerless/%)
-	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/sockerless share/sockerless share/doc/sockerless) 2>/dev/null
+	rm -rf $(GUEST_FILES:%=$(DESTDIR)$(PREFIX)/share/sockerless/%) $(DESTDIR)$(PREFIX)/share/sockerless/launchers
+	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,include/sockerless share/sockerless share/doc/sockerless/examples share/doc/sockerless) 2>/dev/null
 
 deb: ## a binary package, build/sockerless_VERSION_ARCH.deb
 	@VERSION=$(VERSION) MAKE="$(MAKE)" src/package-deb.sh
