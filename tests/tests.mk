@@ -91,8 +91,13 @@ fuzz-run: $(FUZZ_BIN)
 
 VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --trace-children=no
 
-test-valgrind: $(TEST_BIN) ## the cmocka binaries under valgrind
+test-valgrind: $(TEST_BIN) $(B)/bin/embed-static ## the cmocka binaries, and the lives of an embedded server, under valgrind
 	@RUN="$(VALGRIND)" LIMIT=600 tests/support/run-units.sh $(TEST_BIN)
+	@for what in lives "cycles"; do \
+		dir=$$(mktemp -d); \
+		$(VALGRIND) $(B)/bin/embed-static $$what 5 $$dir build/bin/sockerless-sandbox build/guest/rootfs 2>$$dir/log || \
+			{ cat $$dir/log; exit 1; }; rm -rf $$dir; \
+	done; echo "embed: clean under valgrind"
 
 # ---- coverage ----
 
