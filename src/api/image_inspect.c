@@ -84,7 +84,8 @@ json_t *view_image(struct engine *e, const struct image *i)
 	o = json_pack("{s:s, s:O, s:O, s:o, s:s, s:s, s:I, s:{s:s, s:n}, s:o, s:{s:s}}", "Id", i->id, "RepoTags",
 		      i->tags, "RepoDigests", i->digests, "Config", config_view(i), "Architecture",
 		      json_text(i->config, "architecture"), "Os", *os ? os : "linux", "Size", (json_int_t)i->size_bytes,
-		      "GraphDriver", "Name", engine_storage_driver(e), "Data", "RootFS", view_root_fs(i), "Metadata", "LastTagTime", when);
+		      "GraphDriver", "Name", engine_storage_driver(e), "Data", "RootFS", view_root_fs(i), "Metadata",
+		      "LastTagTime", when);
 	if (i->parent_id)
 		json_object_set_new(o, "Parent", json_string(i->parent_id));
 	put_text(o, i->config, "variant", "Variant");
