@@ -144,7 +144,7 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-void run_mounts_free(struct run_mount *mounts, size_t n)
+void plan_mounts_free(struct run_mount *mounts, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct run_mount *m = &mounts[i];
@@ -164,7 +164,7 @@ void run_plan_free(struct run_plan *plan)
 {
 	if (!plan)
 		return;
-	run_mounts_free(plan->mounts, plan->nmounts);
+	plan_mounts_free(plan->mounts, plan->nmounts);
 	netns_unref(plan->netns);
 	free(plan->hostname);
 	free(plan->domainname);

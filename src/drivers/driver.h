@@ -239,6 +239,6 @@ void chain_cleanup(struct driver *first, struct container *c);
 
 /* Strings, arrays and descriptors. Takes NULL. */
 void run_plan_free(struct run_plan *plan);
-void run_mounts_free(struct run_mount *mounts, size_t n);
+void plan_mounts_free(struct run_mount *mounts, size_t n);
 
 #endif

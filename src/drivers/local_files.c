@@ -144,7 +144,7 @@ void local_files_stat(struct file_job *job, int64_t size, uint32_t mode, int64_t
 
 	job->stat.name = base_name(job->path);
 	job->stat.size = size;
-	job->stat.go_mode = go_mode(mode);
+	job->stat.go_mode = local_files_go_mode(mode);
 	job->stat.mtime_ns = mtime_ns;
 	if (link)
 		job->stat.link_target = link[0] == '/' || !slash ?

@@ -127,6 +127,6 @@ void view_free(struct view *view)
 	if (!view)
 		return;
 	rootfs_free(view->fs);
-	run_mounts_free(view->mounts, view->nmounts);
+	plan_mounts_free(view->mounts, view->nmounts);
 	free(view);
 }
