@@ -46,6 +46,72 @@ static bool is_step(const struct build *b, const struct image *i, const char *cr
 	       (b->epoch_s < 0 || i->created_ns == b->epoch_s * NS);
 }
 
+/* ---- cachefrom: images that may have come from elsewhere, without their parents: the history tells ---- */
+
+static const char *command_of(json_t *history, size_t at)
+{
+	return json_string_value(json_object_get(json_array_get(history, at), "created_by"));
+}
+
+static bool is_empty(json_t *history, size_t at)
+{
+	return json_is_true(json_object_get(json_array_get(history, at), "empty_layer"));
+}
+
+/* Has the image begun as the stage has so far? */
+static bool begins_as(json_t *history, json_t *before)
+{
+	for (size_t i = 0; i < json_array_size(before); i++)
+		if (!is_same_text(command_of(history, i), command_of(before, i)) || is_empty(history, i) != is_empty(before, i))
+			return false;
+	return true;
+}
+
+/* The layer of the image that lies upon `below`; NULL: there is none. */
+static struct layer *layer_upon(const struct image *i, const struct layer *below)
+{
+	struct layer *l = i->top;
+
+	while (l && l->parent != below)
+		l = l->parent;
+	return l;
+}
+
+static bool take_from(struct build *b, const struct image *i, const char *created_by)
+{
+	struct image *now = b->image_id ? images_by_id(b->engine->images, b->image_id) : NULL;
+	json_t *before = now ? json_object_get(now->config, "history") : NULL,
+	       *history = json_object_get(i->config, "history");
+	size_t at = json_array_size(before);
+	struct layer *l = NULL;
+
+	if (json_array_size(history) <= at || !is_same_text(command_of(history, at), created_by) || !begins_as(history, before))
+		return false;
+	if (!is_empty(history, at)) {
+		l = layer_upon(i, now ? now->top : NULL);
+		if (!l)
+			return false;
+	} else if (now && now->top && !layer_upon(i, now->top) && i->top != now->top) {
+		return false; /* of another base */
+	}
+	return commit_image(b, l, created_by, NULL) == 0;
+}
+
+static bool probe_others(struct build *b, const char *created_by)
+{
+	struct image *i;
+	json_t *ref;
+	size_t k;
+
+	json_array_foreach(b->options.cache_from, k, ref) {
+		if (images_find(b->engine->images, json_string_value(ref), &i, NULL) < 0 || !take_from(b, i, created_by))
+			continue;
+		output_text(b, " ---> Using cache\n");
+		return true;
+	}
+	return false;
+}
+
 bool cache_probe(struct build *b, const char *created_by)
 {
 	if (b->options.no_cache || b->is_cache_lost)
@@ -58,6 +124,8 @@ bool cache_probe(struct build *b, const char *created_by)
 		b->image_id = xstrdup(i->id);
 		return true;
 	}
+	if (probe_others(b, created_by))
+		return true;
 	b->is_cache_lost = true;
 	return false;
 }
