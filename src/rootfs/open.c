@@ -81,6 +81,7 @@ static bool open_first(struct place *p, int flags, struct rootfs_file *f)
 	bool is_plain = p->entry.type == S_IFREG && (p->entry.place == ENTRY_UPPER || p->entry.place == ENTRY_LOWER);
 	int r;
 
+	is_plain = is_plain && !dir_mount(p->dir)->is_real; /* what the host says is all there is */
 	if (!is_plain || (flags & (O_PATH | O_DIRECTORY)) || wants_write(flags) || open_layer(p, flags, f) < 0)
 		return false;
 	stat_from_host(&p->entry.host, p->dir->mount, &f->st);
