@@ -333,39 +333,29 @@ int blob_download(const struct session *s, struct endpoint *e, struct http *h, c
 	return r < 0 ? r : 0;
 }
 
-int blob_write(const struct session *s, const char *digest, const void *data, size_t len, struct error *err)
+int blob_get(const struct session *s, struct endpoint *e, struct http *h, const struct descriptor *d, size_t max,
+	     struct buf *ret, struct error *err)
 {
 	CLEANUP(freep)
-	char *path = xasprintf("%s/%s", s->dir, hex_of(digest)), *part = xasprintf("%s.new-%d", path, (int)getpid());
-	CLEANUP(closep) int fd = -1;
-	int r = 0;
+	char *url = endpoint_url(e, "blobs/%s", d->digest), *scope = xasprintf("repository:%s:pull", s->name.path);
+	struct http_request req = { .method = "GET", .url = url, .body_max = max, .timeout_s = 300 };
+	char is[DIGEST_LEN + 1];
+	struct http_response response;
+	struct refusal refusal;
+	int r = endpoint_call(e, h, &req, scope, &response, err);
 
-	if (access(path, F_OK) == 0)
-		return 0;
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || write(fd, data, len) != (ssize_t)len || rename(part, path) < 0)
-		r = error_set(err, -errno, "write %s: %s", part, error_text(errno));
-	if (r < 0)
-		unlink(part);
-	return r;
-}
-
-int blob_read(const struct session *s, const char *digest, size_t max, struct buf *ret, struct error *err)
-{
-	CLEANUP(freep) char *path = xasprintf("%s/%s", s->dir, hex_of(digest));
-	CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char data[16384], is[DIGEST_LEN + 1];
-	ssize_t n;
-
-	if (fd < 0)
-		return -ENOENT;
-	buf_init(ret, max);
-	while ((n = read(fd, data, sizeof(data))) > 0)
-		if (buf_append(ret, data, (size_t)n) < 0)
-			break;
+	*ret = response.body;
+	response.body = (struct buf){ 0 };
+	if (r == 0 && (response.status < 200 || response.status >= 300)) {
+		response.body = *ret;
+		endpoint_refusal(&response, &refusal);
+		response.body = (struct buf){ 0 };
+		r = error_set_class(err, refusal.code == REFUSAL_UNAUTHORIZED ? ERROR_UNAUTHORIZED : ERROR_INTERNAL,
+				    "%s", refusal.text);
+	}
 	digest_of(ret->data ? ret->data : "", ret->len, is);
-	if (n == 0 && strcmp(is, digest) == 0)
-		return 0;
-	buf_done(ret);
-	return error_set(err, -EBADMSG, "%s is not what its name says", path);
+	if (r == 0 && strcmp(is, d->digest) != 0)
+		r = error_set(err, -EBADMSG, "image config verification failed for digest %s", d->digest);
+	http_response_done(&response);
+	return r;
 }

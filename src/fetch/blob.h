@@ -11,9 +11,8 @@
 int blob_download(const struct session *s, struct endpoint *e, struct http *h, const struct descriptor *d, int64_t max,
 		  bool is_told, struct error *err);
 
-/* A small one (a manifest) whose bytes are here: writes it under its name. */
-int blob_write(const struct session *s, const char *digest, const void *data, size_t len, struct error *err);
-/* Reads a small one; -ENOENT without *err: it is not there. */
-int blob_read(const struct session *s, const char *digest, size_t max, struct buf *ret, struct error *err);
+/* A small one (a config) into memory, verified: *ret is to be freed with buf_done, also after an error. */
+int blob_get(const struct session *s, struct endpoint *e, struct http *h, const struct descriptor *d, size_t max,
+	     struct buf *ret, struct error *err);
 
 #endif

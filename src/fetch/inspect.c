@@ -58,7 +58,7 @@ static int inspect(struct run *run, struct endpoint **e, void *arg, struct error
 	struct manifest top = { 0 };
 	struct descriptor is;
 	json_t *platforms;
-	int r = resolve_top(run->session, *e, run->http, &top, &is, err);
+	int r = resolve_top(run->session, *e, run->http, "", &top, &is, err);
 
 	(void)arg;
 	if (r < 0)

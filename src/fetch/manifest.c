@@ -160,6 +160,7 @@ void manifest_done(struct manifest *m)
 {
 	json_decref(m->root);
 	free(m->layers);
+	free(m->text);
 	*m = (struct manifest){ 0 };
 }
 

@@ -31,6 +31,7 @@ struct manifest {
 	enum manifest_kind kind;
 	char media_type[128];
 	json_t *root;
+	char *text; /* its bytes, where somebody keeps them here; freed with the rest */
 	struct descriptor config, *layers;
 	size_t nlayers;
 };

@@ -1,8 +1,8 @@
 /* Pull: manifest and config first, then those layers that are asked for, several at a time.
  *
  * Request: name, tag or digest, platform, dir, layers ("all": no questions). Events: "found" {digest} as soon as the
- * name means something; "plan" {digest, index, manifest, config, layers}, all but the layers being in files then;
- * "progress", "retry", "blob" {digest, size} of each layer; "result". After the plan, lines of input
+ * name means something (and nothing more but the result if that is "known"); "plan" {digest, index, manifest, config, layers,
+ * manifestText, configText}; "progress", "retry", "blob" {digest, size} of each layer; "result". After the plan, lines of input
  * {"fetch":[digest…]} say what to get; the end of input, or {"end":true}, that there is no more to ask. */
 #include <errno.h>
 #include <poll.h>
@@ -20,14 +20,14 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-#define CONFIG_MAX (32 << 20)
+#define CONFIG_MAX (8u << 20)
 #define BLOB_MAX (INT64_C(1) << 42)
 
 struct pull {
 	struct run *run;
 	struct endpoint *endpoint;
 	struct resolved what;
-	bool is_found;
+	struct buf config;
 	/* what the workers share, under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t more;
@@ -46,11 +46,13 @@ static json_t *view(const struct descriptor *d)
 
 static const struct descriptor *top_of(const struct pull *p)
 {
-	return p->what.index.root ? &p->what.index_is : &p->what.manifest_is;
+	return p->what.index.root || p->what.is_known ? &p->what.index_is : &p->what.manifest_is;
 }
 
-static void emit_plan(const struct pull *p)
+static int emit_plan(const struct pull *p, struct error *err)
 {
+	json_t *manifest = json_string(p->what.manifest.text);
+	json_t *config = json_stringn(p->config.data ? p->config.data : "", p->config.len);
 	json_t *layers = json_array(), *plan;
 
 	for (size_t i = 0; i < p->what.manifest.nlayers; i++)
@@ -59,7 +61,14 @@ static void emit_plan(const struct pull *p)
 			 "manifest", view(&p->what.manifest_is), "config", view(&p->what.manifest.config), "layers", layers);
 	if (p->what.index.root)
 		json_object_set_new(plan, "index", view(&p->what.index_is));
+	if (!manifest || !config) { /* they are no UTF-8 */
+		json_decref(plan);
+		return error_set_class(err, ERROR_INVALID, "invalid image configuration");
+	}
+	json_object_set_new(plan, "manifestText", manifest);
+	json_object_set_new(plan, "configText", config);
 	event_emit("plan", plan);
+	return 0;
 }
 
 static int prepare(struct run *run, struct endpoint **e, void *arg, struct error *err)
@@ -69,13 +78,14 @@ static int prepare(struct run *run, struct endpoint **e, void *arg, struct error
 
 	if (r < 0)
 		return r;
-	if (!p->is_found)
-		event_emit("found", json_pack("{s:s}", "digest", top_of(p)->digest));
-	p->is_found = true;
-	r = blob_download(run->session, *e, run->http, &p->what.manifest.config, CONFIG_MAX, false, err);
+	event_emit("found", json_pack("{s:s}", "digest", top_of(p)->digest));
+	if (p->what.is_known)
+		return 0;
+	r = blob_get(run->session, *e, run->http, &p->what.manifest.config, CONFIG_MAX, &p->config, err);
 	if (r < 0) {
 		error_prefix(err, "error pulling image configuration");
 		resolved_done(&p->what);
+		buf_done(&p->config);
 		return r;
 	}
 	p->endpoint = *e;
@@ -258,14 +268,15 @@ int op_pull(struct run *run, struct error *err)
 		r = error_set_class(err, ERROR_INVALID, "a pull needs a name and a directory");
 	else
 		r = run_endpoints(run, true, prepare, p, err);
-	if (r == 0) {
-		emit_plan(p);
+	if (r == 0 && !p->what.is_known)
+		r = emit_plan(p, err);
+	if (r == 0 && !p->what.is_known)
 		r = fetch_layers(p, err);
-	}
 	if (r < 0)
 		return r;
 	event_emit("result", json_pack("{s:s}", "digest", top_of(p)->digest));
 	resolved_done(&p->what);
+	buf_done(&p->config);
 	endpoint_free(p->endpoint);
 	free(p);
 	return 0;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetch/blob.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/digest.h"
@@ -56,26 +55,9 @@ static bool is_success(const struct http_response *r)
 	return r->status >= 200 && r->status < 400;
 }
 
-/* One that is here already is not asked for: its digest is its content. */
-static int read_local(const struct session *s, const char *digest, struct manifest *ret, struct descriptor *ret_is)
-{
-	struct buf b = { 0 };
-	int r = blob_read(s, digest, MANIFEST_MAX, &b, NULL);
-
-	if (r == 0)
-		r = manifest_parse(b.data, b.len, NULL, ret, NULL);
-	if (r == 0) {
-		*ret_is = (struct descriptor){ .size = (int64_t)b.len };
-		snprintf(ret_is->digest, sizeof(ret_is->digest), "%s", digest);
-		snprintf(ret_is->media_type, sizeof(ret_is->media_type), "%s", ret->media_type);
-	}
-	buf_done(&b);
-	return r;
-}
-
 /* `digest` "": whatever comes. */
-static int take(const struct session *s, const struct http_response *r, const char *digest, struct manifest *ret,
-		struct descriptor *ret_is, struct error *err)
+static int take(const struct http_response *r, const char *digest, struct manifest *ret, struct descriptor *ret_is,
+		struct error *err)
 {
 	const char *data = r->body.data ? r->body.data : "";
 	struct descriptor d = { .size = (int64_t)r->body.len };
@@ -88,8 +70,9 @@ static int take(const struct session *s, const struct http_response *r, const ch
 	if (result < 0)
 		return result;
 	snprintf(d.media_type, sizeof(d.media_type), "%s", ret->media_type);
+	ret->text = xstrndup(data, r->body.len);
 	*ret_is = d;
-	return *s->dir && ret->kind != MANIFEST_SCHEMA1 ? blob_write(s, d.digest, data, r->body.len, err) : 0;
+	return 0;
 }
 
 static int get(const struct session *s, struct endpoint *e, struct http *h, const char *what, const char *digest,
@@ -98,17 +81,15 @@ static int get(const struct session *s, struct endpoint *e, struct http *h, cons
 	struct http_response response;
 	int r;
 
-	if (*digest && *s->dir && read_local(s, digest, ret, ret_is) == 0)
-		return 0;
 	r = call(s, e, h, "GET", what, &response, err);
 	if (r == 0)
-		r = is_success(&response) ? take(s, &response, digest, ret, ret_is, err) : resolve_refusal(s, &response, err);
+		r = is_success(&response) ? take(&response, digest, ret, ret_is, err) : resolve_refusal(s, &response, err);
 	http_response_done(&response);
 	return r;
 }
 
-/* A HEAD first: where the manifest is here already that is all, and it does not count as a pull. */
-int resolve_top(const struct session *s, struct endpoint *e, struct http *h, struct manifest *ret,
+/* A HEAD first: where the image is here already that is all, and it does not count as a pull. */
+int resolve_top(const struct session *s, struct endpoint *e, struct http *h, const char *known, struct manifest *ret,
 		struct descriptor *ret_is, struct error *err)
 {
 	const char *tag = *s->tag ? s->tag : "latest", *told;
@@ -125,6 +106,10 @@ int resolve_top(const struct session *s, struct endpoint *e, struct http *h, str
 			snprintf(digest, sizeof(digest), "%s", told);
 	}
 	http_response_done(&response);
+	if (*digest && strcmp(digest, known) == 0) {
+		snprintf(ret_is->digest, sizeof(ret_is->digest), "%s", digest);
+		return 1;
+	}
 	return r < 0 ? r : get(s, e, h, *digest ? digest : tag, digest, ret, ret_is, err);
 }
 
@@ -173,10 +158,14 @@ int resolve(const struct session *s, struct endpoint *e, struct http *h, struct 
 	struct resolved res = { 0 };
 	struct descriptor is;
 	struct manifest top = { 0 };
-	int r = resolve_top(s, e, h, &top, &is, err);
+	int r = resolve_top(s, e, h, session_text(s, "known"), &top, &is, err);
 
 	if (r < 0)
 		return r;
+	if (r == 1) {
+		*ret = (struct resolved){ .is_known = true, .index_is = is };
+		return 0;
+	}
 	if (top.kind == MANIFEST_SCHEMA1) {
 		manifest_done(&top);
 		return refuse_schema1(s, err);

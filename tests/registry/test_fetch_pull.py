@@ -28,7 +28,7 @@ class PullTest(unittest.TestCase):
         return sorted(os.listdir(self.dir))
 
     def assertWhole(self, image):
-        want = sorted(d[7:] for d in [*image.blobs, image.digest])
+        want = sorted({layer["digest"][7:] for layer in image.layers})
         self.assertEqual(self.files(), want)
         for name in want:
             with open(os.path.join(self.dir, name), "rb") as f:
@@ -50,11 +50,23 @@ class PullTest(unittest.TestCase):
         self.assertEqual({e["digest"] for e in done.all("blob")}, {l["digest"] for l in self.image.layers})
         self.assertWhole(self.image)
 
-    def test_again_asks_for_the_digest_alone(self):
-        self.pull()
+    def test_what_is_known_is_not_asked_for(self):
+        self.assertTrue(self.pull(known="sha256:" + "0" * 64).ok)
         self.fake.log.clear()
-        self.assertTrue(self.pull().ok)
+        done = self.pull(known=self.image.digest)
+        self.assertEqual([e["event"] for e in done.events], ["found", "result"])
+        self.assertEqual(done.last["digest"], self.image.digest)
         self.assertEqual([line.split()[0] for line in self.fake.log], ["GET", "HEAD"])
+
+    def test_texts_as_they_came(self):
+        plan = self.pull().all("plan")[0]
+        self.assertEqual((plan["manifestText"].encode(), plan["configText"].encode()), (self.image.manifest, self.image.blobs[self.image.id]))
+
+    def test_a_config_that_is_no_text(self):
+        image = Image([{"a": b"1"}])
+        image.config = image.put(b"{\xff}", image.config["mediaType"])
+        self.fake.add("lib/u", image.seal())
+        self.assertRefused(self.pull("lib/u"), "invalid", "invalid image configuration")
 
     def test_by_digest(self):
         self.assertTrue(self.pull(tag=None, digest=self.image.digest).ok)
@@ -87,7 +99,7 @@ class PullTest(unittest.TestCase):
     def test_nothing_is_asked_for(self):
         done = self.pull(layers="")
         self.assertTrue(done.ok)
-        self.assertEqual(self.files(), sorted([self.image.digest[7:], self.image.id[7:]]))
+        self.assertEqual(self.files(), [])
 
     def test_no_layers(self):
         self.fake.add("lib/none", Image([]))
@@ -235,7 +247,7 @@ class PullTest(unittest.TestCase):
 
     def test_config_is_another(self):
         self.fake.blobs[self.image.id] = self.fake.blobs[self.image.id].replace(b"amd64", b"arm64")
-        self.assertRefused(self.pull(), "internal", "error pulling image configuration: filesystem layer verification failed for "
+        self.assertRefused(self.pull(), "internal", "error pulling image configuration: image config verification failed for "
                            f"digest {self.image.id}")
 
     def test_manifest_that_is_none(self):
@@ -504,7 +516,7 @@ class RealPullTest(unittest.TestCase):
         done = Fetch("pull", directory, name=f"{registry.address}/lib/x", tag="1", layers="all")
         self.assertTrue(done.ok, done.last)
         self.assertEqual(done.all("plan")[0]["digest"], image.digest)
-        self.assertEqual(sorted(os.listdir(directory)), sorted(d[7:] for d in [*image.blobs, image.digest]))
+        self.assertEqual(sorted(os.listdir(directory)), sorted(layer["digest"][7:] for layer in image.layers))
         done = Fetch("pull", directory, name=f"{registry.address}/lib/x", tag="2")
         self.assertEqual(done.message, f"manifest for {registry.address}/lib/x:2 not found: manifest unknown: manifest unknown")
         done = Fetch("pull", directory, name=f"{registry.address}/lib/y", tag="2")
