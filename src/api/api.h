@@ -41,6 +41,9 @@ bool api_terminal_size(struct request *req, int *ret_rows, int *ret_cols);
  * the containers, already of the request's version. Takes both, and the references. */
 void api_reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n);
 
+/* images.c: the body is an archive, or (an error still) `source` is where it is. Answers. */
+void api_image_import(struct request *req, const char *source);
+
 /* inspect.c */
 json_t *view_container_inspect(struct engine *e, struct container *c);
 json_t *view_mounts(const struct container *c);
@@ -78,7 +81,6 @@ HANDLER(PluginList);
 HANDLER(ClusterOperation);
 HANDLER(PluginOperation);
 HANDLER(PluginInstall);
-HANDLER(AbsentOperation);
 HANDLER(ExperimentalOperation);
 HANDLER(ContainerList);
 HANDLER(ContainerCreate);
@@ -118,6 +120,8 @@ HANDLER(ImageCommit);
 HANDLER(ImageGet);
 HANDLER(ImageGetAll);
 HANDLER(ImageLoad);
+HANDLER(ImagePush);
+HANDLER(ImageSearch);
 HANDLER(ImageTag);
 HANDLER(ImageDelete);
 HANDLER(ImagePrune);

@@ -7,7 +7,6 @@
 #include "api/filters.h"
 #include "api/progress.h"
 #include "api/versions.h"
-#include "engine/standins.h"
 #include "image/images.h"
 #include "image/reference.h"
 #include "util/alloc.h"
@@ -278,55 +277,7 @@ void ImagePrune(struct request *req)
 	reply_json(req, 200, json_pack("{s:o, s:I}", "ImagesDeleted", report, "SpaceReclaimed", (json_int_t)bytes));
 }
 
-/* ---- create: pull and import ---- */
-
-/* What is there is up to date. Otherwise there is no registry client yet: only stand-ins, and synthetic
- * images where they were asked for; what was made says what it is. */
-static int make_image(struct engine *e, const char *text, const char **ret_kind, struct error *err)
-{
-	struct image *i;
-
-	if (standin_for(text)) {
-		*ret_kind = "a stand-in image";
-		return standin_make_image(e, text, &i, err);
-	}
-	*ret_kind = "a synthetic image";
-	if (strcmp(images_mode(e->images), "synthetic") == 0)
-		return images_make_over(e->images, text, IMAGE_SYNTHETIC, NULL, &i, err);
-	return error_set_class(err, ERROR_NOT_FOUND,
-			       "%.300s cannot be pulled: this engine has no registry client yet; the built-in image is busybox:latest",
-			       text);
-}
-
-static void pull(struct request *req, const char *text)
-{
-	struct engine *e = api_engine(req);
-	const char *made = NULL;
-	struct reference ref;
-	struct error err = { 0 };
-	struct image *i;
-	struct stream *s;
-
-	if (reference_parse(text, &ref, &err) < 0 || engine_check_builder(text, &err) < 0 ||
-	    (images_find(e->images, text, &i, NULL) < 0 && make_image(e, text, &made, &err) < 0)) {
-		reply_error(req, &err);
-		return;
-	}
-	s = reply_stream(req, 200, "application/json");
-	progress_status(s, *ref.tag ? ref.tag : "latest",
-			xasprintf("Pulling from %s%s", strchr(ref.name, '/') ? "" : "library/", ref.name));
-	if (made && standin_for(text))
-		progress_status(s, NULL,
-				xasprintf("Stand-in: nothing was downloaded; this engine does the work of %s itself", ref.name));
-	else if (made)
-		progress_status(s, NULL,
-				xasprintf("Synthetic image: nothing was downloaded; the built-in root file system stands in for %s",
-					  ref.name));
-	progress_status(s, NULL,
-			made ? xasprintf("Status: Made %s for %s", made, text) :
-			       xasprintf("Status: Image is up to date for %s", text));
-	stream_end(s);
-}
+/* ---- import ---- */
 
 struct importing {
 	struct request *req;
@@ -367,7 +318,7 @@ static void on_end(void *arg, int result)
 	free(im);
 }
 
-static void import(struct request *req, const char *source)
+void api_image_import(struct request *req, const char *source)
 {
 	size_t n = request_query_count(req, "changes");
 	const char **changes = xcalloc(n + 1, sizeof(char *)), *message = request_query(req, "message");
@@ -395,18 +346,4 @@ static void import(struct request *req, const char *source)
 	im->req = req;
 	im->import = started;
 	request_body_start(req, on_data, on_end, im);
-}
-
-void ImageCreate(struct request *req)
-{
-	const char *name = request_query(req, "fromImage"), *tag = request_query(req, "tag"),
-		   *source = request_query(req, "fromSrc");
-	CLEANUP(freep) char *text = NULL;
-
-	if (!name || !*name) {
-		import(req, source ? source : "-");
-		return;
-	}
-	text = tag && *tag ? xasprintf("%s%s%s", name, strncmp(tag, "sha256:", 7) ? ":" : "@", tag) : xstrdup(name);
-	pull(req, text);
 }

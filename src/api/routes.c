@@ -4,7 +4,6 @@
 #define ALL 0
 #define V(minor) API_VERSION(1, minor)
 
-#define NO_REGISTRY "refused: there is no registry client yet"
 #define NO_PLUGINS "refused: there are no plug-ins"
 #define NO_CLUSTER "full: as a node outside a swarm, which it stays"
 #define NO_BUILDKIT "absent, as in an engine without BuildKit: 404"
@@ -19,8 +18,8 @@ const struct route api_routes[] = {
 	{ "SystemInfo", "GET", "/info", SystemInfo, 0, ALL, SLOT_NONE, "full" },
 	{ "SystemDataUsage", "GET", "/system/df", SystemDataUsage, 0, ALL, SLOT_FILESYSTEM, "full" },
 	{ "SystemEvents", "GET", "/events", SystemEvents, ROUTE_STREAM, ALL, SLOT_NONE, "full" },
-	{ "SystemAuth", "POST", "/auth", SystemAuth, ROUTE_BODY_JSON, ALL, SLOT_NONE, NO_REGISTRY },
-	{ "DistributionInspect", "GET", "/distribution/{name...}/json", DistributionInspect, 0, V(30), SLOT_NONE, NO_REGISTRY },
+	{ "SystemAuth", "POST", "/auth", SystemAuth, ROUTE_BODY_JSON, ALL, SLOT_NONE, "full" },
+	{ "DistributionInspect", "GET", "/distribution/{name...}/json", DistributionInspect, 0, V(30), SLOT_NONE, "full" },
 	{ "ContainerList", "GET", "/containers/json", ContainerList, 0, ALL, SLOT_NONE, "full" },
 	{ "ContainerCreate", "POST", "/containers/create", ContainerCreate, ROUTE_BODY_JSON, ALL, SLOT_NONE, "full" },
 	{ "ContainerPrune", "POST", "/containers/prune", ContainerPrune, 0, V(25), SLOT_LIFECYCLE, "full" },
@@ -61,13 +60,13 @@ const struct route api_routes[] = {
 	{ "ExecInspect", "GET", "/exec/{id}/json", ExecInspect, 0, ALL, SLOT_EXEC, "full" },
 	{ "ImageList", "GET", "/images/json", ImageList, 0, ALL, SLOT_NONE, "full" },
 	{ "ImageCreate", "POST", "/images/create", ImageCreate, ROUTE_BODY_STREAM | ROUTE_STREAM, ALL, SLOT_NONE,
-	  "partial: import; pull only with --images=synthetic, there is no registry client yet" },
+	  "partial: pull; import of an archive, not of a URL" },
 	{ "ImagePrune", "POST", "/images/prune", ImagePrune, 0, V(25), SLOT_NONE, "full" },
 	{ "ImageGetAll", "GET", "/images/get", ImageGetAll, ROUTE_STREAM, ALL, SLOT_NONE, "full" },
 	{ "ImageLoad", "POST", "/images/load", ImageLoad, ROUTE_BODY_STREAM | ROUTE_STREAM, ALL, SLOT_NONE, "full" },
-	{ "ImageSearch", "GET", "/images/search", AbsentOperation, 0, ALL, SLOT_NONE, NO_REGISTRY },
+	{ "ImageSearch", "GET", "/images/search", ImageSearch, 0, ALL, SLOT_NONE, "full" },
 	{ "ImageGet", "GET", "/images/{name...}/get", ImageGet, ROUTE_STREAM, ALL, SLOT_NONE, "full" },
-	{ "ImagePush", "POST", "/images/{name...}/push", AbsentOperation, ROUTE_BODY_STREAM, ALL, SLOT_NONE, NO_REGISTRY },
+	{ "ImagePush", "POST", "/images/{name...}/push", ImagePush, ROUTE_STREAM, ALL, SLOT_NONE, "full: images of one platform" },
 	{ "ImageInspect", "GET", "/images/{name...}/json", ImageInspect, 0, ALL, SLOT_NONE, "full" },
 	{ "ImageAttestations", "GET", "/images/{name...}/attestations", ImageAttestations, 0, V(55), SLOT_NONE,
 	  "full: images of one platform have none" },

@@ -12,6 +12,7 @@
 #include "api/versions.h"
 #include "image/images.h"
 #include "network/ipam.h"
+#include "registry/registry.h"
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
@@ -168,12 +169,6 @@ static void put_host(json_t *o, const struct engine_descriptor *d)
 	put(o, "Name", json_string(or_own(d->name, host)));
 }
 
-static json_t *registry_config(void)
-{
-	return json_pack("{s:[s, s], s:{s:{s:s, s:[], s:b, s:b}}, s:[]}", "InsecureRegistryCIDRs", "::1/128", "127.0.0.0/8",
-			 "IndexConfigs", "docker.io", "Name", "docker.io", "Mirrors", "Secure", 1, "Official", 1, "Mirrors");
-}
-
 static json_t *address_pools(struct engine *e)
 {
 	json_t *list = json_array();
@@ -287,7 +282,7 @@ void SystemInfo(struct request *req)
 	put_security(o);
 	put_host(o, d);
 	put(o, "IndexServerAddress", json_string("https://index.docker.io/v1/"));
-	put(o, "RegistryConfig", registry_config());
+	put(o, "RegistryConfig", registry_config(e->registry));
 	put_absent(o);
 	if (e->options.address_pools[0])
 		put(o, "DefaultAddressPools", address_pools(e));

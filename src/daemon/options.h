@@ -9,14 +9,16 @@
 #include "util/error.h"
 #include "util/log.h"
 
-enum { HOSTS_MAX = 8, POOLS_MAX = 16 };
+enum { HOSTS_MAX = 8, POOLS_MAX = 16, REGISTRIES_MAX = 32 };
 
 struct options {
 	char *hosts[HOSTS_MAX];
 	int nhosts;
-	char *data_root, *images_mode, *default_runtime, *sandbox_path, *guest_path, *bip, *host_gateway_ip;
+	char *data_root, *images_mode, *default_runtime, *sandbox_path, *guest_path, *fetch_path, *bip, *host_gateway_ip;
 	char *pools[POOLS_MAX + 1]; /* --default-address-pool; NULL-ended */
 	int npools;
+	char *mirrors[REGISTRIES_MAX + 1], *insecure[REGISTRIES_MAX + 1]; /* --registry-mirror, --insecure-registry; NULL-ended */
+	int nmirrors, ninsecure;
 	bool allow_host_loopback;
 	char *agent_listens[HOSTS_MAX];
 	int nagent_listens;

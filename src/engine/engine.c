@@ -16,6 +16,7 @@
 #include "engine/views.h"
 #include "engine/volumes.h"
 #include "image/images.h"
+#include "registry/registry.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -50,6 +51,9 @@ static void copy_options(struct engine *e, const struct engine_options *o)
 	e->options.sandbox_path = xstrdup(o->sandbox_path);
 	e->options.guest_path = xstrdup(o->guest_path);
 	e->options.images_mode = xstrdup(o->images_mode ? o->images_mode : "auto");
+	e->options.fetch_path = xstrdup(o->fetch_path);
+	e->options.registry_mirrors = copy_list(o->registry_mirrors);
+	e->options.insecure_registries = copy_list(o->insecure_registries);
 	e->options.address_pools = copy_list(o->address_pools);
 	e->options.bip = xstrdup(o->bip);
 	e->options.host_gateway_ip = xstrdup(o->host_gateway_ip);
@@ -157,6 +161,11 @@ static int open_parts(struct engine *e, struct error *err)
 				     .data_root = e->options.data_root,
 				     .guest_path = e->options.guest_path,
 				     .mode = e->options.images_mode };
+	struct registry_options ro = { .loop = e->loop,
+				       .data_root = e->options.data_root,
+				       .fetch_path = e->options.fetch_path,
+				       .mirrors = e->options.registry_mirrors,
+				       .insecure = e->options.insecure_registries };
 	struct networks_options no = { .address_pools = e->options.address_pools,
 				       .bip = e->options.bip,
 				       .host_gateway_ip = e->options.host_gateway_ip,
@@ -177,6 +186,10 @@ static int open_parts(struct engine *e, struct error *err)
 	io.events = e->events;
 	if (r == 0)
 		r = images_open(&io, &e->images, err);
+	ro.images = e->images;
+	ro.events = e->events;
+	if (r == 0)
+		r = registry_open(&ro, &e->registry, err);
 	if (r == 0)
 		r = volumes_open(e, &e->volumes, err);
 	if (r == 0)
@@ -217,6 +230,7 @@ void engine_stop(struct engine *e, void (*done)(void *arg), void *arg)
 	chain_free(e->drivers);
 	e->drivers = NULL;
 	networks_stop_all(e);
+	registry_stop(e->registry);
 	list_for_each(it, &e->containers.by_age) {
 		struct container *c = container_of(it, struct container, by_age);
 
@@ -239,6 +253,7 @@ void engine_free(struct engine *e)
 		containers_done(&e->containers);
 	views_free(e->views);
 	events_free(e->events);
+	registry_free(e->registry);
 	images_free(e->images);
 	volumes_free(e->volumes);
 	networks_free(e->networks);
@@ -253,6 +268,9 @@ void engine_free(struct engine *e)
 	free((char *)e->options.sandbox_path);
 	free((char *)e->options.guest_path);
 	free((char *)e->options.images_mode);
+	free((char *)e->options.fetch_path);
+	free_list(e->options.registry_mirrors);
+	free_list(e->options.insecure_registries);
 	free_list(e->options.address_pools);
 	free((char *)e->options.bip);
 	free((char *)e->options.host_gateway_ip);

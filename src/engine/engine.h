@@ -24,6 +24,7 @@
 
 struct builder;  /* build/build.h */
 struct images;   /* image/images.h */
+struct registry; /* registry/registry.h */
 struct volumes;  /* engine/volumes.h */
 struct networks; /* engine/networks.h */
 struct sockerless_process_factory_ops; /* sockerless/process.h */
@@ -47,6 +48,8 @@ struct engine_options {
 	bool is_ephemeral;
 	bool pretend;                /* --synthetic */
 	const char *images_mode;     /* auto | registry | synthetic */
+	const char *fetch_path;      /* sockerless-fetch; need not be there */
+	const char *const *registry_mirrors, *const *insecure_registries; /* NULL-ended; NULL: none */
 	const char *const *address_pools; /* --default-address-pool: "base=…,size=…", NULL-ended; NULL: Docker's own */
 	const char *bip, *host_gateway_ip; /* may be NULL */
 	bool allow_host_loopback;
@@ -62,6 +65,7 @@ struct engine {
 	struct events *events;
 	struct containers containers;
 	struct images *images;
+	struct registry *registry;
 	struct volumes *volumes;
 	struct networks *networks;
 	struct views *views; /* views.h */

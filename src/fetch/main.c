@@ -82,7 +82,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct run *run, struct error *err);
 } ops[] = {
-	{ "pull", op_pull },     { "push", op_push },   { "inspect", op_inspect },   { "tags", op_tags },
+	{ "pull", op_pull },     { "push", op_push },   { "inspect", op_inspect },
+	{ "tags", op_tags },     { "check", op_check }, { "config", op_config },
 	{ "search", op_search }, { "login", op_login }, { "download", op_download },
 };
 

@@ -20,7 +20,9 @@ struct run {
 };
 
 int op_pull(struct run *run, struct error *err);
+int op_config(struct run *run, struct error *err);
 int op_push(struct run *run, struct error *err);
+int op_check(struct run *run, struct error *err);
 int op_inspect(struct run *run, struct error *err);
 int op_tags(struct run *run, struct error *err);
 int op_search(struct run *run, struct error *err);

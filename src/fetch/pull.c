@@ -281,3 +281,26 @@ int op_pull(struct run *run, struct error *err)
 	free(p);
 	return 0;
 }
+
+/* The config alone: request as a pull's, without a directory; "result" {configText}. */
+int op_config(struct run *run, struct error *err)
+{
+	struct pull *p = xnew(struct pull);
+	json_t *text = NULL;
+	int r;
+
+	p->run = run;
+	r = run->session->has_name ? run_endpoints(run, true, prepare, p, err) :
+				     error_set_class(err, ERROR_INVALID, "a name is needed");
+	if (r == 0 && !p->what.is_known)
+		text = json_stringn(p->config.data ? p->config.data : "", p->config.len);
+	if (r == 0 && !text)
+		r = error_set_class(err, ERROR_INVALID, "invalid image configuration");
+	if (r == 0)
+		event_emit("result", json_pack("{s:o}", "configText", text));
+	resolved_done(&p->what);
+	buf_done(&p->config);
+	endpoint_free(p->endpoint);
+	free(p);
+	return r;
+}

@@ -1,7 +1,8 @@
 /* Push: the blobs that the registry has not, several at a time, then the manifest under its tag.
  *
- * Request: name, tag, blobs [{digest, size, path, mount:[repository…]}], manifest (its text), mediaType. Events of each blob:
- * "exists", "mounted" {from}, or "progress" and "pushed"; then "result" {digest, size}. */
+ * Request: name, tag, blobs [{digest, size, path or text, mount:[repository…]}], manifest (its text), mediaType. Events of each blob:
+ * "exists", "mounted" {from}, or "progress" and "pushed"; then "result" {digest, size}.
+ * Check: the same, sending nothing; "result" {missing:[digest…]}: those that would be sent. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -38,9 +39,10 @@ struct push {
 struct upload {
 	struct push *push;
 	struct http *http;
-	const char *digest;
-	int64_t size, base, told_ns;
-	int fd;
+	const char *digest, *path;
+	json_t *text; /* NULL: it is in a file */
+	int64_t size, told_ns;
+	int fd; /* -1: not opened yet */
 };
 
 static const char *text_of(const json_t *o, const char *key)
@@ -123,7 +125,7 @@ static void on_sent(void *arg, int64_t sent)
 	if (now - u->told_ns < TOLD_EVERY_NS)
 		return;
 	u->told_ns = now;
-	event_progress(u->digest, u->base + sent, u->size);
+	event_progress(u->digest, sent, u->size);
 }
 
 /* 1: worth another try. */
@@ -136,7 +138,10 @@ static int send_part(struct upload *u, const char *method, const char *url, bool
 	const char *where;
 	int r;
 
-	if (has_body && u->size > 0) {
+	if (has_body && u->text) {
+		req.body = json_string_value(u->text);
+		req.body_len = json_string_length(u->text);
+	} else if (has_body && u->size > 0) {
 		req.upload_fd = u->fd;
 		req.upload_size = u->size;
 		req.on_sent = on_sent;
@@ -166,6 +171,10 @@ static int upload(struct upload *u, const char *session, struct error *err)
 	bool is_whole = u->size <= MONOLITHIC_MAX;
 	int r = 0;
 
+	if (!u->text && u->fd < 0)
+		u->fd = open(u->path, O_RDONLY | O_CLOEXEC);
+	if (!u->text && u->fd < 0)
+		return error_set(err, -errno, "open %s: %s", u->path, error_text(errno));
 	if (!is_whole)
 		r = send_part(u, "PATCH", session, true, &next, err);
 	if (r != 0)
@@ -218,15 +227,17 @@ static int push_blob(struct push *p, struct http *h, json_t *blob, struct error 
 	struct upload u = { .push = p,
 			    .http = h,
 			    .digest = text_of(blob, "digest"),
+			    .path = text_of(blob, "path"),
+			    .text = json_object_get(blob, "text"),
+			    .fd = -1,
 			    .size = json_integer_value(json_object_get(blob, "size")) };
 	const struct session *s = p->run->session;
 	int r = 1;
 
 	if (!name_is_digest(u.digest) || u.size < 0)
 		return error_set_class(err, ERROR_INVALID, "invalid checksum digest format");
-	u.fd = open(text_of(blob, "path"), O_RDONLY | O_CLOEXEC);
-	if (u.fd < 0)
-		return error_set(err, -errno, "open %s: %s", text_of(blob, "path"), error_text(errno));
+	if (u.text && (!json_is_string(u.text) || (int64_t)json_string_length(u.text) != u.size))
+		return error_set_class(err, ERROR_INVALID, "blob %s: its text has another length", u.digest);
 	for (int attempt = 0; r == 1 && attempt < s->tries; attempt++) {
 		if (attempt > 0) {
 			event_emit("retry", json_pack("{s:s, s:i}", "digest", u.digest, "seconds",
@@ -236,7 +247,8 @@ static int push_blob(struct push *p, struct http *h, json_t *blob, struct error 
 		error_clear(err);
 		r = push_once(&u, json_object_get(blob, "mount"), err);
 	}
-	close(u.fd);
+	if (u.fd >= 0)
+		close(u.fd);
 	return r == 1 ? err->code : r;
 }
 
@@ -329,6 +341,41 @@ static int push_to(struct run *run, struct endpoint **e, void *arg, struct error
 	pthread_mutex_destroy(&p.lock);
 	free(p.scope);
 	return r;
+}
+
+static int check_at(struct run *run, struct endpoint **e, void *arg, struct error *err)
+{
+	struct push p = { .run = run, .endpoint = *e, .blobs = json_object_get(run->session->root, "blobs") };
+	json_t *missing = json_array(), *blob;
+	size_t i;
+	int r = 0;
+
+	(void)arg;
+	p.scope = xasprintf("repository:%s:push,pull", run->session->name.path);
+	json_array_foreach(p.blobs, i, blob) {
+		struct upload u = { .push = &p, .http = run->http, .digest = text_of(blob, "digest") };
+		bool is_there = false;
+
+		r = name_is_digest(u.digest) ? has_blob(&u, &is_there, err) :
+					       error_set_class(err, ERROR_INVALID, "invalid checksum digest format");
+		if (r < 0)
+			break;
+		if (!is_there)
+			json_array_append_new(missing, json_string(u.digest));
+	}
+	free(p.scope);
+	if (r < 0)
+		json_decref(missing);
+	else
+		event_emit("result", json_pack("{s:o}", "missing", missing));
+	return r;
+}
+
+int op_check(struct run *run, struct error *err)
+{
+	if (!run->session->has_name)
+		return error_set_class(err, ERROR_INVALID, "a name is needed");
+	return run_endpoints(run, false, check_at, NULL, err);
 }
 
 int op_push(struct run *run, struct error *err)

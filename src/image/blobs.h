@@ -6,6 +6,7 @@
 #ifndef SOCKERLESS_IMAGE_BLOBS_H
 #define SOCKERLESS_IMAGE_BLOBS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,5 +57,10 @@ ssize_t blob_reader_read(void *arg, const void **ret_data);
 int blob_reader_end(struct blob_reader *r, char ret_diff_id[DIGEST_LEN + 1], struct error *err);
 void blob_reader_close(struct blob_reader *r); /* as it is; takes NULL */
 uint64_t blob_reader_drain(struct blob_reader *r); /* reads what is left: how many bytes it was without compression in all */
+
+/* Stages the file's bytes, taken out of whatever compression they have, as gzip: the same bytes for the same input. Any
+ * thread; blocks. The staged path (malloc'd) is the caller's to settle or unlink. */
+int blob_compress(const char *data_root, const char *path, const atomic_bool *is_cancelled,
+		  char ret_digest[DIGEST_LEN + 1], uint64_t *ret_bytes, char **ret_path, struct error *err);
 
 #endif

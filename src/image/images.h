@@ -77,6 +77,8 @@ void images_add_digest(struct images *im, struct image *i, const char *name_at_d
 void images_set_manifest(struct images *im, struct image *i, const char *manifest);
 /* Takes the tag from the image that has it. tag NULL or "": what `repo` says, else latest. */
 int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err);
+/* The same without the event "tag": what a pull does. *ret_name (may be NULL): "name:tag", malloc'd. */
+int images_name(struct images *im, struct image *i, const char *repo, const char *tag, char **ret_name, struct error *err);
 
 /* DELETE /images/{name}: [{"Untagged":…},{"Deleted":…}]; conflicts in Docker's words. Without `no_prune` its parents
  * without names go too, those that nobody uses. */

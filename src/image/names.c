@@ -40,7 +40,7 @@ void image_give_name(struct images *im, struct image *i, const char *name)
 	image_save(im, i);
 }
 
-int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err)
+int images_name(struct images *im, struct image *i, const char *repo, const char *tag, char **ret_name, struct error *err)
 {
 	CLEANUP(freep) char *name = NULL;
 	struct reference ref;
@@ -54,8 +54,19 @@ int images_tag(struct images *im, struct image *i, const char *repo, const char 
 	image_give_name(im, i, name);
 	i->tagged_ns = clock_wall_ns();
 	image_save(im, i);
-	image_event(im, "tag", i, name);
+	if (ret_name)
+		*ret_name = steal_ptr(name);
 	return 0;
+}
+
+int images_tag(struct images *im, struct image *i, const char *repo, const char *tag, struct error *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	int r = images_name(im, i, repo, tag, &name, err);
+
+	if (r == 0)
+		image_event(im, "tag", i, name);
+	return r;
 }
 
 void images_add_digest(struct images *im, struct image *i, const char *name)

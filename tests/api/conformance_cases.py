@@ -13,8 +13,12 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tarfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "registry"))
+from support import Fake, Image  # noqa: E402
 
 OCTETS = {"Content-Type": "application/x-tar"}
 NO_CLUSTER = "there is no cluster, and none can be joined"
@@ -39,6 +43,43 @@ def archive(*names, content=b"x"):
     return out.getvalue()
 
 
+class Registries:
+    """Ours, started at the first need; they end with the process."""
+
+    fakes = {}
+
+    def address(self, hook):
+        if hook not in self.fakes:
+            self.fakes[hook] = Fake()
+            self.fakes[hook].add("lib/x", Image([{"a": b"1"}]))
+            self.fakes[hook].hook = hook
+        return self.fakes[hook].address
+
+    @staticmethod
+    def refuse(h, headers=None):
+        h.refuse(401, "UNAUTHORIZED", "authentication required", headers)
+        return True
+
+    @classmethod
+    def open(cls, h):
+        """lib/x is there, private needs an account; it can be searched."""
+        if "/private/" in h.path:
+            return cls.refuse(h)
+        if not h.path.startswith("/v1/search"):
+            return False
+        h.reply(200, b'{"results":[{"name":"x","description":"","star_count":1,"is_official":false}]}')
+        return True
+
+    @classmethod
+    def closed(cls, h):
+        """u may log in with p."""
+        return h.headers.get("Authorization") != "Basic " + base64.b64encode(b"u:p").decode() and cls.refuse(
+            h, {"WWW-Authenticate": 'Basic realm="x"'})
+
+
+REGISTRIES = Registries()
+
+
 class World:
     """What the cases need; the daemon is that of the test."""
 
@@ -53,6 +94,17 @@ class World:
     def name(self):
         self.n += 1
         return f"{self.version.replace('.', '')}-{self.n}"
+
+    def in_registry(self, rest):
+        return f"{REGISTRIES.address(Registries.open)}/{rest}"
+
+    def login(self, password):
+        return {"username": "u", "password": password, "serveraddress": REGISTRIES.address(Registries.closed)}
+
+    def pulled(self):
+        reply = self.d.call("POST", "/images/create", query={"fromImage": self.in_registry("lib/x"), "tag": "latest"})
+        assert reply.status == 200, reply.body
+        return self.in_registry("lib/x")
 
     def created(self):
         return self.d.create("sleep", "1000", name=self.name())
@@ -237,15 +289,16 @@ CASES = {
                     bad(500, {"dockerfile": "nope"}, archive("x"), OCTETS)],
     "POST /build/prune": [ok(200), bad(400, BAD_FILTERS)],
     "POST /build/cancel": [ok(200, {"id": "x"}, read="raw"), bad(400)],
-    "POST /images/create": [ok(200, {"fromSrc": "-", "repo": "imported"}, archive("a"), OCTETS, read="lines"), bad(404, {"fromImage": "nope", "tag": "1"}),
-                            bad(400, {"fromImage": "NOPE"})],
+    "POST /images/create": [ok(200, {"fromSrc": "-", "repo": "imported"}, archive("a"), OCTETS, read="lines"), bad(400, {"fromImage": "NOPE"}),
+                            ok(200, lambda w: {"fromImage": w.in_registry("lib/x"), "tag": "latest"}, read="lines"),
+                            bad(404, lambda w: {"fromImage": w.in_registry("nope"), "tag": "1"})],
     "GET /images/{name}/json": [ok(200, name="busybox"), ok(200, name="imported"), bad(404, name="nope"), bad(400, {"platform": "{"}, name="busybox", since=49)],
     "GET /images/{name}/attestations": [ok(200, name="busybox", since=55), bad(400, {"platform": "{"}, name="busybox"), bad(404, name="nope", since=55)],
     "GET /images/{name}/history": [ok(200, name="busybox"), bad(404, name="nope")],
-    "POST /images/{name}/push": [ok(200, name="busybox", read="lines"), bad(404, name="nope")],
+    "POST /images/{name}/push": [ok(200, {"tag": "latest"}, name=World.pulled, read="lines"), ok(200, name="nope", read="lines"), bad(400, name="NOPE")],
     "POST /images/{name}/tag": [ok(201, {"repo": "tagged"}, name="busybox"), bad(400, {"repo": "NOPE"}, name="busybox"), bad(404, {"repo": "x"}, name="nope")],
     "DELETE /images/{name}": [ok(200, name=World.tagged), bad(404, name="nope"), bad(409, name="busybox@id")],
-    "GET /images/search": [ok(200, {"term": "busybox"})],
+    "GET /images/search": [ok(200, lambda w: {"term": w.in_registry("x")}), bad(400, {"term": "x", "limit": "101"}), bad(400, BAD_FILTERS)],
     "POST /images/prune": [ok(200, filters(label=["nope"])), bad(400, BAD_FILTERS)],
     "POST /commit": [ok(201, lambda w: {"container": w.exited()}, {}), bad(404, {"container": "nope"}, {})],
     "GET /images/{name}/get": [ok(200, name="busybox", read="raw"), ok(200, {"platform": "{"}, name="busybox", before=48, read="raw"),
@@ -253,10 +306,12 @@ CASES = {
     "GET /images/get": [ok(200, {"names": "busybox"}, read="raw"), bad(404, {"names": "nope"}),
                         bad(400, [("platform", "{}"), ("platform", "{}")], since=48)],
     "POST /images/load": [ok(200, None, archive("a"), OCTETS, read="lines"), bad(400, {"platform": "{"}, archive("a"), OCTETS, since=48)],
-    "GET /distribution/{name}/json": [ok(200, name="busybox")],
+    "GET /distribution/{name}/json": [ok(200, name=lambda w: w.in_registry("lib/x:latest"), since=30),
+                                      bad(401, name=lambda w: w.in_registry("private:latest"), since=30), bad(400, name="NOPE", since=30)],
 
     # ---- the daemon ----
-    "POST /auth": [ok(200, None, {"username": "u", "password": "p"})],
+    "POST /auth": [ok(200, None, lambda w: w.login("p")),
+                   bad(401, None, lambda w: w.login("wrong"))],
     "GET /info": [ok(200)],
     "GET /version": [ok(200)],
     "GET /_ping": [ok(200, read="raw")],
@@ -348,8 +403,8 @@ NOT_PROVOKED = [
     (r"^GET /images/\{name\}/attestations$", (501,), "of an engine that stores no attestations because it cannot; ours have none"),
     (r"^POST /images/\{name\}/tag$", (409,), "a tag moves, whatever it was at"),
     (r"^POST /networks/\{id\}/(dis)?connect$", (403,), "networks of a swarm's scope"),
-    (r"^POST /auth$", (204, 401), "there is no registry client yet"),
-    (r"^GET /distribution/", (401,), "there is no registry client yet"),
+    (r"^POST /auth$", (204,), "Docker itself answers 200, token or not"),
+    (r"^POST /images/\{name\}/push$", (404,), "told in the stream, after its first line, as Docker does"),
     (r"^POST /session$", (400,), "later"),
 ]
 

@@ -117,7 +117,8 @@ def demux(data):
 
 
 class Daemon:
-    def __init__(self, *options):
+    def __init__(self, *options, env=None):
+        self.env = env or {}
         self.dir = tempfile.mkdtemp(prefix="sockerless-api-")
         self.socket = os.path.join(self.dir, "docker.sock")
         self.data = os.path.join(self.dir, "data")
@@ -131,7 +132,7 @@ class Daemon:
                      "--sandbox", os.path.join(ROOT, "build/bin/sockerless-sandbox"),
                      "--guest", os.path.join(ROOT, "build/guest/rootfs"), *self.options]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(arguments, stdout=log, stderr=log)
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=self.environment())
         end = time.monotonic() + DEADLINE_S
         while time.monotonic() < end:
             try:
@@ -140,6 +141,11 @@ class Daemon:
             except OSError:
                 time.sleep(0.02)
         raise RuntimeError("the daemon does not answer:\n" + self.log_text())
+
+    def environment(self):
+        """No test asks the Internet: where that would be, nobody answers."""
+        own = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
+        return {**own, "https_proxy": "http://127.0.0.1:9", **self.env}
 
     def kill(self):
         """As a crash would."""

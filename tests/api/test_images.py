@@ -83,7 +83,8 @@ class Images(ApiTest):
         self.assertEqual((report[0], {"Deleted": image} in report), ({"Untagged": "mine:1"}, True))
         self.assertEqual(self.d.call("POST", "/images/create", b"no tar", query={"fromSrc": "-"}).status, 400)
         self.assertEqual(self.d.call("POST", "/images/create", b"", query={"fromSrc": "-", "changes": "FROM x"}).status, 400)
-        self.assertEqual(self.d.call("POST", "/images/create", query={"fromImage": "alpine"}).status, 404)
+        self.assertError(self.d.call("POST", "/images/create", query={"fromImage": "127.0.0.1:9/alpine", "tag": "1"}), 500,
+                         'Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused')
 
     def test_filters(self):
         image = self.imported("LABEL a=b", repo="labelled")

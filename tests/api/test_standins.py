@@ -47,7 +47,7 @@ class Ryuk(ApiTest):
             self.pull(name)
             labels = self.d.call("GET", f"/images/{name}/json").json["Config"]["Labels"]
             self.assertEqual(labels["sockerless.image"], "stand-in")
-        self.assertEqual(self.d.call("POST", "/images/create", query={"fromImage": "ryuk"}).status, 404)
+        self.assertEqual(self.d.call("POST", "/images/create", query={"fromImage": "127.0.0.1:9/ryuk", "tag": "1"}).status, 500)
         cid, _ = self.reaper()
         self.assertEqual(self.d.inspect(cid)["Config"]["Labels"]["sockerless.driver"], "stand-in")
         self.d.wait_for(lambda: b"msg=Started" in self.d.logs(cid), "it says that it has started")

@@ -12,8 +12,8 @@ check "exit 130" 130 "" d run --rm busybox sh -c 'sh -c "kill -INT \$\$"; exit $
 check "exit 143" 143 "Terminated" d run --rm busybox sh -c 'sh -c "kill -TERM \$\$"; exit $?'
 
 # ---- 125: it is not started ----
-check_has "unknown image" 125 "Unable to find image 'nosuchimage:latest' locally" d run --rm nosuchimage true
-ours check_has "it cannot be pulled" 125 "cannot be pulled" d run --rm nosuchimage true # no registry client
+check_has "unknown image" 125 "Unable to find image '127.0.0.1:9/nosuchimage:latest' locally" d run --rm 127.0.0.1:9/nosuchimage true
+check_has "it cannot be pulled" 125 "connection refused" d run --rm 127.0.0.1:9/nosuchimage true
 check_like "--pull never" 125 "docker: Error response from daemon: No such image: nosuchimage:latest$usage" \
 	d run --rm --pull never nosuchimage true
 check_like "unknown user" 125 "docker: Error response from daemon: unable to find user nobodyatall: no matching entries in passwd file$usage" \

@@ -52,6 +52,12 @@ class RealPushTest(PushTest):
         done = self.push(self.registry.address, "lib/y", auth=ALICE, mount=["lib/none", "lib/x"])
         self.assertEqual(self.outcomes(done), ["mounted", "mounted", "mounted", "result"])
         self.assertEqual({e["from"] for e in done.all("mounted")}, {"lib/x"})
+        done = Fetch("check", name=f"{self.registry.address}/lib/x", blobs=[{"digest": d} for d in [self.image.id, "sha256:" + "0" * 64]], auth=ALICE)
+        self.assertEqual(done.last["missing"], ["sha256:" + "0" * 64])
+        # a config as a text
+        done = Fetch("push", name=f"{self.registry.address}/lib/t", tag="1", auth=ALICE, manifest="{}", mediaType="a",
+                     blobs=[{"digest": digest(b"caf\xc3\xa9"), "size": 5, "text": "caf\u00e9"}])
+        self.assertEqual([e["event"] for e in done.events], ["progress", "pushed", "error"])
         # docker's types
         other = Image([{"c": b"3"}], docker=True)
         self.assertTrue(self.push(self.registry.address, "lib/d", image=other, auth=ALICE).ok)

@@ -13,7 +13,8 @@ cp build/bin/sockerless-sandbox "$dir/sockerless-sandbox"
 from_host() { "$@"; } # where published ports are: the oracle's are elsewhere
 
 start_daemon() {
-	"$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --sandbox "$dir/sockerless-sandbox" \
+	# No test asks the Internet for an image: nobody answers there.
+	https_proxy=${daemon_proxy-http://127.0.0.1:9} "$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --sandbox "$dir/sockerless-sandbox" \
 		--guest build/guest/rootfs "$@" >>"$dir/log" 2>&1 &
 	daemon_pid=$!
 	for _ in $(seq 100); do

@@ -15,16 +15,17 @@ may_use() {
 	store | rootfs | network) echo "util" ;;
 	dockerfile) echo "util" ;;
 	image) echo "util store rootfs dockerfile" ;;
+	registry) echo "util store rootfs image" ;;
 	sandbox | agent) echo "util rootfs network" ;;
 	drivers) echo "util store rootfs image network sandbox agent" ;;
-	engine) echo "util store rootfs dockerfile image network sandbox agent drivers" ;;
-	build) echo "util store rootfs dockerfile image drivers engine" ;;
+	engine) echo "util store rootfs dockerfile image registry network sandbox agent drivers" ;;
+	build) echo "util store rootfs dockerfile image registry drivers engine" ;;
 	http) echo "util store" ;;
-	api) echo "util store rootfs image network drivers engine build http" ;;
-	daemon) echo "util store rootfs image network sandbox agent drivers engine build api http" ;;
+	api) echo "util store rootfs image registry network drivers engine build http" ;;
+	daemon) echo "util store rootfs image registry network sandbox agent drivers engine build api http" ;;
 	esac
 }
-for dir in util fetch store rootfs network dockerfile image sandbox agent drivers engine build http api daemon; do
+for dir in util fetch store rootfs network dockerfile image registry sandbox agent drivers engine build http api daemon; do
 	[ -d "src/$dir" ] || continue
 	allowed=" $(may_use "$dir") $dir "
 	grep -rHoE '^#include "[a-z]+/' "src/$dir" --include='*.[ch]' --exclude-dir=guest | while IFS= read -r line; do
