@@ -607,7 +607,8 @@ void server_free(struct server *s)
 		if (s->http) {
 			begin_stop(s);
 		} else {
-			builds_close(s->engine);
+			if (s->engine)
+				builds_close(s->engine);
 			engine_free(s->engine);
 			s->engine = NULL;
 		}
