@@ -1,0 +1,153 @@
+"""POST /build beside what tests/build/cases says of Dockerfiles: the stream to the byte, its end, cancels, caches, times."""
+import io
+import json
+import os
+import tarfile
+import time
+import unittest
+
+from harness import ApiTest, Daemon, urlencode
+
+
+def context(**files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            info.mtime = time.time()
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+class BuildTest(ApiTest):
+    def build(self, dockerfile, query=(), version="v1.51", **files):
+        return self.d.call("POST", "/build?" + urlencode(list(query)), context(Dockerfile=dockerfile, **files), version=version, timeout=60)
+
+    def image(self, reply):
+        self.assertEqual(reply.status, 200, reply.body)
+        ids = [line["aux"]["ID"] for line in reply.lines() if "aux" in line]
+        self.assertTrue(ids, reply.body)
+        return ids[-1]
+
+
+class Stream(BuildTest):
+    def test_to_the_byte(self):
+        reply = self.build("FROM busybox\nENV A=<b>\n", [("t", "made:1"), ("t", "other"), ("buildargs", '{"X":"1"}')])
+        image = self.image(reply)
+        base = self.d.call("GET", "/images/busybox/json").json["Id"]
+        lines = reply.body.decode().split("\r\n")
+        running, removed = lines[5][-16:-4], lines[6][-16:-4]
+        self.assertEqual(running, removed)
+        self.assertEqual(lines, [
+            '{"stream":"Step 1/2 : FROM busybox"}', '{"stream":"\\n"}', f'{{"stream":" ---\\u003e {base[7:19]}\\n"}}',
+            '{"stream":"Step 2/2 : ENV A=\\u003cb\\u003e"}', '{"stream":"\\n"}', f'{{"stream":" ---\\u003e Running in {running}\\n"}}',
+            f'{{"stream":" ---\\u003e Removed intermediate container {removed}\\n"}}', f'{{"stream":" ---\\u003e {image[7:19]}\\n"}}',
+            f'{{"aux":{{"ID":"{image}"}}}}', '{"stream":"[Warning] One or more build-args [X] were not consumed\\n"}',
+            f'{{"stream":"Successfully built {image[7:19]}\\n"}}', '{"stream":"Successfully tagged made:1\\n"}',
+            '{"stream":"Successfully tagged other:latest\\n"}', ""])
+        self.assertEqual(reply.headers["Content-Type"], "application/json")
+
+    def test_an_error_in_the_stream(self):
+        reply = self.build("FROM busybox\nRUN exit 5\n", [("forcerm", "1")])
+        self.assertEqual(reply.lines()[-1], {"errorDetail": {"code": 5, "message": "The command '/bin/sh -c exit 5' returned a non-zero code: 5"},
+                                             "error": "The command '/bin/sh -c exit 5' returned a non-zero code: 5"})
+
+    def test_quiet(self):
+        image = self.image(self.build("FROM busybox\nENV Q=1\n"))
+        self.assertEqual(self.build("FROM busybox\nENV Q=1\n", [("q", "1")]).lines(), [{"stream": image + "\n"}])
+        self.assertError(self.build("FROM busybox\nRUN exit 1\n", [("q", "1"), ("forcerm", "1")]), 500,
+                         "The command '/bin/sh -c exit 1' returned a non-zero code: 1")
+
+    def test_old_versions_have_no_ids(self):
+        self.assertNotIn(b"aux", self.build("FROM busybox\nENV O=1\n", version="v1.29").body)
+
+    def test_what_is_no_context(self):
+        self.assertEqual(self.d.call("POST", "/build", b"no tar" * 200).status, 500)
+
+
+class Ends(BuildTest):
+    def steps_running(self):
+        return [c for c in self.d.call("GET", "/containers/json").json if "sleep" in c["Command"]]
+
+    def test_cancel(self):
+        reply = self.d.later("POST", "/build?buildid=me", context(Dockerfile="FROM busybox\nRUN sleep 100\n"))
+        self.d.wait_for(self.steps_running, "the step does not run")
+        self.assertEqual(self.d.call("POST", "/build/cancel?id=other").status, 200)
+        self.assertTrue(self.steps_running())
+        self.assertEqual(self.d.call("POST", "/build/cancel?id=me").status, 200)
+        self.assertEqual(reply().lines()[-1]["error"], "build cancelled")
+        self.assertEqual(self.d.call("GET", "/containers/json?all=1").json, [])
+
+    def test_a_client_that_breaks_off(self):
+        with self.d.connect() as s:
+            s.sendall(b"POST /v1.51/build HTTP/1.1\r\nHost: d\r\nContent-Length: 100000\r\n\r\n" + b"x" * 1000)
+        self.assertEqual(self.d.call("GET", "/_ping").status, 200)
+        self.d.wait_for(lambda: not os.listdir(os.path.join(self.d.data, "build")), "the context is left")
+
+    def test_the_daemon_stops_meanwhile(self):
+        d = Daemon()
+        body = context(Dockerfile="FROM busybox\nRUN sleep 100\n")
+        with d.connect() as s:
+            s.sendall(f"POST /v1.51/build HTTP/1.1\r\nHost: d\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            d.wait_for(lambda: d.call("GET", "/containers/json").json, "the step does not run")
+            d.end()
+        d.start()
+        self.assertEqual(os.listdir(d.data).count("build"), 0)
+        d.stop()
+
+    def test_contexts_are_removed(self):
+        self.image(self.build("FROM busybox\nCOPY f /\n", f="x"))
+        self.assertEqual(os.listdir(os.path.join(self.d.data, "build")), [])
+
+
+class Cache(BuildTest):
+    def test_it_survives_a_restart(self):
+        dockerfile = "FROM busybox\nRUN date +%N >/now\nCOPY f /f\n"
+        image = self.image(self.build(dockerfile, f="1"))
+        self.d.end()
+        self.d.start()
+        self.assertEqual(self.image(self.build(dockerfile, f="1")), image)
+        self.assertNotEqual(self.image(self.build(dockerfile, f="2")), image)
+
+    def test_mode_counts_time_does_not(self):
+        image = self.image(self.build("FROM busybox\nCOPY f /f\n", f="time"))
+        time.sleep(1.1)
+        self.assertEqual(self.image(self.build("FROM busybox\nCOPY f /f\n", f="time")), image)
+
+    def test_reproducible(self):
+        dockerfile, epoch = "FROM scratch\nCOPY f /d/\nENV A=b\n", [("buildargs", '{"SOURCE_DATE_EPOCH":"1000000000"}')]
+        first = self.image(self.build(dockerfile, epoch, f="x"))
+        self.assertEqual(self.d.call("GET", f"/images/{first}/json").json["Created"], "2001-09-09T01:46:40Z")
+        other = Daemon()
+        try:
+            reply = other.call("POST", "/build?" + urlencode(epoch), context(Dockerfile=dockerfile, f="x"))
+            self.assertEqual(self.image(reply), first)
+        finally:
+            other.stop()
+
+    def test_mounted_caches(self):
+        self.image(self.build("FROM busybox\nRUN --mount=type=cache,target=/c,id=told head -c 3000 /dev/zero >/c/f\n"))
+        self.d.wait_for(lambda: self.usage()["TotalSize"] >= 3000, "the cache is not measured")
+        item, = (i for i in self.d.call("GET", "/system/df?verbose=1", version="v1.55").json["BuildCacheUsage"]["Items"] if i["Description"] == "told")
+        self.assertEqual((item["Type"], item["Description"], item["InUse"], item["UsageCount"]), ("exec.cachemount", "told", False, 1))
+        self.assertIn(item["ID"], [i["ID"] for i in self.d.call("GET", "/system/df", version="v1.51").json["BuildCache"]])
+        self.assertEqual(self.d.call("POST", "/build/prune", query={"filters": '{"until":["1h"]}'}).json["CachesDeleted"], None)
+        report = self.d.call("POST", "/build/prune").json
+        self.assertIn(item["ID"], report["CachesDeleted"])
+        self.assertGreaterEqual(report["SpaceReclaimed"], 3000)
+        self.assertEqual(self.d.call("GET", "/system/df", version="v1.51").json["BuildCache"], [])
+
+    def usage(self):
+        return {"TotalSize": 0, **self.d.call("GET", "/system/df", version="v1.55").json["BuildCacheUsage"]}
+
+    def test_a_locked_cache_is_waited_for(self):
+        def dockerfile(n):
+            return f"FROM busybox\nRUN --mount=type=cache,target=/c,id=lock,sharing=locked echo {n}; mkdir /c/busy && sleep 0.3 && rmdir /c/busy\n"
+        replies = [self.d.later("POST", "/build", context(Dockerfile=dockerfile(n))) for n in range(4)]
+        for reply in replies:
+            self.image(reply())
+
+
+if __name__ == "__main__":
+    unittest.main()
