@@ -1,6 +1,6 @@
 # Tests beside the suites: the embedding example, fuzz targets, valgrind, coverage. Included by the top Makefile.
 
-.PHONY: test-build check-clients test-registry test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
+.PHONY: test-build test-images check-clients test-registry test-embed test-fuzz-corpora fuzz fuzz-run test-valgrind coverage
 
 # Only what an installed library offers: no -Isrc.
 EMBED_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/embed/*.c))
@@ -39,6 +39,7 @@ test-embed: all lib $(EMBED_BIN) ## programs that embed the library, driven by t
 
 test-build: all ## Dockerfiles: two hundred cases of what is built of them (tests/build)
 	@B=$(B) tests/build/run.py
+
 test-images: all ## images against skopeo, umoci, podman and a whole Debian; the daemon killed at work on them
 	@B=$(B) tests/images/run.sh
 

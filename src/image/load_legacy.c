@@ -12,7 +12,6 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/json.h"
-#include "util/map.h"
 
 enum { REPOSITORIES_MAX = 8 << 20, V1_CONFIG_MAX = 1 << 20 };
 
@@ -22,7 +21,7 @@ struct legacy {
 	const char *data_root;
 	struct load_plan *plan;
 	json_t *diff_ids; /* id → diff id: of layers that have been looked at */
-	struct map made;  /* id → number of its image in the plan, and one */
+	json_t *made;     /* id → number of its image in the plan */
 	struct error *err;
 };
 
@@ -162,8 +161,8 @@ static int add_chain(struct legacy *l, json_t *chain, struct load_image **ret)
 static int add_name(struct legacy *l, const char *name, const char *tag, const char *id)
 {
 	CLEANUP(freep) char *tagged = xasprintf("%s:%s", name, tag);
-	size_t known = (size_t)(uintptr_t)map_get(&l->made, id);
-	struct load_image *image = known ? &l->plan->images[known - 1] : NULL;
+	json_t *known = json_object_get(l->made, id);
+	struct load_image *image = known ? &l->plan->images[json_integer_value(known)] : NULL;
 	json_t *chain;
 	int r = 0;
 
@@ -174,14 +173,14 @@ static int add_name(struct legacy *l, const char *name, const char *tag, const c
 			r = add_chain(l, chain, &image);
 		json_decref(chain);
 		if (r == 0)
-			map_put(&l->made, id, (void *)(uintptr_t)l->plan->nimages);
+			json_object_set_new(l->made, id, json_integer((json_int_t)l->plan->nimages - 1));
 	}
 	return r < 0 ? r : load_image_add_name(image, tagged, l->err);
 }
 
 int load_legacy_read(const struct archive_index *x, int fd, const char *data_root, struct load_plan *plan, struct error *err)
 {
-	struct legacy l = { x, fd, data_root, plan, NULL, .err = err };
+	struct legacy l = { .archive = x, .fd = fd, .data_root = data_root, .plan = plan, .err = err };
 	json_t *repositories, *tags, *id;
 	const char *name, *tag;
 	int r = read_json(&l, "repositories", REPOSITORIES_MAX, &repositories);
@@ -189,12 +188,12 @@ int load_legacy_read(const struct archive_index *x, int fd, const char *data_roo
 	if (r < 0)
 		return r;
 	l.diff_ids = json_object();
-	map_init(&l.made);
+	l.made = json_object();
 	json_object_foreach(repositories, name, tags)
 		json_object_foreach(tags, tag, id)
 			if (r == 0)
 				r = add_name(&l, name, tag, json_is_string(id) ? json_string_value(id) : "");
-	map_done(&l.made);
+	json_decref(l.made);
 	json_decref(l.diff_ids);
 	json_decref(repositories);
 	return r;

@@ -139,7 +139,7 @@ static void make_header(struct save_tar *t, const struct entry *e)
 	put_octal(h + 108, 8, 0);
 	put_octal(h + 116, 8, 0);
 	put_size(h + 124, e->bytes);
-	put_octal(h + 136, 12, e->mtime_s > 0 && e->mtime_s < 1ll << 33 ? (uint64_t)e->mtime_s : 0);
+	put_octal(h + 136, 12, e->mtime_s > 0 && e->mtime_s < (int64_t)1 << 33 ? (uint64_t)e->mtime_s : 0);
 	memset(h + 148, ' ', 8);
 	h[156] = is_dir ? '5' : '0';
 	memcpy(h + 257, "ustar\00000", 8);
