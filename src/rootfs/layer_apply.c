@@ -53,38 +53,9 @@ static int complain(struct applier *ap, int r)
 
 /* ---- names ---- */
 
-/* As Go's filepath.Clean, below a root. -EXDEV: it leads out. */
-static int clean_path(const char *name, char out[PATH_BYTES])
-{
-	bool is_absolute = name[0] == '/';
-	size_t n = 0;
-
-	while (*name) {
-		size_t len = strcspn(name, "/");
-
-		if (len == 2 && name[0] == '.' && name[1] == '.') {
-			if (n == 0 && !is_absolute)
-				return -EXDEV;
-			while (n > 0 && out[--n] != '/')
-				;
-		} else if (len > 0 && !(len == 1 && name[0] == '.')) {
-			if (n + len + 2 > PATH_BYTES)
-				return -ENAMETOOLONG;
-			if (n > 0)
-				out[n++] = '/';
-			memcpy(out + n, name, len);
-			n += len;
-		}
-		name += len;
-		name += strspn(name, "/");
-	}
-	out[n] = '\0';
-	return 0;
-}
-
 static int take_path(struct applier *ap, const char *name, char out[PATH_BYTES])
 {
-	int r = clean_path(name, out);
+	int r = tar_clean_path(name, out, PATH_BYTES);
 
 	if (r == -EXDEV)
 		return error_set_class(ap->err, ERROR_INVALID, "\"%.300s\" is outside of \"/\"", name);
@@ -223,7 +194,7 @@ static int put_dir_owner(struct applier *ap, struct layer_node *n, bool was_made
 
 /* ---- content ---- */
 
-static int write_all(int fd, const char *data, size_t n, int64_t at)
+int layer_write_all(int fd, const char *data, size_t n, int64_t at)
 {
 	while (n > 0) {
 		ssize_t done = pwrite(fd, data, n, at);
@@ -237,57 +208,26 @@ static int write_all(int fd, const char *data, size_t n, int64_t at)
 	return 0;
 }
 
-static bool is_zero_page(const char *p)
-{
-	return p[0] == 0 && p[LAYER_PAGE - 1] == 0 && memcmp(p, p + 1, LAYER_PAGE - 1) == 0;
-}
-
-int layer_write_sparsely(int fd, const char *data, size_t n, int64_t at)
-{
-	size_t from = 0, i = (size_t)(-at & (LAYER_PAGE - 1));
-	int r = 0;
-
-	while (r == 0 && n >= LAYER_HOLE_MIN && i + LAYER_PAGE <= n) {
-		size_t end = i;
-
-		while (end + LAYER_PAGE <= n && is_zero_page(data + end))
-			end += LAYER_PAGE;
-		if (end - i >= LAYER_HOLE_MIN) {
-			r = write_all(fd, data + from, i - from, at + (int64_t)from);
-			from = end;
-		}
-		i = end > i ? end : i + LAYER_PAGE;
-	}
-	return r < 0 ? r : write_all(fd, data + from, n - from, at + (int64_t)from);
-}
-
 static int put_content(struct applier *ap, int fd)
 {
 	const struct tar_entry *e = ap->entry;
+	int64_t at, end = 0;
 	const void *data;
-	int64_t at;
 	size_t n;
+	int r;
 
-	for (bool is_first = true;; is_first = false) {
-		int r = tar_input_data(ap->in, &data, &n, &at, ap->err);
-
-		if (r < 0)
-			return r;
-		if (n == 0)
-			break;
-		if (is_first && at == 0 && (e->mode & 0111) && n >= 4 && memcmp(data, "\177ELF", 4) == 0)
+	while ((r = tar_input_data(ap->in, &data, &n, &at, ap->err)) == 0 && n > 0) {
+		if (at == 0 && (e->mode & 0111) && n >= 4 && memcmp(data, "\177ELF", 4) == 0)
 			ap->figures.has_native = true;
-		r = layer_write_sparsely(fd, data, n, at);
+		r = layer_write_all(fd, data, n, at);
 		if (r < 0)
 			return complain(ap, r);
+		end = at + (int64_t)n;
 	}
 	/* What ends in a hole. */
-	struct stat st;
-
-	if (e->size > 0 && (e->stored_bytes != e->size || e->size >= LAYER_HOLE_MIN) &&
-	    (fstat(fd, &st) < 0 || (st.st_size != e->size && ftruncate(fd, e->size) < 0)))
-		return complain(ap, errno == EFBIG || errno == EINVAL ? -EFBIG : -errno);
-	return 0;
+	if (r == 0 && end < e->size && ftruncate(fd, e->size) < 0)
+		r = complain(ap, errno == EINVAL ? -EFBIG : -errno);
+	return r;
 }
 
 /* ---- one of each kind: 0, -EEXIST when something is there, or an error that has been told ---- */

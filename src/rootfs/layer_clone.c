@@ -59,7 +59,7 @@ static int copy_data(int from, int to, int64_t size)
 
 			if (n <= 0)
 				return n < 0 ? -errno : -EIO;
-			int r = layer_write_sparsely(to, buf, (size_t)n, at);
+			int r = layer_write_all(to, buf, (size_t)n, at);
 
 			if (r < 0)
 				return r;

@@ -5,10 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LAYER_PAGE = 4096, LAYER_HOLE_MIN = 32768 };
-
-/* pwrite of all of it, where long rows of zeros become holes: the file must be new, and its end may be one. */
-int layer_write_sparsely(int fd, const char *data, size_t n, int64_t at);
+int layer_write_all(int fd, const char *data, size_t n, int64_t at);
 
 /* A new file that is as the other one: content (shared where the file system can), holes, mode, owner, times. */
 int layer_copy_file(int from_fd, const char *from, int to_fd, const char *to);

@@ -38,8 +38,7 @@ struct tar_extract_options {
 	bool copy_uid_gid;             /* keep the archive's owners; else root (0:0) */
 	bool has_owner;                /* with copy_uid_gid: uid and gid, whatever the archive says */
 	uint32_t uid, gid;
-	bool is_layer;                 /* .wh. entries are whiteouts (an image layer) */
-	unsigned long long max_bytes;  /* unpacked total; 0: unlimited */
+	unsigned long long max_bytes;  /* unpacked total, without holes; 0: unlimited */
 	unsigned long long max_entries; /* 0: 10 million */
 };
 

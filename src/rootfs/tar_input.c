@@ -11,7 +11,7 @@
 #include "rootfs/tar_internal.h"
 #include "util/alloc.h"
 
-enum { IN_A_ROW_MAX = 64 }; /* headers about one entry */
+enum { IN_A_ROW_MAX = 64 /* headers about one entry */, PAGE_BYTES = 4096, HOLE_MIN = 32768 };
 
 /* ---- bytes ---- */
 
@@ -364,30 +364,103 @@ int tar_input_next(struct tar_input *in, const struct tar_entry **ret, struct er
 	return r;
 }
 
-int tar_input_data(struct tar_input *in, const void **ret, size_t *ret_len, int64_t *ret_at, struct error *err)
+static bool is_zero_page(const unsigned char *p)
 {
-	struct tar_extent *x;
-	size_t n;
-	int r;
+	return p[0] == 0 && p[PAGE_BYTES - 1] == 0 && memcmp(p, p + 1, PAGE_BYTES - 1) == 0;
+}
 
-	while (in->extent < in->nextents && in->extents[in->extent].len == 0)
-		in->extent++;
-	*ret_len = 0;
-	if (in->extent == in->nextents || in->stored_left == 0)
-		return 0;
-	x = &in->extents[in->extent];
-	r = fill(in, err);
-	if (r <= 0)
-		return r < 0 ? r : tar_cut_short(err);
-	n = (int64_t)in->left < x->len ? in->left : (size_t)x->len;
-	*ret = in->at;
-	*ret_len = n;
-	*ret_at = x->at;
+/* The bytes before the first long row of zeros that begins at a page of the file; *ret_zeros is its length. */
+static size_t before_zeros(const unsigned char *data, size_t n, int64_t at, size_t *ret_zeros)
+{
+	size_t i = (size_t)(-at & (PAGE_BYTES - 1)), end;
+
+	for (*ret_zeros = 0; n >= HOLE_MIN && i + PAGE_BYTES <= n; i = end > i ? end : i + PAGE_BYTES) {
+		for (end = i; end + PAGE_BYTES <= n && is_zero_page(data + end);)
+			end += PAGE_BYTES;
+		if (end - i >= HOLE_MIN) {
+			*ret_zeros = end - i;
+			return i;
+		}
+	}
+	return n;
+}
+
+/* What is at hand of the entry's content. */
+static void consume(struct tar_input *in, struct tar_extent *x, size_t n)
+{
 	in->at += n;
 	in->left -= n;
 	in->stored_left -= (int64_t)n;
 	x->at += (int64_t)n;
 	x->len -= (int64_t)n;
+}
+
+int tar_input_data(struct tar_input *in, const void **ret, size_t *ret_len, int64_t *ret_at, struct error *err)
+{
+	*ret_len = 0;
+	while (*ret_len == 0) {
+		struct tar_extent *x;
+		size_t n, zeros;
+		int r;
+
+		while (in->extent < in->nextents && in->extents[in->extent].len == 0)
+			in->extent++;
+		if (in->extent == in->nextents || in->stored_left == 0)
+			return 0;
+		x = &in->extents[in->extent];
+		r = fill(in, err);
+		if (r <= 0)
+			return r < 0 ? r : tar_cut_short(err);
+		n = (int64_t)in->left < x->len ? in->left : (size_t)x->len;
+		*ret = in->at;
+		*ret_at = x->at;
+		*ret_len = before_zeros(in->at, n, x->at, &zeros);
+		consume(in, x, *ret_len ? *ret_len : zeros);
+	}
+	return 0;
+}
+
+/* ---- names ---- */
+
+int tar_clean_path(const char *name, char *out, size_t size)
+{
+	bool is_absolute = name[0] == '/';
+	size_t n = 0;
+
+	while (*name) {
+		size_t len = strcspn(name, "/");
+
+		if (len == 2 && name[0] == '.' && name[1] == '.') {
+			if (n == 0 && !is_absolute)
+				return -EXDEV;
+			while (n > 0 && out[--n] != '/')
+				;
+		} else if (len > 0 && !(len == 1 && name[0] == '.')) {
+			if (n + len + 2 > size)
+				return -ENAMETOOLONG;
+			if (n > 0)
+				out[n++] = '/';
+			memcpy(out + n, name, len);
+			n += len;
+		}
+		name += len;
+		name += strspn(name, "/");
+	}
+	out[n] = '\0';
+	return 0;
+}
+
+int tar_join(const char *base, const char *name, char *out, size_t size)
+{
+	size_t n = strlen(base), m = strlen(name);
+
+	while (n > 0 && base[n - 1] == '/')
+		n--;
+	if (n + 1 + m + 1 > size)
+		return -ENAMETOOLONG;
+	memcpy(out, base, n);
+	out[n] = '/';
+	memcpy(out + n + 1, name, m + 1);
 	return 0;
 }
 

@@ -43,11 +43,18 @@ void tar_input_free(struct tar_input *in);
 /* *ret is NULL at the end. ERROR_INVALID: broken; what the source says is wrong stays internal. */
 int tar_input_next(struct tar_input *in, const struct tar_entry **ret, struct error *err);
 
-/* The next bytes of the entry's file, and where in it they belong; *ret_len 0 at its end. Holes are left out. What is
- * not read is skipped by tar_input_next. */
+/* The next bytes of the entry's file, and where in it they belong; *ret_len 0 at its end. Holes are left out, and so are
+ * long rows of zeros, which are to be holes: whoever writes the file gives it its size at the end. What is not read
+ * is skipped by tar_input_next. */
 int tar_input_data(struct tar_input *in, const void **ret, size_t *ret_len, int64_t *ret_at, struct error *err);
 
 /* Reads the source to its end, whatever comes behind the archive: whoever sent it may be waiting, or counting. */
 int tar_input_drain(struct tar_input *in, struct error *err);
+
+/* An entry's name as Go's filepath.Clean makes it, without a slash in front: "" is the root. -EXDEV: it leads out;
+ * -ENAMETOOLONG. */
+int tar_clean_path(const char *name, char *out, size_t size);
+/* "BASE/NAME". -ENAMETOOLONG. */
+int tar_join(const char *base, const char *name, char *out, size_t size);
 
 #endif

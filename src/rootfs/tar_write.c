@@ -1,60 +1,33 @@
-/* A part of a view as a tar archive. */
-#include <archive.h>
-#include <archive_entry.h>
+/* A part of a view as a tar archive: in the order of names, parents before children. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <sys/sysmacros.h>
 
 #include "rootfs/tar.h"
+#include "rootfs/tar_output.h"
 #include "util/alloc.h"
-#include "util/locale.h"
 #include "util/map.h"
 
-enum { DEPTH_MAX = 256 };
+enum { DEPTH_MAX = 256, NAME_BYTES = 8192 };
 
 struct writer {
 	struct rootfs *fs;
-	struct archive *archive;
-	tar_write_fn write;
-	void *arg;
-	struct error *err;
+	struct tar_output *out;
 	const struct tar_write_options *opt;
+	struct error *err;
 	struct map linked;       /* "dev:ino" of files with several names → the first name */
 	uint64_t root_dev;
+	char name[NAME_BYTES];   /* the entry's */
 };
 
-static la_ssize_t on_write(struct archive *a, void *data, const void *buf, size_t len)
-{
-	struct writer *w = data;
-	ssize_t n = w->write(w->arg, buf, len);
-
-	if (n < 0)
-		archive_set_error(a, (int)-n, "write failed");
-	return n;
-}
-
-static int put_content(struct writer *w, const char *path)
-{
-	struct rootfs_file f;
-	char buf[65536];
-	ssize_t n;
-	int r = rootfs_open(w->fs, NULL, NULL, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0, &f);
-
-	if (r < 0)
-		return r;
-	while ((n = f.fd >= 0 ? read(f.fd, buf, sizeof(buf)) : 0) > 0)
-		if (archive_write_data(w->archive, buf, (size_t)n) < 0)
-			break;
-	rootfs_file_done(&f);
-	return 0;
-}
+/* ---- entries ---- */
 
 /* The name under which the same file has been written already; NULL: this is the first. */
-static const char *first_name(struct writer *w, const char *name, const struct rootfs_stat *st)
+static const char *first_name(struct writer *w, const struct rootfs_stat *st)
 {
 	char key[48];
 	char *known;
@@ -64,92 +37,147 @@ static const char *first_name(struct writer *w, const char *name, const struct r
 	snprintf(key, sizeof(key), "%llx:%llx", (unsigned long long)st->dev, (unsigned long long)st->ino);
 	known = map_get(&w->linked, key);
 	if (!known)
-		map_put(&w->linked, key, xstrdup(name));
+		map_put(&w->linked, key, xstrdup(w->name));
 	return known;
 }
 
-static int put_entry(struct writer *w, const char *path, const char *name, const struct rootfs_stat *st)
+static int put_file(struct writer *w, struct rootfs_dir *at, const char *name, struct tar_entry *e)
 {
-	struct archive_entry *e = archive_entry_new();
-	const char *link = first_name(w, name, st);
-	bool has_content = S_ISREG(st->mode) && !link;
-	char target[4096];
-	int r = 0;
+	struct rootfs_file f;
+	int r = rootfs_open(w->fs, NULL, at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0, &f);
 
-	archive_entry_set_pathname(e, name);
-	archive_entry_set_mode(e, st->mode);
-	archive_entry_set_uid(e, st->uid);
-	archive_entry_set_gid(e, st->gid);
-	archive_entry_set_mtime(e, st->mtime.tv_sec, st->mtime.tv_nsec);
-	archive_entry_set_size(e, has_content ? st->size : 0);
-	if (S_ISCHR(st->mode) || S_ISBLK(st->mode))
-		archive_entry_set_rdev(e, (dev_t)st->rdev);
-	if (link)
-		archive_entry_set_hardlink(e, link);
-	if (S_ISLNK(st->mode)) {
-		ssize_t n = rootfs_readlink(w->fs, NULL, NULL, path, target, sizeof(target) - 1);
-
-		target[n > 0 ? n : 0] = '\0';
-		archive_entry_set_symlink(e, target);
-	}
-	if (archive_write_header(w->archive, e) < ARCHIVE_WARN) /* a warning: a name in no character set */
-		r = error_set(w->err, -EIO, "%s: %s", path, archive_error_string(w->archive));
-	else if (has_content)
-		r = put_content(w, path);
-	archive_entry_free(e);
+	if (r == -ENOENT)
+		return 0; /* what has gone meanwhile is not there */
+	if (r < 0)
+		return r;
+	e->size = f.fd >= 0 && f.st.size > 0 ? f.st.size : 0;
+	r = tar_output_entry(w->out, e, w->err);
+	if (r == 0 && e->size > 0)
+		r = tar_output_file(w->out, f.fd, e->size, w->err);
+	rootfs_file_done(&f);
 	return r;
 }
 
-static int put_tree(struct writer *w, const char *path, const char *name, int depth);
+static char type_of(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR: return TAR_DIR;
+	case S_IFLNK: return TAR_SYMLINK;
+	case S_IFIFO: return TAR_FIFO;
+	case S_IFCHR: return TAR_CHAR;
+	case S_IFBLK: return TAR_BLOCK;
+	default: return TAR_FILE;
+	}
+}
 
-struct child {
-	struct writer *w;
-	const char *path, *name;
-	int depth, result;
+static int put_entry(struct writer *w, struct rootfs_dir *at, const char *name, const struct rootfs_stat *st)
+{
+	struct tar_entry e = {
+		.type = type_of(st->mode),
+		.name = w->name,
+		.link = "",
+		.mode = st->mode & 07777,
+		.uid = st->uid,
+		.gid = st->gid,
+		.major = major(st->rdev),
+		.minor = minor(st->rdev),
+		.mtime = st->mtime,
+	};
+	const char *first = first_name(w, st);
+	char target[4096];
+	ssize_t n;
+
+	if (first) {
+		e.type = TAR_LINK;
+		e.link = first;
+	} else if (S_ISREG(st->mode)) {
+		return put_file(w, at, name, &e);
+	} else if (S_ISLNK(st->mode)) {
+		n = rootfs_readlink(w->fs, NULL, at, name, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		e.link = target;
+	}
+	return tar_output_entry(w->out, &e, w->err);
+}
+
+/* ---- trees ---- */
+
+struct names {
+	char **v;
+	size_t n, size;
 };
 
-static int put_child(void *arg, const struct rootfs_dirent *d)
+static int take_name(void *arg, const struct rootfs_dirent *e)
 {
-	struct child *c = arg;
-	char path[8192], name[8192];
+	struct names *names = arg;
 
-	if (strcmp(d->name, ".") == 0 || strcmp(d->name, "..") == 0)
+	if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
 		return 0;
-	if (snprintf(path, sizeof(path), "%s/%s", strcmp(c->path, "/") ? c->path : "", d->name) >= (int)sizeof(path) ||
-	    snprintf(name, sizeof(name), "%s%s%s", c->name, *c->name ? "/" : "", d->name) >= (int)sizeof(name))
-		c->result = -ENAMETOOLONG;
-	else
-		c->result = put_tree(c->w, path, name, c->depth + 1);
-	return c->result != 0;
+	if (names->n == names->size) {
+		names->size = names->size ? 2 * names->size : 16;
+		names->v = xrealloc(names->v, names->size * sizeof(*names->v));
+	}
+	names->v[names->n++] = xstrdup(e->name);
+	return 0;
 }
 
-static int put_children(struct writer *w, const char *path, const char *name, int depth)
+static int by_name(const void *a, const void *b)
 {
-	struct child c = { w, path, name, depth, 0 };
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list(struct writer *w, struct rootfs_dir *dir, struct names *ret)
+{
 	struct rootfs_listing *l;
-	struct rootfs_dir *dir;
 	uint64_t cookie = 0;
-	int r = rootfs_open_dir(w->fs, NULL, NULL, path, &dir);
+	int r = rootfs_listing_new(w->fs, dir, &l);
 
 	if (r < 0)
 		return r;
-	r = rootfs_listing_new(w->fs, dir, &l);
-	rootfs_dir_unref(dir);
-	if (r < 0)
-		return r;
-	rootfs_listing_read(l, &cookie, put_child, &c);
+	rootfs_listing_read(l, &cookie, take_name, ret);
 	rootfs_listing_free(l);
-	return c.result;
+	if (ret->n > 1)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+	return 0;
 }
 
-static int put_tree(struct writer *w, const char *path, const char *name, int depth)
+static int put_tree(struct writer *w, struct rootfs_dir *at, const char *name, size_t len, int depth);
+
+/* len: of the directory's own name in w->name, without a slash behind it. */
+static int put_children(struct writer *w, struct rootfs_dir *at, const char *name, size_t len, int depth)
 {
-	struct rootfs_stat st;
-	char slashed[8192];
-	int r = rootfs_stat(w->fs, NULL, NULL, path, AT_SYMLINK_NOFOLLOW, &st);
+	struct names names = { 0 };
+	struct rootfs_dir *dir;
+	int r = rootfs_open_dir(w->fs, NULL, at, name, &dir);
 
 	if (r == -ENOENT && depth > 0)
-		return 0; /* what has gone meanwhile is not there */
+		return 0;
+	if (r < 0)
+		return r;
+	r = list(w, dir, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		int n = snprintf(w->name + len, sizeof(w->name) - len, "%s%s", len ? "/" : "", names.v[i]);
+
+		/* A byte is left for a directory's slash. */
+		if (r == 0 && n + 1 >= (int)(sizeof(w->name) - len))
+			r = -ENAMETOOLONG;
+		if (r == 0)
+			r = put_tree(w, dir, names.v[i], len + (size_t)n, depth + 1);
+		free(names.v[i]);
+	}
+	w->name[len] = '\0';
+	free(names.v);
+	rootfs_dir_unref(dir);
+	return r;
+}
+
+static int put_tree(struct writer *w, struct rootfs_dir *at, const char *name, size_t len, int depth)
+{
+	struct rootfs_stat st;
+	int r = rootfs_stat(w->fs, NULL, at, name, AT_SYMLINK_NOFOLLOW, &st);
+
+	if (r == -ENOENT && depth > 0)
+		return 0;
 	if (r == 0 && depth > DEPTH_MAX)
 		r = -ELOOP;
 	if (r < 0)
@@ -158,11 +186,13 @@ static int put_tree(struct writer *w, const char *path, const char *name, int de
 		return 0; /* there is nothing in it, and tar has no word for it */
 	if (depth == 0)
 		w->root_dev = st.dev;
-	snprintf(slashed, sizeof(slashed), "%s%s", name, S_ISDIR(st.mode) ? "/" : "");
+	if (S_ISDIR(st.mode))
+		memcpy(w->name + len, "/", 2);
 	if (depth > 0 || !w->opt->contents_only)
-		r = put_entry(w, path, slashed, &st);
+		r = put_entry(w, at, name, &st);
+	w->name[len] = '\0';
 	if (r == 0 && S_ISDIR(st.mode) && !(w->opt->skip_mounts && st.dev != w->root_dev))
-		r = put_children(w, path, name, depth);
+		r = put_children(w, at, name, len, depth);
 	return r;
 }
 
@@ -170,33 +200,36 @@ int tar_write(struct rootfs *fs, const char *path, const struct tar_write_option
 	      struct error *err)
 {
 	static const struct tar_write_options none;
-	struct writer w = { .fs = fs, .write = write, .arg = arg, .err = err, .opt = opt ? opt : &none };
+	struct error mine = { 0 };
+	struct writer *w = xnew(struct writer);
 	const char *base = strrchr(path, '/');
 	const struct map_entry *known;
 	size_t pos = 0;
-	locale_t before;
 	int r;
 
-	w.archive = archive_write_new();
-	if (!w.archive)
-		return error_set(err, -ENOMEM, "out of memory");
-	before = locale_enter_utf8(); /* names in archives are UTF-8 */
-	archive_write_set_format_pax_restricted(w.archive);
-	archive_write_set_bytes_in_last_block(w.archive, 1);
-	if (w.opt->is_gzip && archive_write_add_filter_gzip(w.archive) == ARCHIVE_OK)
-		archive_write_set_filter_option(w.archive, "gzip", "compression-level", "1");
-	archive_write_open(w.archive, &w, NULL, on_write, NULL);
-	map_init(&w.linked);
-	base = w.opt->contents_only ? "" : w.opt->rename_root ? w.opt->rename_root : base && base[1] ? base + 1 : "/";
-	r = put_tree(&w, path, base, 0);
-	if (archive_write_close(w.archive) != ARCHIVE_OK && r == 0)
-		r = error_set(err, -EIO, "%s", archive_error_string(w.archive));
-	archive_write_free(w.archive);
-	locale_leave(before);
-	while ((known = map_next(&w.linked, &pos)))
+	w->fs = fs;
+	w->opt = opt ? opt : &none;
+	w->err = err ? err : &mine;
+	map_init(&w->linked);
+	base = w->opt->contents_only ? "" :
+	       w->opt->rename_root   ? w->opt->rename_root :
+	       base && base[1]       ? base + 1 :
+				       "/";
+	r = tar_output_new(write, arg, w->opt->is_gzip, &w->out, w->err);
+	if (r == 0) {
+		size_t len = strnlen(base, sizeof(w->name) - 2);
+
+		memcpy(w->name, base, len);
+		r = put_tree(w, NULL, path, len, 0);
+		if (r == 0)
+			r = tar_output_end(w->out, w->err);
+	}
+	if (r < 0 && !w->err->code)
+		error_set(w->err, r, "%s: %s", path, strerror(-r));
+	tar_output_free(w->out);
+	while ((known = map_next(&w->linked, &pos)))
 		free(known->value);
-	map_done(&w.linked);
-	if (r < 0 && err && !err->code)
-		error_set(err, r, "%s: %s", path, strerror(-r));
+	map_done(&w->linked);
+	free(w);
 	return r;
 }

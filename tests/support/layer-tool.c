@@ -1,5 +1,7 @@
 /* Layers by hand, for the bench and for looking at what an archive becomes:
- *   layer-tool apply DIR <TAR      clone FROM TO      write LOWER UPPER >TAR */
+ *   layer-tool apply DIR <TAR      clone FROM TO      write LOWER UPPER >TAR
+ * and the same through a view, as docker cp and export do it:
+ *   layer-tool extract DIR <TAR    export DIR >TAR */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,6 +10,7 @@
 #include <unistd.h>
 
 #include "rootfs/layer.h"
+#include "rootfs/tar.h"
 
 static char buffer[1 << 18];
 
@@ -53,6 +56,21 @@ static int write_layer(int lower, int upper, struct error *err)
 	return r;
 }
 
+static int through_view(int upper, bool is_export, struct error *err)
+{
+	struct rootfs_mount m = { .kind = ROOTFS_MOUNT_UNION, .target = "/", .lower_fd = -1, .upper_fd = upper, .fd = -1 };
+	struct tar_extract_options in = { .copy_uid_gid = true };
+	struct tar_write_options out = { .contents_only = true };
+	struct rootfs *fs;
+	int r = rootfs_new(&m, 1, &fs);
+
+	if (r < 0)
+		return r;
+	r = is_export ? tar_write(fs, "/", &out, to_stdout, NULL, err) : tar_extract(fs, "/", &in, from_stdin, NULL, err);
+	rootfs_free(fs);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	int one = argc > 2 ? open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -62,6 +80,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "apply") == 0)
 		r = apply(one, &err);
+	else if (argc == 3 && (strcmp(argv[1], "extract") == 0 || strcmp(argv[1], "export") == 0))
+		r = through_view(one, argv[1][2] == 'p', &err);
 	else if (argc == 4 && strcmp(argv[1], "clone") == 0)
 		r = layer_clone(one, two);
 	else if (argc == 4 && strcmp(argv[1], "write") == 0)
