@@ -310,7 +310,7 @@ void builds_stop(struct engine *e)
 
 void builds_close(struct engine *e)
 {
-	if (!e->builder)
+	if (!e || !e->builder)
 		return;
 	caches_free(e->builder->caches);
 	free(e->builder);

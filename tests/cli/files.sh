@@ -37,9 +37,9 @@ check "export tells owners of links and FIFOs" 0 "prw------- 7/8 tmp/fifo
 lrwxrwxrwx 5/6 tmp/link" sh -c "'$docker' export odd | tar --numeric-owner -tvf - tmp/fifo tmp/link | awk '{print \$1, \$2, \$6}' | sort -k3"
 "$docker" export odd >"$dir/odd.tar"
 check_has "import of an export" 0 "sha256:" d import "$dir/odd.tar" odd:again
-ours check "it is all there again" 0 "one two 5:6 7:8 .wh..wh..opq .wh.file fifo link" d run --rm odd:again sh -c \
-	'cd /tmp && echo $(cat .wh.file .wh..wh..opq/x) $(stat -c %u:%g link fifo) $(ls -A)'
-ours check "removed from an image" 0 ".wh..wh..opq fifo link" d run --rm odd:again sh -c 'cd /tmp && rm .wh.file && echo $(ls -A)'
+# An image is a layer, and there such names are whiteouts (moby: UnpackLayer).
+ours check "it is all there again, but for what reads as whiteouts" 0 "5:6 7:8 fifo link" d run --rm odd:again sh -c \
+	'cd /tmp && echo $(stat -c %u:%g link fifo) $(ls -A)'
 check "cp of such a name" 0 "one" sh -c "'$docker' cp -q odd:/tmp/.wh.file '$dir/out.wh' && cat '$dir/out.wh'"
 check "cp in of such a name" 0 "one" sh -c "'$docker' cp -q '$dir/out.wh' odd:/tmp/.wh.in && '$docker' cp -q odd:/tmp/.wh.in - | tar xOf -"
 d rm odd >/dev/null
