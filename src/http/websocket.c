@@ -76,6 +76,7 @@ struct websockets {
 	X(lws_set_log_level)
 
 static struct {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it is declared here */
 #define POINTER(name) __typeof__(&name) name;
 	FUNCTIONS(POINTER)
 } lib;

@@ -117,6 +117,7 @@ static void resolve_name(const struct netns *ns, const char *name, struct answer
 	resolve_extra(ns, name, a);
 	if (!a->is_known && first)
 		resolve_at(first, name, a);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the head is initialised, which it does not know */
 	list_for_each(it, &ns->endpoints) {
 		const struct endpoint *ep = container_of(it, struct endpoint, of_ns);
 

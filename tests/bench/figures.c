@@ -8,13 +8,20 @@
 #include <time.h>
 #include <unistd.h>
 
+static void *grow(void *p, size_t bytes)
+{
+	void *more = realloc(p, bytes);
+
+	if (!more)
+		abort();
+	return more;
+}
+
 void samples_add(struct samples *s, uint64_t ns)
 {
 	if (s->n == s->room) {
 		s->room = s->room ? s->room * 2 : 64;
-		s->ns = realloc(s->ns, s->room * sizeof(*s->ns));
-		if (!s->ns)
-			abort();
+		s->ns = grow(s->ns, s->room * sizeof(*s->ns));
 	}
 	s->ns[s->n++] = ns;
 }
@@ -124,9 +131,7 @@ static int each_of_tree(pid_t pid, void (*each)(void *arg, pid_t pid), void *arg
 			continue;
 		if (n == room) {
 			room = room ? room * 2 : 256;
-			rows = realloc(rows, room * sizeof(*rows));
-			if (!rows)
-				abort();
+			rows = grow(rows, room * sizeof(*rows));
 		}
 		rows[n++] = (struct row){ p, parent_of(p), p == pid };
 	}

@@ -155,7 +155,7 @@ int http_read(struct http *c, struct http_reply *ret)
 
 int http_do(struct http *c, const char *method, const char *path, const char *body, struct http_reply *ret)
 {
-	struct http_reply mine;
+	struct http_reply mine = { 0 };
 	int r = http_send(c, method, path, body);
 
 	if (!ret)

@@ -168,7 +168,7 @@ static int reply_to(int fd, const char *request)
 /* Requests come one at a time; a body may follow its head in a second write. */
 static void *serve_connection(void *arg)
 {
-	int fd = (int)(long)arg;
+	int fd = *(int *)arg;
 	char text[16384];
 	size_t n = 0;
 
@@ -190,6 +190,7 @@ static void *serve_connection(void *arg)
 			break;
 	}
 	close(fd);
+	free(arg);
 	return NULL;
 }
 
@@ -197,11 +198,16 @@ static void serve_engine(int listener)
 {
 	signal(SIGPIPE, SIG_IGN);
 	for (;;) {
-		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), *arg = malloc(sizeof(*arg));
 		pthread_t t;
 
-		if (fd >= 0 && pthread_create(&t, NULL, serve_connection, (void *)(long)fd) == 0)
+		if (!arg)
+			abort();
+		*arg = fd;
+		if (fd >= 0 && pthread_create(&t, NULL, serve_connection, arg) == 0)
 			pthread_detach(t);
+		else
+			free(arg);
 	}
 }
 

@@ -8,7 +8,8 @@ parts='running options update pid1 lifecycle restarts health stats listing copy 
 [ "$(id -u)" -ne 0 ] || parts="$parts unprivileged"
 if [ -n "${ORACLE:-}" ]; then
 	. tests/support/oracle.sh
-	parts='running options pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images build networks traffic load system' suite=oracle
+	# Not traffic: wget of Debian's BusyBox 1.35.0 dies of SIGSEGV where it cannot connect, natively too.
+	parts='running options pid1 lifecycle restarts health stats listing copy files volumes logs attach terminals images build networks load update system' suite=oracle
 else
 	. tests/support/daemon.sh
 fi

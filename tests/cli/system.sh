@@ -22,7 +22,8 @@ check_has "info's mistakes" 64 "template parsing error" d info -f '{{'
 since=$(date +%s)
 until [ "$(date +%s)" -gt "$since" ]; do sleep 0.05; done
 d run --rm --name sy3 -l told=yes busybox true
-until [ "$(date +%s)" -gt "$((since + 1))" ]; do sleep 0.05; done
+end=$(date +%s) # of the last event's second
+until [ "$(date +%s)" -gt "$end" ]; do sleep 0.05; done
 events() { d events --since "$since" --until "$(date +%s)" "$@"; }
 check "events as JSON" 0 "container die 0" sh -c '"$docker" events --since '"$since"' --until $(date +%s) --format json --filter event=die --filter container=sy3 |
 	sed "s/.*\"exitCode\":\"\([0-9]*\)\".*/container die \1/"'
@@ -61,14 +62,12 @@ check_has "plugin rm" 1 'plugin "nosuch" not found' d plugin rm nosuch
 ours check_has "plugin install" 1 "plugins are not supported" d plugin install --grant-all-permissions a/b # Docker asks a registry
 check_has "login" 1 "connection refused" sh -c 'echo p | "$docker" --config "$0/login" login -u u --password-stdin 127.0.0.1:9' "$dir"
 check_has "push" 1 "An image does not exist locally with the tag: 127.0.0.1:9/nosuchimage" d push 127.0.0.1:9/nosuchimage
-ours check_has "save" 1 "saving images is not there yet" d save -o "$dir/saved" busybox
-ours check_has "commit" 1 "making an image of a container is not there yet" d commit sy1 x
 check_has "search" 1 "connection refused" d search 127.0.0.1:9/x
 ours check_has "BuildKit's own container" 125 "DOCKER_BUILDKIT=0" d run moby/buildkit:buildx-stable-1
 
 # ---- prune ----
 check "builder prune" 0 "Total reclaimed space: 0B" sh -c '"$docker" builder prune -f 2>/dev/null | tail -n 1'
-check_has "prune with a filter that is none" 1 "invalid filter" d container prune -f --filter nope=1
+check_like "prune with a filter that is none" 1 ".*[Ii]nvalid filter.*" d container prune -f --filter nope=1
 check "prune of what is old" 0 "Total reclaimed space: 0B" d container prune -f --filter until=1h
 check "container prune" 0 "Total reclaimed space: 3kB" sh -c '"$docker" container prune -f | tail -n 1'
 check "what runs stays" 0 "sy2" d ps -a --filter name=sy --format '{{.Names}}'
@@ -129,8 +128,8 @@ check "volume ls of used ones" 0 "syv" d volume ls -q --filter dangling=false --
 check "volume ls as JSON" 0 "sya" sh -c '"$docker" volume ls --format json --filter name=sya | sed "s/.*\"Name\":\"\([a-z]*\)\".*/\1/"'
 check "volume inspect" 0 "local test" d volume inspect -f '{{.Driver}} {{.Labels.kind}}' sya
 check_has "volume rm of a used one" 1 "volume is in use" d volume rm syv
-check "volume prune of all" 0 "Total reclaimed space: 0B" sh -c '"$docker" volume prune -af --filter label=kind=test | tail -n 1'
-check_has "volume inspect of none" 1 "no such volume" d volume inspect sya
+ours check "volume prune of all" 0 "Total reclaimed space: 0B" sh -c '"$docker" volume prune -af --filter label=kind=test | tail -n 1'
+ours check_has "volume inspect of none" 1 "no such volume" d volume inspect sya
 
 d rm -fv sy2 >/dev/null
 d volume rm syv >/dev/null

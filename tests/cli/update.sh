@@ -17,6 +17,6 @@ check "too little" 1 "Error response from daemon: Minimum memory limit allowed i
 check "nobody" 1 "Error response from daemon: No such container: nobody" d update --memory 64m nobody
 check "one of two" 1 "two
 Error response from daemon: No such container: nobody" d update --pids-limit 30 two nobody
-check_has "a warning" 0 "BlkioWeight is kept, but this engine does not enforce it." d update --blkio-weight 100 two
+ours check_has "a warning" 0 "BlkioWeight is kept, but this engine does not enforce it." d update --blkio-weight 100 two
 check "nothing to update" 1 "you must provide one or more flags when using this command" d update one
 d rm -f one two >/dev/null

@@ -15,8 +15,8 @@ check "volume ls --filter name" 0 "named" d volume ls -q --filter name=^nam
 check "volume ls --filter label" 0 "opts" d volume ls -q --filter label=a=1 --filter label=b
 check "volume ls --filter driver" 0 "" d volume ls -q --filter driver=foo
 check "volume ls --format" 0 "local named local" d volume ls --filter name=named --format '{{.Driver}} {{.Name}} {{.Scope}}'
-check_has "volume ls with an unknown filter" 1 "invalid filter 'colour'" d volume ls --filter colour=red
-check_has "volume ls with a bad dangling" 1 "invalid filter 'dangling=[perhaps]'" d volume ls --filter dangling=perhaps
+check_like "volume ls with an unknown filter" 1 ".*[Ii]nvalid filter 'colour'.*" d volume ls --filter colour=red
+check_like "volume ls with a bad dangling" 1 ".*[Ii]nvalid filter 'dangling=\\[perhaps\\]'.*" d volume ls --filter dangling=perhaps
 check_has "an unknown option" 1 'create xx: invalid option: "colour"' d volume create --opt colour=red xx
 check_has "a missing option" 1 'create xx: missing required option: "device"' d volume create --opt type=tmpfs xx
 check_has "a quota" 1 "create xx: quota size requested but no quota support" d volume create --opt size=1m xx
@@ -32,12 +32,22 @@ check "dangling" 0 "" d volume ls -q --filter dangling=true --filter name=held
 ours check "not dangling" 0 "held" d volume ls -q --filter dangling=false --filter name=held
 d volume create spared >/dev/null
 ours check_has "volume prune takes anonymous ones" 0 "Total reclaimed space: 0B" d volume prune -f
+# The oracle's prune takes all that nobody uses, not only those without a name.
+drop_anonymous() {
+	if [ -n "${oracle:-}" ]; then
+		d volume ls -q | grep -E '^[0-9a-f]{64}$' | xargs -r "$docker" volume rm
+	else
+		d volume prune -f
+	fi
+}
+drop_anonymous >/dev/null
 check "and spares the others" 0 "held
 spared" d volume ls -q
 ours check_has "volume prune -a" 0 "spared" d volume prune -af
 d volume create --label keep=1 kept >/dev/null
 d volume create --label go=1 gone >/dev/null
 ours check_has "volume prune by label" 0 "gone" d volume prune -af --filter label=go
+[ -z "${oracle:-}" ] || d volume rm spared gone >/dev/null # with an API of its own this would be prune -a
 ours check "volume prune spares by label" 0 "kept" sh -c "'$docker' volume prune -af --filter label!=keep >/dev/null; '$docker' volume ls -qf name=kept"
 check "df counts users" 0 "held 1" sh -c "'$docker' system df -v --format '{{range .Volumes}}{{println .Name .Links}}{{end}}' | grep held"
 d rm holder >/dev/null
@@ -58,7 +68,7 @@ d run --rm -v /anon -v named:/named busybox true
 check "--rm takes anonymous ones" 0 "named" d volume ls -q
 d create --name keeper -v /anon busybox true >/dev/null && d rm keeper >/dev/null
 check "rm without -v does not" 0 "2" sh -c "'$docker' volume ls -q | wc -l"
-ours d volume prune -f >/dev/null
+drop_anonymous >/dev/null
 check "down to one" 0 "named" d volume ls -q
 
 # ---- --mount ----
@@ -67,7 +77,7 @@ check "type=bind" 0 "data" d run --rm --mount "type=bind,source=$dir/host,target
 check "type=bind,readonly" 1 "touch: /b/g: Read-only file system" d run --rm --mount "type=bind,src=$dir/host,dst=/b,readonly" busybox touch /b/g
 check "bind-propagation, consistency" 0 "rslave" sh -c "id=\$('$docker' create --mount 'type=bind,src=$dir/host,dst=/b,bind-propagation=rslave,consistency=cached' busybox true) &&
 	'$docker' inspect -f '{{range .Mounts}}{{.Propagation}}{{end}}' \$id; '$docker' rm \$id >/dev/null"
-check "bind-recursive=readonly" 1 "touch: /b/g: Read-only file system" d run --rm \
+ours check "bind-recursive=readonly" 1 "touch: /b/g: Read-only file system" d run --rm \
 	--mount "type=bind,src=$dir/host,dst=/b,readonly,bind-recursive=readonly,bind-propagation=rprivate" busybox touch /b/g
 check "bind-recursive=disabled" 0 "data" d run --rm --mount "type=bind,src=$dir/host,dst=/b,bind-recursive=disabled" busybox cat /b/f
 check "type=volume with options and labels" 0 "map[l:1] map[device:$dir/host o:bind type:none] data" sh -c "
@@ -95,7 +105,7 @@ check_has "an unknown type" 125 "mount type unknown" d run --rm --mount type=odd
 
 # ---- -v ----
 check "a host path is made" 0 "made" sh -c "'$docker' run --rm -v '$dir/new/dir:/m' busybox touch /m/made && ls '$dir/new/dir'"
-check "labels and consistency are taken" 0 "data" d run --rm -v "$dir/host:/b:Z,delegated,rshared" busybox cat /b/f
+check "labels and consistency are taken" 0 "data" d run --rm -v "$dir/host:/b:Z,delegated,rprivate" busybox cat /b/f
 check "a file" 0 "data" d run --rm -v "$dir/host/f:/etc/passwd:ro" busybox cat /etc/passwd
 check_has "a bad mode" 125 "invalid mode: odd" d run --rm -v vol:/v:odd busybox true
 check_has "a directory over a file" 125 "Are you trying to mount a directory onto a file (or vice-versa)?" \

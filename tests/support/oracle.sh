@@ -22,13 +22,6 @@ import_busybox() {
 	busybox --list-full | while read -r applet; do
 		[ -e "$dir/image/$applet" ] || [ -L "$dir/image/$applet" ] || ln -s /bin/busybox "$dir/image/$applet"
 	done
-	# A static program of Debian's asks for names by these, and dies without them.
-	for lib in ld-linux-x86-64.so.2 libc.so.6 libresolv.so.2 libnss_files.so.2 libnss_dns.so.2; do
-		for at in /lib64 /lib/x86_64-linux-gnu; do
-			[ -e "$at/$lib" ] || continue
-			mkdir -p "$dir/image$at" && cp -L "$at/$lib" "$dir/image$at/"
-		done
-	done
 	tar -C "$dir/image" -c . | "$docker" import -c 'CMD ["sh"]' \
 		-c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - busybox:latest >/dev/null
 }
