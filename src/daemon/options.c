@@ -10,7 +10,6 @@
 
 #include "engine/engine.h"
 #include "network/ipam.h"
-#include "registry/registry.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -23,11 +22,8 @@ const char options_help[] =
 	"      --synthetic        pretend to run what no driver can run\n"
 	"      --default-runtime NAME  auto, wasm, agent, synthetic or a launcher's name\n"
 	"      --images MODE      auto, registry or synthetic\n"
-	"      --registry-mirror URL      asked before docker.io (repeatable)\n"
-	"      --insecure-registry HOST   spoken to without TLS or trust: host, host:port or network (repeatable)\n"
 	"      --config FILE      these options as JSON, as in daemon.json\n"
 	"      --sandbox FILE     the sandbox program\n"
-	"      --fetch FILE       the registry client, sockerless-fetch\n"
 	"      --guest DIR        the built-in image's root file system\n"
 	"      --default-address-pool base=CIDR,size=BITS  where new networks get their subnets from (repeatable)\n"
 	"      --bip ADDRESS/BITS the default bridge's address and subnet\n"
@@ -64,9 +60,6 @@ static const struct option {
 	{ "config", STRING },
 	{ "sandbox", STRING },
 	{ "guest", STRING },
-	{ "fetch", STRING },
-	{ "registry-mirror", STRING },
-	{ "insecure-registry", STRING },
 	{ "log-level", STRING },
 	{ "log-format", STRING },
 	{ "version", FLAG },
@@ -112,11 +105,41 @@ int options_check_host(const char *url, struct error *err)
 	return error_set_class(err, ERROR_INVALID, "--host %s: expected unix://, tcp:// or fd://", url);
 }
 
-/* May be given more than once. */
-static bool is_list(const char *name)
+/* Options that may be given more than once: their names in the file, and where their values are. */
+struct values {
+	const char *name, *plural;
+	char **v;
+	int *n;
+};
+
+static bool find_list(struct options *o, const char *name, struct values *ret)
 {
-	return strcmp(name, "host") == 0 || strcmp(name, "default-address-pool") == 0 || strcmp(name, "agent-listen") == 0 ||
-	       strcmp(name, "registry-mirror") == 0 || strcmp(name, "insecure-registry") == 0;
+	const struct values lists[] = {
+		{ "host", "hosts", o->hosts, &o->nhosts },
+		{ "default-address-pool", "default-address-pools", o->pools, &o->npools },
+		{ "agent-listen", "agent-listens", o->agent_listens, &o->nagent_listens },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		if (strcmp(lists[i].name, name) != 0 && strcmp(lists[i].plural, name) != 0)
+			continue;
+		*ret = lists[i];
+		return true;
+	}
+	return false;
+}
+
+/* Who overrides an option that is a list replaces it, and adds nothing. */
+static void empty_list(struct options *o, const char *name)
+{
+	struct values list;
+
+	if (!find_list(o, name, &list))
+		return;
+	while (*list.n > 0) {
+		free(list.v[--*list.n]);
+		list.v[*list.n] = NULL;
+	}
 }
 
 static int add_pool(struct options *o, const char *value, struct error *err)
@@ -168,22 +191,6 @@ static int set_agent(struct options *o, const char *name, const char *value, str
 	return 0;
 }
 
-static int add_registry(struct options *o, const char *name, const char *value, struct error *err)
-{
-	bool is_mirror = strcmp(name, "registry-mirror") == 0;
-	int *n = is_mirror ? &o->nmirrors : &o->ninsecure;
-	char **list = is_mirror ? o->mirrors : o->insecure;
-
-	if (*n == REGISTRIES_MAX)
-		return error_set_class(err, ERROR_INVALID, "at most %d --%s", REGISTRIES_MAX, name);
-	if (is_mirror ? registry_check_mirror(value, &list[*n], err) : registry_check_insecure(value, err))
-		return err->code;
-	if (!is_mirror)
-		list[*n] = xstrdup(value);
-	++*n;
-	return 0;
-}
-
 static int set(struct options *o, const char *name, const char *value, struct error *err)
 {
 	struct prefix bip;
@@ -193,8 +200,6 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		return add_pool(o, value, err);
 	if (strncmp(name, "agent-", 6) == 0)
 		return set_agent(o, name, value, err);
-	if (strcmp(name, "registry-mirror") == 0 || strcmp(name, "insecure-registry") == 0)
-		return add_registry(o, name, value, err);
 	if (strcmp(name, "host") == 0) {
 		if (o->nhosts == HOSTS_MAX)
 			return error_set_class(err, ERROR_INVALID, "at most %d --host", HOSTS_MAX);
@@ -211,8 +216,6 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		replace(&o->launcher_dirs, value);
 	else if (strcmp(name, "native") == 0)
 		replace(&o->native, value);
-	else if (strcmp(name, "fetch") == 0)
-		replace(&o->fetch_path, value);
 	else if (strcmp(name, "ephemeral") == 0)
 		o->is_ephemeral = true;
 	else if (strcmp(name, "version") == 0)
@@ -285,13 +288,23 @@ static int set_pool_object(struct options *o, json_t *pool, struct error *err)
 	return add_pool(o, text, err);
 }
 
-/* What daemon.json calls by its plural → the option; NULL: no such. */
-static const char *list_key(const char *key)
+static int apply_list(struct options *o, const struct values *list, json_t *v, struct error *err)
 {
-	return strcmp(key, "hosts") == 0               ? "host" :
-	       strcmp(key, "registry-mirrors") == 0    ? "registry-mirror" :
-	       strcmp(key, "insecure-registries") == 0 ? "insecure-registry" :
-							 NULL;
+	json_t *w;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(v, i, w) {
+		if (json_is_object(w) && strcmp(list->name, "default-address-pool") == 0)
+			r = set_pool_object(o, w, err);
+		else if (json_is_string(w))
+			r = set(o, list->name, json_string_value(w), err);
+		else
+			r = error_set_class(err, ERROR_INVALID, "\"%s\": an element has the wrong type", list->plural);
+		if (r < 0)
+			break;
+	}
+	return r;
 }
 
 static int apply_config(const char *path, json_t *root, struct options *o, struct error *err)
@@ -302,43 +315,41 @@ static int apply_config(const char *path, json_t *root, struct options *o, struc
 
 	json_object_foreach(root, key, v) {
 		const struct option *k = find(key, strlen(key));
-		size_t i;
-		json_t *w;
+		struct values list;
 
-		if (strcmp(key, "default-address-pools") == 0) {
-			json_array_foreach(v, i, w)
-				r = r ? r : set_pool_object(o, w, err);
-		} else if (list_key(key)) {
-			json_array_foreach(v, i, w)
-				r = r ? r : set(o, list_key(key), json_string_value(w) ? json_string_value(w) : "", err);
-		} else if (!k || strcmp(key, "config") == 0) {
-			r = error_set_class(err, ERROR_INVALID, "--config %s: unknown option \"%s\"", path, key);
-		} else if (k->kind == FLAG ? !json_is_boolean(v) : !json_is_string(v)) {
-			r = error_set_class(err, ERROR_INVALID, "--config %s: \"%s\" has the wrong type", path, key);
-		} else if (k->kind == STRING || json_is_true(v)) {
+		if (find_list(o, key, &list) && json_is_array(v))
+			r = apply_list(o, &list, v, err);
+		else if ((!k && !find_list(o, key, &list)) || strcmp(key, "config") == 0)
+			r = error_set_class(err, ERROR_INVALID, "unknown option \"%s\"", key);
+		else if (!k || (k->kind == FLAG ? !json_is_boolean(v) : !json_is_string(v)))
+			r = error_set_class(err, ERROR_INVALID, "\"%s\" has the wrong type", key);
+		else if (k->kind == STRING || json_is_true(v))
 			r = set(o, key, json_string_value(v), err);
-		}
-		if (r < 0)
+		if (r < 0) {
+			error_prefix(err, "--config %s", path);
 			break;
+		}
 	}
 	return r;
 }
 
 /* Docker's rule: what stands in the file must not be said again otherwise. */
-static int check_contradiction(json_t *config, json_t *said, const char *name, const char *value, struct error *err)
+static int check_contradiction(json_t *config, json_t *said, struct options *o, const char *name, const char *value,
+			       struct error *err)
 {
-	json_t *in_file = json_object_get(config, strcmp(name, "host") == 0                 ? "hosts" :
-						  strcmp(name, "registry-mirror") == 0      ? "registry-mirrors" :
-						  strcmp(name, "insecure-registry") == 0    ? "insecure-registries" :
-						  strcmp(name, "default-address-pool") == 0 ? "default-address-pools" :
-											      name);
+	struct values list = { 0 };
+	bool is_list = find_list(o, name, &list);
+	json_t *in_file = is_list && json_object_get(config, list.plural) ? json_object_get(config, list.plural) :
+									    json_object_get(config, name);
 	const char *before = json_string_value(json_object_get(said, name));
 	const char *file_value = json_string_value(in_file);
 
 	if (in_file && !(value && file_value && strcmp(value, file_value) == 0) && !(!value && json_is_true(in_file)))
 		return error_set_class(err, ERROR_INVALID, "--%s is given both as a flag and in the configuration file", name);
-	if (value && before && !is_list(name) && strcmp(before, value) != 0)
+	if (value && before && !is_list && strcmp(before, value) != 0)
 		return error_set_class(err, ERROR_INVALID, "--%s is given twice: %s and %s", name, before, value);
+	if (!before) /* the first time: what the environment or the file has said is overridden */
+		empty_list(o, name);
 	if (value)
 		json_object_set_new(said, name, json_string(value));
 	return 0;
@@ -358,6 +369,7 @@ static int read_environment(struct options *o, struct error *err)
 		value = getenv(name);
 		if (!value || !*value || (known[i].kind == FLAG && strcmp(value, "0") == 0))
 			continue;
+		empty_list(o, known[i].name);
 		r = set(o, known[i].name, value, err);
 		if (r < 0) {
 			error_prefix(err, "%s", name);
@@ -391,7 +403,6 @@ static int next_argument(int argc, char **argv, int *at, const struct option **r
 static int read_arguments(int argc, char **argv, json_t *config, struct options *o, struct error *err)
 {
 	json_t *said = json_object();
-	bool has_hosts = false;
 	int r = 0;
 
 	for (int i = 1; r == 0 && i < argc; i++) {
@@ -400,12 +411,7 @@ static int read_arguments(int argc, char **argv, json_t *config, struct options 
 
 		r = next_argument(argc, argv, &i, &k, &value, err);
 		if (r == 0)
-			r = check_contradiction(config, said, k->name, value, err);
-		if (r == 0 && strcmp(k->name, "host") == 0 && !has_hosts) { /* they replace the environment's */
-			while (o->nhosts > 0)
-				free(o->hosts[--o->nhosts]);
-			has_hosts = true;
-		}
+			r = check_contradiction(config, said, o, k->name, value, err);
 		if (r == 0)
 			r = set(o, k->name, value, err);
 	}
@@ -436,7 +442,6 @@ static const char *const agent_places[] = { "sockerless-agent", "../../bin/socke
 static const char *const launcher_places[] = { "../../src/launchers", "../../../src/launchers",
 					       "../share/sockerless/launchers", "/usr/local/share/sockerless/launchers",
 					       "/usr/share/sockerless/launchers" };
-static const char *const fetch_places[] = { "sockerless-fetch", "/usr/local/bin/sockerless-fetch", "/usr/bin/sockerless-fetch" };
 static const char *const guest_places[] = { "../guest/rootfs", "../share/sockerless/rootfs",
 					    "/usr/local/share/sockerless/rootfs", "/usr/share/sockerless/rootfs" };
 
@@ -488,8 +493,6 @@ void options_complete(struct options *o)
 
 		o->launcher_dirs = xasprintf("/etc/sockerless/launchers:%s", found ? found : "");
 	}
-	if (!o->fetch_path)
-		o->fetch_path = find_file(fetch_places, ARRAY_SIZE(fetch_places));
 	if (!o->guest_path)
 		o->guest_path = find_file(guest_places, ARRAY_SIZE(guest_places));
 }
@@ -510,7 +513,6 @@ void options_copy(const struct options *o, struct options *ret)
 	ret->default_runtime = xstrdup(o->default_runtime);
 	ret->sandbox_path = xstrdup(o->sandbox_path);
 	ret->guest_path = xstrdup(o->guest_path);
-	ret->fetch_path = xstrdup(o->fetch_path);
 	ret->bip = xstrdup(o->bip);
 	ret->host_gateway_ip = xstrdup(o->host_gateway_ip);
 	ret->agent_token_file = xstrdup(o->agent_token_file);
@@ -522,10 +524,6 @@ void options_copy(const struct options *o, struct options *ret)
 		ret->agent_listens[i] = xstrdup(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)
 		ret->pools[i] = xstrdup(o->pools[i]);
-	for (int i = 0; i < o->nmirrors; i++)
-		ret->mirrors[i] = xstrdup(o->mirrors[i]);
-	for (int i = 0; i < o->ninsecure; i++)
-		ret->insecure[i] = xstrdup(o->insecure[i]);
 }
 
 int options_parse(int argc, char **argv, struct options *ret, struct error *err)
@@ -558,11 +556,6 @@ void options_done(struct options *o)
 	free(o->default_runtime);
 	free(o->sandbox_path);
 	free(o->guest_path);
-	free(o->fetch_path);
-	for (int i = 0; i < o->nmirrors; i++)
-		free(o->mirrors[i]);
-	for (int i = 0; i < o->ninsecure; i++)
-		free(o->insecure[i]);
 	free(o->bip);
 	free(o->host_gateway_ip);
 	free(o->agent_token_file);

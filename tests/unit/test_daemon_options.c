@@ -143,6 +143,70 @@ static void test_file(void **state)
 	unlink(path);
 }
 
+/* A file with this text and this command line: 0, or what is wrong. */
+static int with_file(const char *text, const char *line, struct options *o, struct error *err)
+{
+	char path[] = "/tmp/sockerless-test-XXXXXX", whole[256];
+	int fd = mkstemp(path), r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	snprintf(whole, sizeof(whole), "--config %s %s", path, line);
+	r = parse(whole, o, err);
+	unlink(path);
+	return r;
+}
+
+static void test_lists(void **state)
+{
+	static const struct {
+		const char *text, *line, *why;
+	} bad[] = {
+		{ "{\"hosts\": \"unix:///a\"}", "", "\"hosts\" has the wrong type" },
+		{ "{\"hosts\": [1]}", "", "\"hosts\": an element has the wrong type" },
+		{ "{\"hosts\": [{\"base\": \"10.0.0.0/8\", \"size\": 24}]}", "", "wrong type" },
+		{ "{\"default-address-pools\": {}}", "", "\"default-address-pools\" has the wrong type" },
+		{ "{\"hosts\": [\"unix:///a\"]}", "-H unix:///b", "both as a flag and in the configuration file" },
+		{ "{\"host\": \"unix:///a\"}", "-H unix:///b", "both as a flag and in the configuration file" },
+		{ "{\"agent-listens\": [\"unix:///a\"]}", "--agent-listen unix:///b", "both as a flag" },
+		{ "{\"agent-listens\": [\"ftp://a\"]}", "", "--agent-listen ftp://a" },
+	};
+	struct options o;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (with_file(bad[i].text, bad[i].line, &o, &err) == 0 || !strstr(err.message, bad[i].why))
+			fail_msg("%s %s: %s", bad[i].text, bad[i].line, err.message);
+		options_done(&o);
+	}
+	assert_int_equal(with_file("{\"hosts\": [\"unix:///a\", \"unix:///b\"], \"agent-listens\": [\"unix:///c\"],"
+				   " \"default-address-pools\": [{\"base\": \"10.0.0.0/8\", \"size\": 24}]}",
+				   "", &o, &err),
+			 0);
+	assert_int_equal(o.nhosts, 2);
+	assert_string_equal(o.agent_listens[0], "unix:///c");
+	assert_string_equal(o.pools[0], "base=10.0.0.0/8,size=24");
+	options_done(&o);
+	/* The environment replaces what the file has, the command line what the environment has. */
+	setenv("SOCKERLESS_HOST", "unix:///env", 1);
+	setenv("SOCKERLESS_DEFAULT_ADDRESS_POOL", "base=10.1.0.0/16,size=24", 1);
+	assert_int_equal(with_file("{\"hosts\": [\"unix:///a\", \"unix:///b\"]}", "", &o, &err), 0);
+	assert_int_equal(o.nhosts, 1);
+	assert_string_equal(o.hosts[0], "unix:///env");
+	options_done(&o);
+	assert_int_equal(parse("--default-address-pool base=10.2.0.0/16,size=24 --default-address-pool base=10.3.0.0/16,size=24",
+			       &o, &err),
+			 0);
+	assert_int_equal(o.npools, 2);
+	assert_string_equal(o.pools[0], "base=10.2.0.0/16,size=24");
+	assert_null(o.pools[2]);
+	options_done(&o);
+	unsetenv("SOCKERLESS_HOST");
+	unsetenv("SOCKERLESS_DEFAULT_ADDRESS_POOL");
+}
+
 static void test_by_hand(void **state)
 {
 	struct options o, copy;
@@ -184,7 +248,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_command_line, setup), cmocka_unit_test_setup(test_refusals, setup),
 		cmocka_unit_test_setup(test_environment, setup),  cmocka_unit_test_setup(test_file, setup),
-		cmocka_unit_test_setup(test_by_hand, setup),      cmocka_unit_test_setup(test_listeners, setup),
+		cmocka_unit_test_setup(test_lists, setup),        cmocka_unit_test_setup(test_by_hand, setup),
+		cmocka_unit_test_setup(test_listeners, setup),
 	};
 
 	return cmocka_run_group_tests_name("daemon_options", tests, NULL, NULL);
