@@ -19,7 +19,7 @@ struct transfer {
 	int from_fd, to_fd;     /* -1: nothing is linked */
 };
 
-struct transfer *transfer_new(struct rootfs *from, struct rootfs *to)
+struct transfer *rootfs_transfer_new(struct rootfs *from, struct rootfs *to)
 {
 	struct transfer *t = xnew(struct transfer);
 
@@ -30,7 +30,7 @@ struct transfer *transfer_new(struct rootfs *from, struct rootfs *to)
 	return t;
 }
 
-void transfer_free(struct transfer *t)
+void rootfs_transfer_free(struct transfer *t)
 {
 	const struct map_entry *e;
 	size_t pos = 0;

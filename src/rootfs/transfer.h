@@ -9,8 +9,8 @@
 
 struct transfer; /* remembers which files have several names */
 
-struct transfer *transfer_new(struct rootfs *from, struct rootfs *to);
-void transfer_free(struct transfer *t);
+struct transfer *rootfs_transfer_new(struct rootfs *from, struct rootfs *to);
+void rootfs_transfer_free(struct transfer *t);
 /* Files that need not be copied may be linked: those below this directory of the host, when their owner and mode there
  * are the true ones. `from` shows the same directory; `to_fd` is `to`'s root. For a `to` that is never written. */
 void transfer_allow_links(struct transfer *t, int from_fd, int to_fd);

@@ -82,10 +82,10 @@ static int fill_cache(struct native *n, const char *to)
 	r = view_of_real(to, &real);
 	if (r == 0) {
 		fd = open_dir(to);
-		t = transfer_new(from, real);
+		t = rootfs_transfer_new(from, real);
 		transfer_allow_links(t, n->lower_fd, fd);
 		r = transfer_tree(t, "/");
-		transfer_free(t);
+		rootfs_transfer_free(t);
 		close(fd);
 		rootfs_free(real);
 	}
@@ -171,12 +171,12 @@ static int seed(struct native *n)
 		return r;
 	r = view_of_real(n->root, &s.real);
 	if (r == 0) {
-		s.transfer = transfer_new(from, s.real);
+		s.transfer = rootfs_transfer_new(from, s.real);
 		if (n->is_overlay)
 			r = rootfs_changes(from, seed_one, &s);
 		else
 			r = transfer_tree(s.transfer, "/");
-		transfer_free(s.transfer);
+		rootfs_transfer_free(s.transfer);
 		rootfs_free(s.real);
 	}
 	rootfs_free(from);
@@ -248,10 +248,10 @@ static int take_back(struct native *n)
 		return r;
 	r = view_of_real(n->root, &real);
 	if (r == 0) {
-		h.transfer = transfer_new(real, h.layers);
+		h.transfer = rootfs_transfer_new(real, h.layers);
 		fd = open(n->is_overlay ? n->changes : n->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		r = fd < 0 ? -errno : harvest_dir(&h, fd, 0, 0);
-		transfer_free(h.transfer);
+		rootfs_transfer_free(h.transfer);
 		rootfs_free(real);
 	}
 	rootfs_free(h.layers);
