@@ -41,8 +41,10 @@ bool api_terminal_size(struct request *req, int *ret_rows, int *ret_cols);
  * the containers, already of the request's version. Takes both, and the references. */
 void api_reply_sized(struct request *req, json_t *take_reply, struct container **take_containers, size_t n);
 
-/* images.c: the body is an archive, or (an error still) `source` is where it is. Answers. */
+/* images.c: the body is an archive, or `source` is the URL of one: import_url.c, which copies the options. Both answer. */
 void api_image_import(struct request *req, const char *source);
+struct image_import_options;
+void api_import_url(struct request *req, const char *url, const struct image_import_options *opt);
 
 /* inspect.c */
 json_t *view_container_inspect(struct engine *e, struct container *c);

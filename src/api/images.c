@@ -328,15 +328,22 @@ void api_image_import(struct request *req, const char *source)
 					    .platform = request_query(req, "platform"),
 					    .changes = changes };
 	struct importing *im;
-	struct image_import *started = NULL;
+	CLEANUP(freep) char *said = NULL;
+	struct image_import *started;
 	struct error err = { 0 };
 
 	for (size_t i = 0; i < n; i++)
 		changes[i] = request_query_nth(req, "changes", i);
-	if (strcmp(source, "-") != 0)
-		error_set_class(&err, ERROR_UNIMPLEMENTED, "import of a URL is not there yet: send the archive itself");
-	else
-		started = images_import(api_engine(req)->images, &opt, on_drain, on_imported, req, &err);
+	if (strcmp(source, "-") != 0) {
+		if (!message || !*message) {
+			said = xasprintf("Imported from %s", source);
+			opt.message = said;
+		}
+		api_import_url(req, source, &opt);
+		free(changes);
+		return;
+	}
+	started = images_import(api_engine(req)->images, &opt, on_drain, on_imported, req, &err);
 	free(changes);
 	if (!started) {
 		reply_error(req, &err);

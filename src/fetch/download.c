@@ -1,7 +1,7 @@
 /* One URL into a file: ADD of the builder, remote build contexts, docker import of a URL.
  *
  * Request: url, dir, file (a name in it), max (bytes). Events: "head" {status, contentType, length, lastModified, etag},
- * "progress", "result" {size, digest}. The file is not there unless it is whole. */
+ * "progress", "result" {size, digest, lastModified, contentType}. The file is not there unless it is whole. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,6 +23,7 @@ struct file {
 	struct digest *hash;
 	int64_t have, total, max, told_ns;
 	int fd;
+	json_t *head; /* what was told of it */
 };
 
 static json_t *text_or_empty(const char *text)
@@ -40,10 +41,12 @@ static int on_head(void *arg, const struct http_response *head, struct error *er
 	if (f->total > f->max)
 		return error_set(err, -EFBIG, "%s: %lld bytes, more than %lld", f->url, (long long)f->total,
 				 (long long)f->max);
-	event_emit("head", json_pack("{s:i, s:o, s:I, s:o, s:o}", "status", head->status, "contentType",
-				     text_or_empty(http_header(head, "Content-Type")), "length", (json_int_t)f->total,
-				     "lastModified", text_or_empty(http_header(head, "Last-Modified")), "etag",
-				     text_or_empty(http_header(head, "ETag"))));
+	json_decref(f->head);
+	f->head = json_pack("{s:i, s:o, s:I, s:o, s:o}", "status", head->status, "contentType",
+			    text_or_empty(http_header(head, "Content-Type")), "length", (json_int_t)f->total,
+			    "lastModified", text_or_empty(http_header(head, "Last-Modified")), "etag",
+			    text_or_empty(http_header(head, "ETag")));
+	event_emit("head", json_copy(f->head));
 	return 0;
 }
 
@@ -118,6 +121,9 @@ int op_download(struct run *run, struct error *err)
 	if (r < 0)
 		unlink(part);
 	else
-		event_emit("result", json_pack("{s:I, s:s}", "size", (json_int_t)f.have, "digest", digest));
+		event_emit("result", json_pack("{s:I, s:s, s:O, s:O}", "size", (json_int_t)f.have, "digest", digest,
+					       "lastModified", json_object_get(f.head, "lastModified"), "contentType",
+					       json_object_get(f.head, "contentType")));
+	json_decref(f.head);
 	return r;
 }

@@ -11,7 +11,7 @@
 struct registry {
 	struct registry_options options; /* its texts and lists owned */
 	json_t *mirrors, *insecure;
-	struct list questions, pulls, pushes;
+	struct list questions, pulls, pushes, downloading;
 	struct map downloads;            /* digest of a blob under way → the struct pull whose helper gets it */
 	char *dir;         /* data root/downloads: what comes in, before it is settled */
 };
@@ -19,6 +19,7 @@ struct registry {
 /* For registry_stop: each ends its own with the error. */
 void pulls_stop(struct registry *r, const struct error *err);
 void pushes_stop(struct registry *r, const struct error *err);
+void downloads_stop(struct registry *r, const struct error *err);
 
 /* Adds what every request has: mirrors, insecure registries, credentials. */
 void registry_complete(const struct registry *r, json_t *request, json_t *auth);

@@ -57,6 +57,7 @@ int registry_open(const struct registry_options *opt, struct registry **ret, str
 	list_init(&r->questions);
 	list_init(&r->pulls);
 	list_init(&r->pushes);
+	list_init(&r->downloading);
 	map_init(&r->downloads);
 	r->dir = xasprintf("%s/downloads", opt->data_root);
 	if (mkdir(r->dir, 0700) < 0 && errno != EEXIST) {
@@ -262,6 +263,7 @@ void registry_stop(struct registry *r)
 	error_set_class(&err, ERROR_UNAVAILABLE, "the engine is stopping");
 	pulls_stop(r, &err);
 	pushes_stop(r, &err);
+	downloads_stop(r, &err);
 	while (!list_is_empty(&r->questions)) {
 		struct registry_question *q = container_of(r->questions.next, struct registry_question, of_registry);
 

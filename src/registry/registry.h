@@ -50,6 +50,22 @@ struct registry_question *registry_ask(struct registry *r, json_t *take_request,
 				       void *arg, struct error *err);
 void registry_question_cancel(struct registry_question *q); /* `done` does not run */
 
+/* ---- a URL into a file ---- */
+
+struct download_result {
+	const char *path; /* the receiver's to read and to unlink */
+	int64_t bytes;
+	const char *digest, *last_modified, *content_type; /* "" when not told */
+};
+struct registry_download;
+/* `bytes_max` 0: 1 TiB. `on_progress` (may be NULL): total -1 when unknown. `done` once, later. NULL: err tells. */
+struct registry_download *registry_download(struct registry *r, const char *url, int64_t bytes_max,
+					    void (*on_progress)(void *arg, int64_t current, int64_t total),
+					    void (*done)(void *arg, const struct download_result *result,
+							 const struct error *err),
+					    void *arg, struct error *err);
+void registry_download_cancel(struct registry_download *d); /* `done` does not run */
+
 /* ---- pull ---- */
 
 struct pull_request {

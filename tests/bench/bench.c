@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 		{ "ping", bench_ping },   { "calls", bench_calls },   { "cli", bench_cli },
 		{ "loops", bench_loops }, { "bytes", bench_bytes },   { "many", bench_many },
 		{ "store", bench_store }, { "checks", bench_checks }, { "net", bench_net },
-		{ "ports", bench_ports }, { "unpack", bench_unpack },
+		{ "ports", bench_ports }, { "pull", bench_pull },     { "unpack", bench_unpack },
 	};
 	static struct bench b;
 	const char *only = getenv("ONLY");

@@ -64,6 +64,7 @@ void bench_store(struct bench *b);
 void bench_net(struct bench *b);
 void bench_checks(struct bench *b);
 void bench_ports(struct bench *b);
+void bench_pull(struct bench *b); /* where run.sh has a registry */
 void bench_unpack(struct bench *b);
 
 /* net.c: so many bytes through TCP over the loopback, natively. The time, or 0. */

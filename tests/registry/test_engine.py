@@ -404,6 +404,40 @@ class Pull(RegistryTest):
             self.assertEqual(self.d.call("GET", "/images/search", query={"term": self.name("r"), **query}).status, 400, query)
 
 
+class Import(RegistryTest):
+    """docker import of a URL."""
+
+    def create(self, source, **query):
+        return self.d.call("POST", "/images/create", query={"fromSrc": source, **query})
+
+    def test_url(self):
+        fake = Fake()
+        self.addCleanup(fake.close)
+        archive = tar({"a": BIG, "b": b"2"})
+        fake.hook = lambda h: (h.reply(200, archive) if h.path == "/a.tar" else h.reply(404) if h.path == "/none" else h.reply(200, b"no tar")) or True
+        lines = self.good(self.create(fake.url + "/a.tar", repo="imported", tag="1", changes="CMD x"))
+        self.assertEqual(lines[0], {"status": f"Downloading from {fake.url}/a.tar"})
+        inspect = self.image("imported:1")
+        self.assertEqual((lines[-1]["status"], inspect["Config"]["Cmd"], inspect["Comment"]), (inspect["Id"], ["/bin/sh", "-c", "x"], f"Imported from {fake.url}/a.tar"))
+        self.assertEqual(self.good(self.create(fake.address + "/a.tar"))[0]["status"], f"Downloading from http://{fake.address}/a.tar")
+        self.assertEqual(self.failed(self.create(fake.url + "/none")), f"failed to GET {fake.url}/none with status 404 Not Found")
+        self.assertNotEqual(self.failed(self.create(fake.url + "/bad")), "")
+        self.assertEqual(self.downloads(), [])
+        self.assertIn("needs a URL", self.failed(self.create("file:///etc/passwd")))
+
+    def test_the_client_leaves(self):
+        gate, begun = threading.Event(), threading.Event()
+        fake = Fake()
+        self.addCleanup(fake.close)
+        self.addCleanup(gate.set)
+        fake.hook = lambda h: begun.set() or gate.wait(20)
+        s = self.d.connect()
+        s.sendall(f"POST /v1.51/images/create?fromSrc={fake.url}/x HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
+        begun.wait(20)
+        s.close()
+        self.d.wait_for(lambda: self.downloads() == [], "nothing of it is left")
+
+
 class Push(RegistryTest):
     @classmethod
     def setUpClass(cls):
