@@ -31,4 +31,33 @@ Description: Docker engine that runs containers in a WebAssembly sandbox
  containers in a sandbox of its own, without Docker, root or user namespaces;
  with the library that it is made of.
 EOF
+# The socket is there after the installation and after each boot; the daemon comes with the first client.
+cat >"$root/DEBIAN/postinst" <<'EOF'
+#!/bin/sh
+set -e
+[ "$1" = configure ] || exit 0
+if command -v systemctl >/dev/null; then
+	[ -n "$2" ] || systemctl -q enable sockerlessd.socket || true
+	if [ -d /run/systemd/system ]; then
+		systemctl daemon-reload
+		systemctl start sockerlessd.socket || true
+		systemctl try-restart sockerlessd.service || true
+	fi
+fi
+EOF
+cat >"$root/DEBIAN/prerm" <<'EOF'
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && command -v systemctl >/dev/null; then
+	[ ! -d /run/systemd/system ] || systemctl stop sockerlessd.socket sockerlessd.service || true
+	systemctl -q disable sockerlessd.socket sockerlessd.service || true
+fi
+EOF
+cat >"$root/DEBIAN/postrm" <<'EOF'
+#!/bin/sh
+set -e
+[ ! -d /run/systemd/system ] || systemctl daemon-reload || true
+[ "$1" != purge ] || rm -rf /var/lib/sockerless
+EOF
+chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm" "$root/DEBIAN/postrm"
 dpkg-deb --root-owner-group --build "$root" "build/sockerless_${VERSION}_$arch.deb"

@@ -43,6 +43,10 @@ test-build: all ## Dockerfiles: two hundred cases of what is built of them (test
 test-images: all ## images against skopeo, umoci, podman and a whole Debian; the daemon killed at work on them
 	@B=$(B) tests/images/run.sh
 
+.PHONY: test-systemd
+test-systemd: deb ## the Debian package under a real systemd, in a container of systemd-nspawn's (root)
+	@tests/systemd/run.sh
+
 check-clients: all ## compose, SDKs, testcontainers, act and runners against a real daemon; a table
 	@B=$(B) tests/clients/run.sh
 
