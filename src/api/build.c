@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "api/transfer.h"
 #include "api/versions.h"
 #include "build/caches.h"
 #include "util/alloc.h"
@@ -138,6 +139,7 @@ static int read_options(struct request *req, struct build_options *o, struct err
 	o->removes = o->force_removes || request_query_bool_default(req, "rm", true);
 	o->tags = words_of(req, "t");
 	o->extra_hosts = words_of(req, "extrahosts");
+	o->auths = api_registry_config(req);
 	if (request_query_count(req, "securityopt"))
 		return error_set_class(err, ERROR_INVALID, "security options are not supported on linux");
 	if (shm && *shm && request_query_int(req, "shmsize", 0, &o->shm_size, err) < 0)
@@ -155,6 +157,7 @@ static void options_done(struct build_options *o)
 	json_decref(o->labels);
 	json_decref(o->cache_from);
 	json_decref(o->ulimits);
+	json_decref(o->auths);
 }
 
 /* ---- the reply ---- */

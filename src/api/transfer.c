@@ -82,7 +82,7 @@ void transfer_end(struct transfer *p, const struct error *err)
 	stream_end(p->stream);
 }
 
-/* ---- X-Registry-Auth ---- */
+/* ---- X-Registry-Auth, X-Registry-Config ---- */
 
 static int digit(char c)
 {
@@ -130,16 +130,34 @@ static json_t *pick(json_t *from)
 	return o;
 }
 
-json_t *api_registry_auth(struct request *req)
+static json_t *read_header(struct request *req, const char *name)
 {
-	const char *header = request_header(req, "X-Registry-Auth");
+	const char *header = request_header(req, name);
 	size_t len = 0;
 	char *text = header && *header ? decode(header, &len) : NULL;
-	json_t *root = text ? json_loadb(text, len, 0, NULL) : NULL, *auth = pick(root);
+	json_t *root = text ? json_loadb(text, len, 0, NULL) : NULL;
 
 	if (text)
 		explicit_bzero(text, len);
 	free(text);
+	return root;
+}
+
+json_t *api_registry_auth(struct request *req)
+{
+	json_t *root = read_header(req, "X-Registry-Auth"), *auth = pick(root);
+
 	json_decref(root);
 	return auth;
+}
+
+json_t *api_registry_config(struct request *req)
+{
+	json_t *root = read_header(req, "X-Registry-Config"), *all = json_object(), *v;
+	const char *registry;
+
+	json_object_foreach(root, registry, v)
+		json_object_set_new(all, registry, pick(v));
+	json_decref(root);
+	return all;
 }

@@ -17,5 +17,7 @@ void transfer_end(struct transfer *p, const struct error *err);
 /* What X-Registry-Auth says: a new object, empty when the header is missing or is none (moby: authconfig.Decode, whose
  * error pull, push, search and inspect overlook). */
 json_t *api_registry_auth(struct request *req);
+/* X-Registry-Config of a build: registry → what X-Registry-Auth would say of it. In the same way. */
+json_t *api_registry_config(struct request *req);
 
 #endif

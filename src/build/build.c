@@ -8,6 +8,7 @@
 
 #include "build/caches.h"
 #include "build/internal.h"
+#include "build/remote.h"
 #include "image/reference.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
@@ -27,7 +28,8 @@ static void copy_options(struct build_options *to, const struct build_options *f
 	const char **const texts[] = { &to->dockerfile,  &to->remote,       &to->target,
 				       &to->platform,    &to->network_mode, &to->id,
 				       &to->cpuset_cpus, &to->cpuset_mems,  &to->cgroup_parent };
-	json_t **const values[] = { &to->tags, &to->args, &to->labels, &to->cache_from, &to->extra_hosts, &to->ulimits };
+	json_t **const values[] = { &to->tags,        &to->args,    &to->labels, &to->cache_from,
+				    &to->extra_hosts, &to->ulimits, &to->auths };
 
 	*to = *from;
 	if (!to->dockerfile || !*to->dockerfile)
@@ -42,7 +44,7 @@ static void free_options(struct build_options *o)
 {
 	const char *const texts[] = { o->dockerfile, o->remote,      o->target,      o->platform,     o->network_mode,
 				      o->id,         o->cpuset_cpus, o->cpuset_mems, o->cgroup_parent };
-	json_t *const values[] = { o->tags, o->args, o->labels, o->cache_from, o->extra_hosts, o->ulimits };
+	json_t *const values[] = { o->tags, o->args, o->labels, o->cache_from, o->extra_hosts, o->ulimits, o->auths };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free((char *)texts[i]);
@@ -115,6 +117,7 @@ struct build *build_start(struct engine *e, const struct build_options *opt, con
 	b->engine = e;
 	b->sink = *sink;
 	copy_options(&b->options, opt);
+	b->digests = json_object();
 	b->epoch_s = epoch_of(b->options.args);
 	build_args_init(&b->args, b->options.args, BUILD_PLATFORM);
 	id_generate(id);
@@ -130,6 +133,7 @@ struct build *build_start(struct engine *e, const struct build_options *opt, con
 			error_set(err, -errno, "no temporary file: %s", strerror(errno));
 		free_options(&b->options);
 		build_args_done(&b->args);
+		json_decref(b->digests);
 		free(b->dir);
 		free(b);
 		return NULL;
@@ -146,6 +150,33 @@ int build_write(struct build *b, const void *data, size_t len)
 	return spool_write(b->spool, data, len);
 }
 
+/* remote=: a context by URL; the body is nothing then. */
+static int check_remote(const char *remote, struct error *err)
+{
+	if (strcmp(remote, "client-session") == 0)
+		return error_set_class(
+			err, ERROR_INVALID,
+			"experimental session with v1 builder is no longer supported, use builder version v2 (BuildKit) instead");
+	if (remote_is_git(remote))
+		return error_set_class(err, ERROR_UNIMPLEMENTED, "%.300s: contexts of Git repositories are not fetched", remote);
+	if (!remote_is_url(remote))
+		return error_set(err, -EINVAL, "remoteURL (%.300s) could not be recognized as URL", remote);
+	return 0;
+}
+
+static void on_context(struct build *b, const struct error *err)
+{
+	struct error told = { 0 };
+
+	if (!err) {
+		context_open(b);
+		return;
+	}
+	told = *err;
+	error_prefix(&told, "error downloading remote context %.300s", b->options.remote);
+	build_finish(b, &told, 0);
+}
+
 static void on_stored(void *arg, int result)
 {
 	struct build *b = arg;
@@ -155,8 +186,12 @@ static void on_stored(void *arg, int result)
 		error_set(&err, result, "the context cannot be stored: %s", strerror(-result));
 	else if (atomic_load(&b->is_cancelled))
 		error_set(&err, -ECANCELED, "Build cancelled");
+	if (!err.code && *b->options.remote)
+		check_remote(b->options.remote, &err);
 	if (err.code)
 		build_finish(b, &err, 0);
+	else if (*b->options.remote)
+		remote_download(b, b->options.remote, on_context);
 	else
 		context_open(b);
 }
@@ -176,6 +211,7 @@ void build_cancel(struct build *b)
 		run_cancel(b->run);
 	if (b->layer_job)
 		layer_job_cancel(b->layer_job);
+	remote_cancel(b);
 }
 
 void build_cancel_by_id(struct engine *e, const char *id)
@@ -228,6 +264,7 @@ static void build_free(uv_handle_t *handle)
 	free(b->image_id);
 	free(b->author);
 	json_decref(b->config);
+	json_decref(b->digests);
 	spool_free(b->spool);
 	dockerfile_free(b->dockerfile);
 	build_args_done(&b->args);

@@ -24,6 +24,7 @@ struct build_options {
 	json_t *args;            /* name → string or null */
 	json_t *labels;          /* name → string */
 	json_t *cache_from, *extra_hosts, *ulimits; /* arrays */
+	json_t *auths;           /* of X-Registry-Config: registry → credentials */
 	bool is_quiet, no_cache, pulls, removes, force_removes, squashes;
 	int64_t memory, memory_swap, cpu_shares, cpu_period, cpu_quota, shm_size;
 	const char *cpuset_cpus, *cpuset_mems, *cgroup_parent; /* may be NULL */

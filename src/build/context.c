@@ -10,6 +10,7 @@
 
 #include "build/copy.h"
 #include "build/internal.h"
+#include "build/remote.h"
 #include "dockerfile/ignore.h"
 #include "rootfs/rootfs.h"
 #include "rootfs/tar.h"
@@ -62,7 +63,7 @@ static int unpack(struct context_job *j, struct rootfs *fs)
 	struct spooled *s = xnew(struct spooled);
 	int r;
 
-	s->fd = spool_fd(j->build->spool);
+	s->fd = j->fd;
 	r = tar_extract(fs, "/", &opt, read_spool, s, &j->err);
 	free(s);
 	if (r < 0)
@@ -96,10 +97,42 @@ static char *read_text(struct rootfs *fs, const char *path, size_t max, size_t *
 	return text;
 }
 
+/* A remote context that is a text is the Dockerfile itself. */
+static char *read_whole(int fd, size_t max, size_t *ret_len)
+{
+	struct stat st;
+	char *text;
+	ssize_t n = 0;
+	size_t len = 0;
+
+	if (fstat(fd, &st) < 0 || st.st_size > (off_t)max)
+		return NULL;
+	text = xmalloc((size_t)st.st_size + 1);
+	while (len < (size_t)st.st_size && (n = pread(fd, text + len, (size_t)st.st_size - len, (off_t)len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	*ret_len = len;
+	return text;
+}
+
+static int open_download(struct context_job *j)
+{
+	j->own_fd = open(j->download, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (j->own_fd < 0)
+		return error_set(&j->err, -errno, "%s: %s", j->download, strerror(errno));
+	j->fd = j->own_fd;
+	j->is_bare = !copy_is_archive(j->fd);
+	return 0;
+}
+
 static int find_dockerfile(struct context_job *j, struct rootfs *fs)
 {
 	int r;
 
+	if (j->is_bare) {
+		j->text = read_whole(j->fd, DOCKERFILE_MAX_BYTES, &j->len);
+		return j->text ? 0 : error_set(&j->err, -EFBIG, "the Dockerfile has more than %d bytes", DOCKERFILE_MAX_BYTES);
+	}
 	j->text = read_text(fs, j->name, DOCKERFILE_MAX_BYTES, &j->len, &r);
 	if (!j->text && r == -ENOENT && strcmp(j->name, "Dockerfile") == 0) {
 		j->text = read_text(fs, "dockerfile", DOCKERFILE_MAX_BYTES, &j->len, &r);
@@ -199,13 +232,15 @@ static void work(uv_work_t *w)
 	CLEANUP(closep) int fd = -1;
 	struct rootfs *fs;
 
+	if (j->download && open_download(j) < 0)
+		return;
 	if (mkdir(path, 0755) < 0) {
 		error_set(&j->err, -errno, "%s: %s", path, strerror(errno));
 		return;
 	}
 	if (context_view(path, true, &fs, &fd, &j->err) < 0)
 		return;
-	if (unpack(j, fs) == 0 && find_dockerfile(j, fs) == 0 && drop_by_own_file(j, fs) == 0)
+	if ((j->is_bare || unpack(j, fs) == 0) && find_dockerfile(j, fs) == 0 && drop_by_own_file(j, fs) == 0)
 		drop_ignored(j, fs);
 	rootfs_free(fs);
 }
@@ -224,6 +259,8 @@ static void after(uv_work_t *w, int status)
 		build_finish(b, &j->err, 0);
 	else
 		steps_begin(b, j->text, j->len, j->name);
+	closep(&j->own_fd);
+	free(j->download);
 	free(j->text);
 	free(j->name);
 	free(j);
@@ -232,11 +269,14 @@ static void after(uv_work_t *w, int status)
 void context_open(struct build *b)
 {
 	struct context_job *j = xnew(struct context_job);
-	const char *name = b->options.dockerfile;
+	const char *name = b->options.dockerfile, *digest;
 
 	while (*name == '/' || strncmp(name, "./", 2) == 0)
 		name += *name == '/' ? 1 : 2;
 	j->build = b;
+	j->fd = spool_fd(b->spool);
+	j->own_fd = -1;
+	j->download = *b->options.remote ? remote_file(b, b->options.remote, &digest) : NULL;
 	j->name = xstrdup(*name ? name : "Dockerfile");
 	uv_queue_work(b->engine->loop, &j->work, work, after);
 }

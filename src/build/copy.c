@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "build/internal.h"
+#include "build/remote.h"
 #include "dockerfile/change.h"
 #include "dockerfile/text.h"
 #include "util/alloc.h"
@@ -174,9 +175,35 @@ static int take_excludes(struct build *b, struct copy_job *j, struct error *err)
 	return r;
 }
 
-static bool is_url(const char *text)
+/* What the URL calls the file; "": nothing. */
+static char *url_name(struct arena *a, const char *url)
 {
-	return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+	const char *path = strchr(strstr(url, "://") + 3, '/'), *slash = path;
+	size_t n = path ? strcspn(path, "?#") : 0;
+
+	for (const char *p = path; p && p < path + n; p++)
+		if (*p == '/')
+			slash = p;
+	return path ? arena_ndup(a, slash + 1, (size_t)(path + n - slash - 1)) : arena_dup(a, "");
+}
+
+/* ADD of a URL that has been downloaded. */
+static int take_download(struct build *b, struct copy_job *j, const char *url, struct error *err)
+{
+	const char *digest = NULL;
+	CLEANUP(freep) char *file = remote_file(b, url, &digest);
+	struct copy_source *s = &j->documents[j->ndocuments++];
+
+	s->name = url_name(&j->arena, url);
+	s->file = arena_dup(&j->arena, file);
+	s->hash = arena_printf(&j->arena, "file:%s", digest ? digest + 7 : "");
+	if (!*s->name && j->dest[strlen(j->dest) - 1] == '/')
+		return error_set(err, -EINVAL, "ADD failed: cannot determine filename for source %.300s", url);
+	if (!*s->name)
+		s->name = arena_dup(&j->arena, "__unnamed__");
+	if (*b->now.checksum && (!digest || strcmp(digest, b->now.checksum) != 0))
+		return error_set(err, -EINVAL, "ADD failed: digest mismatch %s: %s", digest ? digest : "", b->now.checksum);
+	return 0;
 }
 
 /* Paths, and here documents, whose words begin with <<. */
@@ -185,7 +212,7 @@ static int take_sources(struct build *b, struct copy_job *j, struct error *err)
 	const struct instruction *i = &b->now;
 	size_t document = 0;
 
-	j->documents = arena_alloc(&j->arena, (i->nheredocs + 1) * sizeof(*j->documents));
+	j->documents = arena_alloc(&j->arena, (i->args.count + 1) * sizeof(*j->documents));
 	for (size_t k = 0; k + 1 < i->args.count; k++) {
 		const char *word = i->args.items[k];
 
@@ -194,10 +221,11 @@ static int take_sources(struct build *b, struct copy_job *j, struct error *err)
 
 			j->documents[j->ndocuments++] = (struct copy_source){ .name = arena_dup(&j->arena, doc->name),
 									      .content = arena_dup(&j->arena, doc->content) };
-		} else if (is_url(word) && !j->is_add) {
+		} else if (remote_is_url(word) && !j->is_add) {
 			return error_set(err, -EINVAL, "COPY failed: source can't be a URL for COPY");
-		} else if (is_url(word)) {
-			return error_set_class(err, ERROR_UNIMPLEMENTED, "ADD failed: %.300s: URLs are not fetched yet", word);
+		} else if (remote_is_url(word)) {
+			if (take_download(b, j, word, err) < 0)
+				return err->code;
 		} else {
 			words_add(&j->arena, &j->sources, arena_dup(&j->arena, word));
 		}
@@ -228,7 +256,47 @@ static struct copy_step *step_new(struct build *b)
 	return s;
 }
 
-void step_copy(struct build *b)
+static void on_fetched(struct build *b, const struct error *err)
+{
+	struct error told = { 0 };
+
+	if (!err) {
+		step_copy(b); /* again: there is one thing less to be fetched */
+		return;
+	}
+	told = *err;
+	if (*b->now.from)
+		error_prefix(&told, "invalid from flag value %.200s", b->now.from);
+	else
+		error_prefix(&told, "ADD failed");
+	step_done(b, &told, 0);
+}
+
+/* Images and files that are not here yet. */
+static bool fetch_first(struct build *b)
+{
+	const char *from = b->now.from, *digest;
+
+	if (*from && strcmp(from, "scratch") != 0 && strspn(from, "0123456789") != strlen(from) &&
+	    dockerfile_stage_before(b->dockerfile, b->stage, from, true) < 0 && remote_wants_image(b, from)) {
+		remote_pull(b, from, on_fetched);
+		return true;
+	}
+	for (size_t i = 0; b->now.kind == INSTRUCTION_ADD && i + 1 < b->now.args.count; i++) {
+		CLEANUP(freep) char *file = NULL;
+
+		if (!remote_is_url(b->now.args.items[i]))
+			continue;
+		file = remote_file(b, b->now.args.items[i], &digest);
+		if (file)
+			continue;
+		remote_download(b, b->now.args.items[i], on_fetched);
+		return true;
+	}
+	return false;
+}
+
+static void copy_begin(struct build *b)
 {
 	struct copy_step *s = step_new(b);
 	struct copy_job *j = &s->job;
@@ -246,6 +314,12 @@ void step_copy(struct build *b)
 	}
 	s->task = copy_find;
 	uv_queue_work(b->engine->loop, &s->work, work, after_find);
+}
+
+void step_copy(struct build *b)
+{
+	if (!fetch_first(b))
+		copy_begin(b);
 }
 
 void step_workdir(struct build *b)

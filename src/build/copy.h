@@ -19,6 +19,7 @@ struct copy_source {
 	char *parents;       /* --parents: the directories that come along; "" */
 	char *hash;          /* "file:…" or "dir:…" */
 	const char *content; /* of a here document; NULL: a path */
+	const char *file;    /* of a URL: host path of the download; NULL: a path */
 	bool is_dir;
 };
 
@@ -48,6 +49,8 @@ int copy_files(struct copy_job *j);
 /* WORKDIR: makes the directory where it is not there. */
 int copy_make_dir(struct copy_job *j);
 
+/* Has the open file a tar's first header, whatever the compression? Leaves the position at its start. */
+bool copy_is_archive(int fd);
 /* Calls `each` for every name of a directory, by name; stops when it answers not 0. -errno. */
 int copy_each(struct rootfs *fs, const char *path, int (*each)(void *arg, const char *name), void *arg);
 /* "a/b" of "a" and "b"; -ENAMETOOLONG. */

@@ -372,7 +372,7 @@ static ssize_t read_archive(void *arg, const void **ret)
 }
 
 /* Has it a tar's first header, whatever the compression? */
-static bool is_archive(int fd)
+bool copy_is_archive(int fd)
 {
 	struct archive *a = archive_read_new();
 	struct archive_entry *e;
@@ -397,7 +397,7 @@ static int unpack(struct copying *c, const char *from, const char *to)
 
 	if (r < 0)
 		return r;
-	if (f.fd < 0 || !is_archive(f.fd)) {
+	if (f.fd < 0 || !copy_is_archive(f.fd)) {
 		rootfs_file_done(&f);
 		return 1;
 	}
@@ -437,6 +437,21 @@ static int write_document(struct copying *c, const struct copy_source *s, const 
 	return r < 0 ? r : set_attributes(c, to, &st);
 }
 
+/* As Docker leaves it: for its owner alone, and of the beginning of time. */
+static int write_download(struct copying *c, const struct copy_source *s, const char *to)
+{
+	CLEANUP(closep) int fd = open(s->file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct rootfs_stat st = { .mode = S_IFREG | 0600 };
+	struct rootfs_file out;
+	int r = fd < 0 ? -errno : open_new(c, to, &out);
+
+	if (r < 0)
+		return r;
+	r = out.fd < 0 ? -EINVAL : copy_bytes(c, fd, out.fd);
+	rootfs_file_done(&out);
+	return r < 0 ? r : set_attributes(c, to, &st);
+}
+
 static int copy_file(struct copying *c, const struct copy_source *s, const char *from, const char *dest)
 {
 	bool is_into = dest[strlen(dest) - 1] == '/' || is_directory(c->to, dest);
@@ -455,6 +470,8 @@ static int copy_file(struct copying *c, const struct copy_source *s, const char 
 		r = remove_all(c, to);
 	if (r == 0 && s->content)
 		return write_document(c, s, to);
+	if (r == 0 && s->file)
+		return write_download(c, s, to);
 	if (r == 0) /* behind a link is what is meant */
 		r = rootfs_stat(c->from, NULL, NULL, from, 0, &st);
 	return r < 0 ? r : copy_node(c, from, to, &st);
@@ -477,7 +494,7 @@ static int copy_source(struct copying *c, const struct copy_source *s)
 			r = -ENOTDIR;
 		return r < 0 ? r : copy_content(c, from, to, "");
 	}
-	if (r == 0 && j->unpacks && !s->content) {
+	if (r == 0 && j->unpacks && !s->content && !s->file) {
 		r = unpack(c, from, text_clean_path(&j->arena, dest));
 		if (r != 1)
 			return r;
@@ -534,7 +551,7 @@ static int copy_all(struct copying *c)
 	for (size_t i = 0; r == 0 && i < j->nfound; i++) {
 		r = copy_source(c, &j->found[i]);
 		if (r < 0)
-			fail(c, j->found[i].content ? j->found[i].name : j->found[i].path, r);
+			fail(c, !*j->found[i].path ? j->found[i].name : j->found[i].path, r);
 	}
 	rootfs_free(c->from);
 	return r;

@@ -301,9 +301,15 @@ static void add_documents(struct copy_job *j)
 {
 	for (size_t i = 0; i < j->ndocuments; i++) {
 		struct copy_source s = j->documents[i];
-		struct digest *d = digest_new();
+		struct digest *d;
 		char text[DIGEST_LEN + 1];
 
+		if (s.file) {
+			s.path = s.parents = arena_dup(&j->arena, "");
+			*add_source(j) = s;
+			continue;
+		}
+		d = digest_new();
 		digest_add(d, s.name, strlen(s.name) + 1);
 		digest_add(d, s.content, strlen(s.content));
 		digest_end(d, text);

@@ -72,6 +72,9 @@ struct build {
 	atomic_bool is_cancelled;
 	struct run_step *run;       /* run.c */
 	struct layer_job *layer_job;
+	struct remote *remote;      /* remote.c */
+	struct words fetched;       /* images pulled, and URLs downloaded */
+	json_t *digests;            /* of the latter: URL → "sha256:…" */
 	uv_timer_t tick;            /* the next instruction, from the loop */
 };
 
@@ -93,6 +96,9 @@ struct context_job {
 	char *text;      /* the Dockerfile, malloc'd */
 	size_t len;
 	char *name;      /* its path, as errors name it */
+	char *download;  /* remote=: the file that came; NULL: it is in the spool */
+	int fd, own_fd;
+	bool is_bare;    /* that file is a Dockerfile, and all there is */
 	struct error err;
 };
 /* Unpacks the spooled body and finds the Dockerfile; then steps_begin, or the end. */

@@ -5,6 +5,7 @@
 
 #include "build/internal.h"
 #include "build/mounts.h"
+#include "build/remote.h"
 #include "build/stubs.h"
 #include "dockerfile/change.h"
 #include "util/alloc.h"
@@ -454,7 +455,31 @@ static int check(struct build *b, const char *command, struct error *err)
 			 command, command);
 }
 
-void step_run(struct build *b)
+static void on_pulled(struct build *b, const struct error *err)
+{
+	if (err)
+		step_done(b, err, 0);
+	else
+		step_run(b); /* again: there is one image less to be pulled */
+}
+
+static bool pull_first(struct build *b)
+{
+	struct expand_source source = { step_variable, b };
+
+	for (size_t i = 0; i < b->now.mounts.count; i++) {
+		struct run_mount_flag f;
+
+		if (run_mount_parse(&b->arena, b->now.mounts.items[i], b->escape, &source, &f, NULL) < 0 || !*f.from ||
+		    dockerfile_stage_before(b->dockerfile, b->stage, f.from, true) >= 0 || !remote_wants_image(b, f.from))
+			continue;
+		remote_pull(b, f.from, on_pulled);
+		return true;
+	}
+	return false;
+}
+
+static void run_begin(struct build *b)
 {
 	bool is_script;
 	char *line = instruction_command(&b->arena, &b->now, &is_script), *text;
@@ -477,4 +502,10 @@ void step_run(struct build *b)
 	} else {
 		run_container(r);
 	}
+}
+
+void step_run(struct build *b)
+{
+	if (!pull_first(b))
+		run_begin(b);
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "build/internal.h"
+#include "build/remote.h"
 #include "dockerfile/change.h"
 #include "dockerfile/text.h"
 #include "util/alloc.h"
@@ -295,15 +296,15 @@ static int take_triggers(struct build *b, struct error *err)
 	return r;
 }
 
-static void begin_stage(struct build *b)
+static void enter_stage(struct build *b, const struct error *pull_error)
 {
 	struct error err = { 0 };
 	struct image *base = NULL;
 	json_t *config;
 
-	tell_step(b, stage_of(b)->from->original);
-	build_args_begin_stage(&b->args);
-	if (find_base(b, &base, &err) < 0) {
+	if (pull_error)
+		err = *pull_error;
+	if (err.code || find_base(b, &base, &err) < 0) {
 		fail(b, &err);
 		return;
 	}
@@ -326,6 +327,28 @@ static void begin_stage(struct build *b)
 	if (!b->triggers.count)
 		tell_image(b);
 	go_on(b);
+}
+
+/* The name of an image that is to be pulled first; false: there is none, or what is wrong shows later. */
+static bool base_to_pull(struct build *b, char **ret)
+{
+	const struct instruction *from = stage_of(b)->from;
+
+	return expand_platform(b, from->platform, NULL) == 0 && expand_meta(b, from->base, ret, NULL) == 0 && **ret &&
+	       strcmp(*ret, "scratch") != 0 && dockerfile_stage_before(b->dockerfile, b->stage, *ret, false) < 0 &&
+	       remote_wants_image(b, *ret);
+}
+
+static void begin_stage(struct build *b)
+{
+	char *name;
+
+	tell_step(b, stage_of(b)->from->original);
+	build_args_begin_stage(&b->args);
+	if (base_to_pull(b, &name))
+		remote_pull(b, name, enter_stage);
+	else
+		enter_stage(b, NULL);
 }
 
 /* ---- one instruction ---- */

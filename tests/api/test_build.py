@@ -1,8 +1,10 @@
 """POST /build beside what tests/build/cases says of Dockerfiles: the stream to the byte, its end, cancels, caches, times."""
+import hashlib
+import http.server
 import io
-import json
 import os
 import tarfile
+import threading
 import time
 import unittest
 
@@ -64,6 +66,77 @@ class Stream(BuildTest):
 
     def test_what_is_no_context(self):
         self.assertEqual(self.d.call("POST", "/build", b"no tar" * 200).status, 500)
+        for remote, text in (("nonsense", "remoteURL (nonsense) could not be recognized as URL"),
+                             ("ftp://h/x", "remoteURL (ftp://h/x) could not be recognized as URL")):
+            self.assertError(self.d.call("POST", "/build?" + urlencode({"remote": remote}), b""), 500, text)
+
+
+class Remote(BuildTest):
+    """URLs: a server of the test's own on loopback."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.files = {"/context.tar": context(Dockerfile="FROM busybox\nCOPY f /g\n", f="from afar\n"), "/Dockerfile": b"FROM busybox\nENV A=afar\n",
+                     "/dir/file": b"downloaded\n", "/": b"root\n"}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                data = cls.files.get(self.path)
+                self.send_response(200 if data is not None else 404)
+                self.send_header("Content-Length", str(len(data or b"")))
+                self.end_headers()
+                self.wfile.write(data or b"")
+
+            def log_message(self, *_):
+                pass
+        cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        cls.url = f"http://127.0.0.1:{cls.server.server_port}"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.shutdown()
+        cls.server.server_close()
+        super().tearDownClass()
+
+    def text_of(self, image, path):
+        cid = self.d.call("POST", "/containers/create", {"Image": image, "Cmd": ["x"]}).json["Id"]
+        with tarfile.open(fileobj=io.BytesIO(self.d.call("GET", f"/containers/{cid}/archive", query={"path": path}).body)) as tar:
+            member = tar.next()
+            text = tar.extractfile(member).read()
+        self.d.remove(cid)
+        return text, member
+
+    def remote(self, path):
+        return self.d.call("POST", "/build?" + urlencode({"remote": self.url + path}), b"", timeout=60)
+
+    def test_contexts(self):
+        self.assertEqual(self.text_of(self.image(self.remote("/context.tar")), "/g")[0], b"from afar\n")
+        image = self.image(self.remote("/Dockerfile"))
+        self.assertIn("A=afar", self.d.call("GET", f"/images/{image}/json").json["Config"]["Env"])
+        reply = self.remote("/nope")
+        self.assertEqual(reply.status, 500)
+        self.assertIn("failed to GET", reply.message)
+
+    def test_add(self):
+        image = self.image(self.build(f"FROM busybox\nADD {self.url}/dir/file /d/\nADD {self.url}/ /name\n"))
+        text, member = self.text_of(image, "/d/file")
+        self.assertEqual((text, member.mode, member.uid), (b"downloaded\n", 0o600, 0))
+        self.assertEqual(self.text_of(image, "/name")[0], b"root\n")
+        digest = "sha256:" + hashlib.sha256(b"downloaded\n").hexdigest()
+        self.image(self.build(f"FROM busybox\nADD --checksum={digest} {self.url}/dir/file /x\n"))
+        for line, text in ((f"ADD --checksum=sha256:{'0' * 64} {self.url}/dir/file /x", "digest mismatch"), (f"ADD {self.url}/nope /x", "failed to GET"),
+                           (f"ADD {self.url}/ /d/", "cannot determine filename for source")):
+            self.assertIn(text, self.build(f"FROM busybox\n{line}\n").lines()[-1]["error"])
+
+    def test_a_base_that_nobody_has(self):
+        d = Daemon("--images", "registry")
+        try:
+            reply = d.call("POST", "/build", context(Dockerfile=f"FROM {self.url[7:]}/no/such\n"), timeout=60)
+            self.assertTrue(reply.lines()[-1].get("error"), reply.body)
+        finally:
+            d.stop()
 
 
 class Ends(BuildTest):
