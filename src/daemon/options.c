@@ -10,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "network/ipam.h"
+#include "registry/registry.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -22,8 +23,11 @@ const char options_help[] =
 	"      --synthetic        pretend to run what no driver can run\n"
 	"      --default-runtime NAME  auto, wasm, agent, synthetic or a launcher's name\n"
 	"      --images MODE      auto, registry or synthetic\n"
+	"      --registry-mirror URL      asked before docker.io (repeatable)\n"
+	"      --insecure-registry HOST   spoken to without TLS or trust: host, host:port or network (repeatable)\n"
 	"      --config FILE      these options as JSON, as in daemon.json\n"
 	"      --sandbox FILE     the sandbox program\n"
+	"      --fetch FILE       the registry client, sockerless-fetch\n"
 	"      --guest DIR        the built-in image's root file system\n"
 	"      --default-address-pool base=CIDR,size=BITS  where new networks get their subnets from (repeatable)\n"
 	"      --bip ADDRESS/BITS the default bridge's address and subnet\n"
@@ -60,6 +64,9 @@ static const struct option {
 	{ "config", STRING },
 	{ "sandbox", STRING },
 	{ "guest", STRING },
+	{ "fetch", STRING },
+	{ "registry-mirror", STRING },
+	{ "insecure-registry", STRING },
 	{ "log-level", STRING },
 	{ "log-format", STRING },
 	{ "version", FLAG },
@@ -118,6 +125,8 @@ static bool find_list(struct options *o, const char *name, struct values *ret)
 		{ "host", "hosts", o->hosts, &o->nhosts },
 		{ "default-address-pool", "default-address-pools", o->pools, &o->npools },
 		{ "agent-listen", "agent-listens", o->agent_listens, &o->nagent_listens },
+		{ "registry-mirror", "registry-mirrors", o->mirrors, &o->nmirrors },
+		{ "insecure-registry", "insecure-registries", o->insecure, &o->ninsecure },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
@@ -191,6 +200,22 @@ static int set_agent(struct options *o, const char *name, const char *value, str
 	return 0;
 }
 
+static int add_registry(struct options *o, const char *name, const char *value, struct error *err)
+{
+	bool is_mirror = strcmp(name, "registry-mirror") == 0;
+	int *n = is_mirror ? &o->nmirrors : &o->ninsecure;
+	char **list = is_mirror ? o->mirrors : o->insecure;
+
+	if (*n == REGISTRIES_MAX)
+		return error_set_class(err, ERROR_INVALID, "at most %d --%s", REGISTRIES_MAX, name);
+	if (is_mirror ? registry_check_mirror(value, &list[*n], err) : registry_check_insecure(value, err))
+		return err->code;
+	if (!is_mirror)
+		list[*n] = xstrdup(value);
+	++*n;
+	return 0;
+}
+
 static int set(struct options *o, const char *name, const char *value, struct error *err)
 {
 	struct prefix bip;
@@ -200,6 +225,8 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		return add_pool(o, value, err);
 	if (strncmp(name, "agent-", 6) == 0)
 		return set_agent(o, name, value, err);
+	if (strcmp(name, "registry-mirror") == 0 || strcmp(name, "insecure-registry") == 0)
+		return add_registry(o, name, value, err);
 	if (strcmp(name, "host") == 0) {
 		if (o->nhosts == HOSTS_MAX)
 			return error_set_class(err, ERROR_INVALID, "at most %d --host", HOSTS_MAX);
@@ -216,6 +243,8 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		replace(&o->launcher_dirs, value);
 	else if (strcmp(name, "native") == 0)
 		replace(&o->native, value);
+	else if (strcmp(name, "fetch") == 0)
+		replace(&o->fetch_path, value);
 	else if (strcmp(name, "ephemeral") == 0)
 		o->is_ephemeral = true;
 	else if (strcmp(name, "version") == 0)
@@ -442,6 +471,7 @@ static const char *const agent_places[] = { "sockerless-agent", "../../bin/socke
 static const char *const launcher_places[] = { "../../src/launchers", "../../../src/launchers",
 					       "../share/sockerless/launchers", "/usr/local/share/sockerless/launchers",
 					       "/usr/share/sockerless/launchers" };
+static const char *const fetch_places[] = { "sockerless-fetch", "/usr/local/bin/sockerless-fetch", "/usr/bin/sockerless-fetch" };
 static const char *const guest_places[] = { "../guest/rootfs", "../share/sockerless/rootfs",
 					    "/usr/local/share/sockerless/rootfs", "/usr/share/sockerless/rootfs" };
 
@@ -493,6 +523,8 @@ void options_complete(struct options *o)
 
 		o->launcher_dirs = xasprintf("/etc/sockerless/launchers:%s", found ? found : "");
 	}
+	if (!o->fetch_path)
+		o->fetch_path = find_file(fetch_places, ARRAY_SIZE(fetch_places));
 	if (!o->guest_path)
 		o->guest_path = find_file(guest_places, ARRAY_SIZE(guest_places));
 }
@@ -513,6 +545,7 @@ void options_copy(const struct options *o, struct options *ret)
 	ret->default_runtime = xstrdup(o->default_runtime);
 	ret->sandbox_path = xstrdup(o->sandbox_path);
 	ret->guest_path = xstrdup(o->guest_path);
+	ret->fetch_path = xstrdup(o->fetch_path);
 	ret->bip = xstrdup(o->bip);
 	ret->host_gateway_ip = xstrdup(o->host_gateway_ip);
 	ret->agent_token_file = xstrdup(o->agent_token_file);
@@ -524,6 +557,10 @@ void options_copy(const struct options *o, struct options *ret)
 		ret->agent_listens[i] = xstrdup(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)
 		ret->pools[i] = xstrdup(o->pools[i]);
+	for (int i = 0; i < o->nmirrors; i++)
+		ret->mirrors[i] = xstrdup(o->mirrors[i]);
+	for (int i = 0; i < o->ninsecure; i++)
+		ret->insecure[i] = xstrdup(o->insecure[i]);
 }
 
 int options_parse(int argc, char **argv, struct options *ret, struct error *err)
@@ -556,6 +593,11 @@ void options_done(struct options *o)
 	free(o->default_runtime);
 	free(o->sandbox_path);
 	free(o->guest_path);
+	free(o->fetch_path);
+	for (int i = 0; i < o->nmirrors; i++)
+		free(o->mirrors[i]);
+	for (int i = 0; i < o->ninsecure; i++)
+		free(o->insecure[i]);
 	free(o->bip);
 	free(o->host_gateway_ip);
 	free(o->agent_token_file);

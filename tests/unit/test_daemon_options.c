@@ -207,6 +207,45 @@ static void test_lists(void **state)
 	unsetenv("SOCKERLESS_DEFAULT_ADDRESS_POOL");
 }
 
+static void test_registries(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "--registry-mirror mirror.example", "no scheme specified" },
+		{ "--registry-mirror ftp://mirror.example", "unsupported scheme" },
+		{ "--registry-mirror https://u:p@mirror.example", "username/password not allowed" },
+		{ "--registry-mirror https://mirror.example/?q", "query or fragment" },
+		{ "--insecure-registry http://reg.example", "should not contain '://'" },
+		{ "--insecure-registry -x", "hyphen" },
+		{ "--insecure-registry a/b", "invalid host" },
+	};
+	struct options o;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (parse(bad[i][0], &o, &err) == 0 || !strstr(err.message, bad[i][1]))
+			fail_msg("%s: %s", bad[i][0], err.message);
+		options_done(&o);
+	}
+	assert_int_equal(parse("--registry-mirror https://m.example --insecure-registry 10.0.0.0/8 --insecure-registry reg:5000"
+			       " --fetch /opt/fetch",
+			       &o, &err),
+			 0);
+	assert_string_equal(o.mirrors[0], "https://m.example/");
+	assert_null(o.mirrors[1]);
+	assert_int_equal(o.ninsecure, 2);
+	assert_string_equal(o.insecure[1], "reg:5000");
+	assert_string_equal(o.fetch_path, "/opt/fetch");
+	options_done(&o);
+	assert_int_equal(with_file("{\"registry-mirrors\": [\"http://m.example/\"], \"insecure-registries\": [\"reg:5000\"]}",
+				   "", &o, &err),
+			 0);
+	assert_string_equal(o.mirrors[0], "http://m.example/");
+	assert_string_equal(o.insecure[0], "reg:5000");
+	assert_non_null(strstr(o.fetch_path, "sockerless-fetch"));
+	options_done(&o);
+}
+
 static void test_by_hand(void **state)
 {
 	struct options o, copy;
@@ -248,8 +287,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_command_line, setup), cmocka_unit_test_setup(test_refusals, setup),
 		cmocka_unit_test_setup(test_environment, setup),  cmocka_unit_test_setup(test_file, setup),
-		cmocka_unit_test_setup(test_lists, setup),        cmocka_unit_test_setup(test_by_hand, setup),
-		cmocka_unit_test_setup(test_listeners, setup),
+		cmocka_unit_test_setup(test_lists, setup),        cmocka_unit_test_setup(test_registries, setup),
+		cmocka_unit_test_setup(test_by_hand, setup),      cmocka_unit_test_setup(test_listeners, setup),
 	};
 
 	return cmocka_run_group_tests_name("daemon_options", tests, NULL, NULL);
