@@ -13,7 +13,7 @@ PACKAGES := libc6-dev libuv1-dev libmicrohttpd-dev libgnutls28-dev libjansson-de
 	libwebsockets-evlib-uv \
 	libcmocka-dev pkg-config gcc binutils procps xz-utils \
 	clang-19 lld-19 llvm-19 libclang-rt-19-dev-wasm32 wabt clang-format-19 clang-tidy-19 valgrind dpkg-dev patch \
-	libcurl4-gnutls-dev expect curl busybox-static python3 python3-yaml libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
+	libcurl4-gnutls-dev expect curl openssl bubblewrap crun proot uidmap busybox-static python3 python3-yaml libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
 LIBS     := libuv libmicrohttpd jansson libarchive sqlite3 gnutls zlib
 PKG_C    := $(shell pkg-config --cflags $(LIBS))
 
@@ -57,7 +57,7 @@ TEST_BIN := $(TEST_SRC:tests/unit/%.c=$(B)/tests/%)
 HEADERS  := $(wildcard src/*/*.h src/*/*/*.h include/sockerless/*.h)
 C_FILES  := $(shell find src tests include docs -name '*.[ch]' -not -path 'src/sandbox/guest/*' 2>/dev/null)
 
-.PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-cli test-oracle test-walls test-sandbox test-busybox check format \
+.PHONY: all guest demo run bench docs docs-check test test-unit test-api golden test-agent test-cli test-oracle test-walls test-sandbox test-busybox check format \
 	format-check lint tidy headers deps clean help
 .DELETE_ON_ERROR:
 
@@ -160,6 +160,9 @@ test-api: all ## the Engine API, to the byte (tests/api)
 golden: all ## write the golden files anew; look at the diff
 	@GOLDEN=1 B=$(B) tests/api/run.py
 
+test-agent: all ## agents and launchers: real ones, with what breaks them (tests/agent)
+	@B=$(B) tests/agent/run.py
+
 test-cli: all ## the real docker CLI against a real daemon
 	@B=$(B) tests/cli/run.sh
 
@@ -182,7 +185,7 @@ test-unit: $(TEST_BIN) test-fuzz-corpora ## the cmocka binaries, and what fuzzin
 
 check: deps ## install what is needed, then everything: headers, lint, tests, sanitizers
 	$(MAKE) all headers lint format-check docs-check
-	$(MAKE) test test-walls test-sandbox test-busybox test-registry test-images check-clients
+	$(MAKE) test test-agent test-walls test-sandbox test-busybox test-registry test-images check-clients
 	$(MAKE) test test-registry SAN=address,undefined
 
 include src/package.mk tests/tests.mk

@@ -272,7 +272,7 @@ int agent_files_run(struct driver *base, struct file_job *job, struct error *err
 {
 	struct agent_driver *d = (struct agent_driver *)base;
 	struct agent_container *ac = map_get(&d->running, job->container->id);
-	bool is_layers = job->op == FILE_CHANGES || job->op == FILE_EXPORT || job->op == FILE_SIZE;
+	bool is_layers = job->op != FILE_STAT && job->op != FILE_GET && job->op != FILE_PUT;
 
 	if (ac && !ac->is_over && !is_layers && agent_link_is_up(ac->agent) && agent_link_is_ours(ac->agent))
 		return run_there(d, job, err);

@@ -1,0 +1,252 @@
+"""Real agents, the WebSockets that they speak, and a network that can be broken."""
+import base64
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+from harness import DEADLINE_S, ROOT
+
+AGENT = os.path.join(ROOT, "build", "bin", "sockerless-agent")
+PROTOCOL = "sockerless.agent.v1"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class WebSocket:
+    """A client's side, as plain as RFC 6455 has it."""
+
+    def __init__(self, sock, target, token=None, protocol=None):
+        self.sock, self.rest = sock, b""
+        key = base64.b64encode(os.urandom(16)).decode()
+        head = (f"GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n")
+        if token:
+            head += f"Authorization: Bearer {token}\r\n"
+        if protocol:
+            head += f"Sec-WebSocket-Protocol: {protocol}\r\n"
+        sock.sendall(head.encode() + b"\r\n")
+        while b"\r\n\r\n" not in self.rest:
+            data = sock.recv(65536)
+            if not data:
+                break
+            self.rest += data
+        self.head, _, self.rest = self.rest.partition(b"\r\n\r\n")
+        self.status = int(self.head.split()[1]) if self.head else 0
+
+    def frame(self, opcode, data, mask=True):
+        n, m = len(data), os.urandom(4)
+        bit = 128 if mask else 0
+        head = bytes([128 | opcode]) + (bytes([bit | n]) if n < 126 else bytes([bit | 126]) + struct.pack(">H", n) if n < 65536
+                                        else bytes([bit | 127]) + struct.pack(">Q", n))
+        if mask:
+            wide = (m * (n // 4 + 1))[:n]
+            data = m + (int.from_bytes(data, "big") ^ int.from_bytes(wide, "big")).to_bytes(n, "big")
+        self.sock.sendall(head + data)
+
+    def send(self, **message):
+        self.frame(1, json.dumps(message).encode())
+
+    def _need(self, n):
+        while len(self.rest) < n:
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError
+            self.rest += data
+        out, self.rest = self.rest[:n], self.rest[n:]
+        return out
+
+    def receive(self):
+        """A message: an object of a text, or the bytes of a binary one. EOFError at a close."""
+        while True:
+            a, b = self._need(2)
+            n = b & 127
+            if n == 126:
+                n, = struct.unpack(">H", self._need(2))
+            elif n == 127:
+                n, = struct.unpack(">Q", self._need(8))
+            data = self._need(n)
+            if a & 15 == 1:
+                return json.loads(data)
+            if a & 15 == 2:
+                return data
+            if a & 15 == 8:
+                raise EOFError(data)
+
+    def session(self, sid):
+        """What a plain session tells to its end: ({"stdout": …, "stderr": …}, exit code or error message)."""
+        out = {"stdout": b"", "stderr": b""}
+        while True:
+            m = self.receive()
+            if m.get("id") != sid:
+                continue
+            if m["type"] in out:
+                out[m["type"]] += base64.b64decode(m["data"])
+            elif m["type"] == "exit":
+                return out, m["code"]
+            elif m["type"] == "error":
+                return out, m["message"]
+
+    def close(self):
+        self.sock.close()
+
+
+class Agent:
+    """An agent's process. With serve it listens, else it connects to `callback`."""
+
+    def __init__(self, *command, callback=None, token="secret", options=()):
+        self.port = free_port()
+        self.log = b""
+        argv = [AGENT, *(["--callback", callback] if callback else ["--addr", f"127.0.0.1:{self.port}"]), *options]
+        if command:
+            argv += ["--keep-alive", "--", *command]
+        env = dict(os.environ)
+        env.pop("SOCKERLESS_AGENT_TOKEN", None)
+        if token:
+            env["SOCKERLESS_AGENT_TOKEN"] = token
+        self.token = token
+        self.process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        if not callback:
+            self.wait_for_port()
+
+    def _read(self):
+        for line in self.process.stderr:
+            self.log += line
+
+    def wait_for_port(self):
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            try:
+                self.connect().close()
+                return
+            except OSError:
+                time.sleep(0.01)
+        raise RuntimeError(f"the agent does not listen: {self.log}")
+
+    def connect(self):
+        s = socket.create_connection(("127.0.0.1", self.port), DEADLINE_S)
+        return s
+
+    def socket(self, token=..., protocol=None):
+        return WebSocket(self.connect(), "/ws", self.token if token is ... else token, protocol)
+
+    def get(self, path, token=...):
+        s = self.connect()
+        token = self.token if token is ... else token
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{f'Authorization: Bearer {token}' + chr(13) + chr(10) if token else ''}\r\n".encode())
+        data = b""
+        while part := s.recv(65536):
+            data += part
+        s.close()
+        head, _, body = data.partition(b"\r\n\r\n")
+        return int(head.split()[1]), body
+
+    def children(self):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
+            return [int(p) for p in f.read().split()]
+
+    def rss(self):
+        return rss(self.process.pid)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        code = self.process.wait()
+        self.reader.join(5)
+        self.process.stderr.close()
+        return code
+
+
+def rss(pid):
+    """Bytes."""
+    with open(f"/proc/{pid}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Proxy:
+    """A way to a port that can be cut, held, and opened again."""
+
+    def __init__(self, port):
+        self.target = port
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(64)
+        self.port = self.listener.getsockname()[1]
+        self.pairs, self.is_open, self.is_over, self.is_held = [], True, False, False
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while not self.is_over:
+            watched = [self.listener] + ([] if self.is_held else [s for pair in self.pairs for s in pair])
+            for s in select.select(watched, [], [], 0.02)[0]:
+                if s is self.listener:
+                    self._accept()
+                else:
+                    self._pass(s)
+
+    def _accept(self):
+        client, _ = self.listener.accept()
+        if not self.is_open:
+            client.close()
+            return
+        self.pairs.append((client, socket.create_connection(("127.0.0.1", self.target))))
+
+    def _pass(self, s):
+        for pair in list(self.pairs):
+            if s in pair:
+                other = pair[1] if s is pair[0] else pair[0]
+                try:
+                    data = s.recv(65536)
+                    if data:
+                        other.sendall(data)
+                        return
+                except OSError:
+                    pass
+                self._drop(pair)
+
+    def _drop(self, pair):
+        if pair in self.pairs:
+            self.pairs.remove(pair)
+        for s in pair:
+            s.close()
+
+    def cut(self):
+        """Every connection breaks, and no new one is let through until open()."""
+        self.is_open = False
+        for pair in list(self.pairs):
+            for s in pair:
+                try:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+        time.sleep(0.1)
+
+    def open(self):
+        self.is_open = True
+
+    def stop(self):
+        self.is_over = True
+        self.thread.join()
+        for pair in list(self.pairs):
+            self._drop(pair)
+        self.listener.close()

@@ -1,0 +1,334 @@
+"""The daemon and its agents: forward and reverse, what is refused, what breaks, and what comes back."""
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from agents import Agent, PROTOCOL, Proxy, WebSocket, free_port, is_alive
+from harness import Daemon, demux
+
+
+class Driver(unittest.TestCase):
+    grace = "4"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.port = free_port()
+        with open("/tmp/sockerless-agent-token", "w", encoding="ascii") as f:
+            f.write("secret\n")
+        cls.d = Daemon("--agent-listen", f"tcp://127.0.0.1:{cls.port}", "--agent-wait", "5", "--agent-grace", cls.grace,
+                       "--agent-token-file", f.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.stop()
+        os.unlink("/tmp/sockerless-agent-token")
+
+    def prepare(self, cid):
+        reply = self.d.call("POST", f"/internal/v1/agent/prepare/{cid}", version=None)
+        self.assertEqual(reply.status, 200)
+        return reply.json
+
+    def reverse(self, *cmd, port=None, options=(), **config):
+        """A container that runs under an agent of its own: (id, agent)."""
+        cid = self.d.create(*cmd, HostConfig={"Runtime": "agent"}, **config)
+        path = self.prepare(cid)["Path"]
+        a = Agent(callback=f"ws://127.0.0.1:{port or self.port}{path}", token=None, options=options)
+        self.addCleanup(a.stop)
+        self.addCleanup(self.d.remove, cid)
+        reply = self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(reply.status, 204, reply.body)
+        return cid, a
+
+    def exec(self, cid, *cmd):
+        xid = self.d.exec(cid, *cmd)
+        h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
+        out = demux(h.read())
+        h.close()
+        return out, self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"]
+
+    def wait(self, cid):
+        return self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"]
+
+
+class Both(Driver):
+    def test_forward(self):
+        a = Agent()
+        self.addCleanup(a.stop)
+        labels = {"sockerless.agent": f"ws://127.0.0.1:{a.port}"}
+        cid, code = self.d.run("sh", "-c", "echo out; echo err >&2; exit 7", Labels=labels)
+        self.assertEqual(code, 7)
+        self.assertEqual(demux(self.d.logs(cid)), {1: b"out\n", 2: b"err\n"})
+        self.assertEqual(self.d.inspect(cid)["Config"]["Labels"]["sockerless.driver"], "agent")
+        up = self.d.up("sh", "-c", "sleep 1000", Labels=labels)
+        self.assertEqual(self.exec(up, "sh", "-c", "echo x; exit 3"), ({1: b"x\n", 2: b""}, 3))
+        self.assertIn("sleep 1000", str(self.d.call("GET", f"/containers/{up}/top").json["Processes"]))
+        self.assertLessEqual(self.d.call("GET", f"/containers/{up}/stats", query={"stream": 0, "one-shot": 1}).json["pids_stats"]["current"], 2)
+        self.d.remove(up)
+        self.d.remove(cid)
+        self.d.wait_for(lambda: not a.children(), "the container's processes have ended with it")
+
+    def test_reverse(self):
+        cid, a = self.reverse("sh", "-c", "read x; echo got $x; exit 5", OpenStdin=True)
+        h = self.d.attach(cid, stdin=1)
+        h.send(b"it\n")
+        self.assertEqual(self.wait(cid), 5)
+        h.close()
+        self.assertEqual(demux(self.d.logs(cid))[1], b"got it\n")
+        self.assertEqual(a.process.wait(10), 5)
+
+    def test_a_command_that_is_not_there(self):
+        cid = self.d.create("nosuchthing", HostConfig={"Runtime": "agent"})
+        a = Agent(callback=f"ws://127.0.0.1:{self.port}{self.prepare(cid)['Path']}", token=None)
+        reply = self.d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(reply.status, 400)
+        self.assertIn("executable file not found in $PATH", reply.message)
+        self.assertEqual(self.d.inspect(cid)["State"]["ExitCode"], 127)
+        self.d.remove(cid)
+        a.stop()
+
+    def test_pause(self):
+        cid, _ = self.reverse("sh", "-c", "while :; do echo x; sleep 0.02; done")
+        self.d.wait_for(lambda: self.d.logs(cid), "it writes")
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/pause").status, 204)
+        n = len(self.d.logs(cid))
+        time.sleep(0.3)
+        self.assertLessEqual(len(self.d.logs(cid)), n + 20)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/unpause").status, 204)
+        self.d.wait_for(lambda: len(self.d.logs(cid)) > n + 20, "it goes on")
+
+    def test_files(self):
+        cid, a = self.reverse("sleep", "1000")
+        place = os.path.join(self.d.dir, "there")
+        os.mkdir(place)
+        with open(os.path.join(place, "f"), "wb") as f:
+            f.write(b"data")
+        reply = self.d.call("GET", f"/containers/{cid}/archive", query={"path": place})
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(self.d.call("PUT", f"/containers/{cid}/archive", reply.body, query={"path": place},
+                                     headers={"Content-Type": "application/x-tar"}).status, 200)
+        with open(os.path.join(place, "there", "f"), "rb") as f:
+            self.assertEqual(f.read(), b"data")
+        self.assertEqual(self.d.call("GET", f"/containers/{cid}/archive", query={"path": "/no/such"}).status, 404)
+        self.assertEqual(self.d.call("HEAD", f"/containers/{cid}/archive", query={"path": place + "/f"}).status, 200)
+
+    def test_no_agent(self):
+        cid = self.d.create("true", Labels={"sockerless.agent": f"ws://127.0.0.1:{free_port()}"})
+        reply = self.d.call("POST", f"/containers/{cid}/start")
+        self.assertIn("cannot be reached: Connection refused", reply.message)
+        self.d.remove(cid)
+        cid = self.d.create("true", HostConfig={"Runtime": "agent"})
+        reply = self.d.call("POST", f"/containers/{cid}/start")
+        self.assertIn("no agent came for this container within 5 seconds", reply.message)
+        self.d.remove(cid)
+
+    def test_a_plain_agent(self):
+        """One that knows no subprotocol: attach is refused, exec runs the command."""
+        cid = self.d.create("sh", "-c", "echo hello; exit 4", HostConfig={"Runtime": "agent"})
+        path = self.prepare(cid)["Path"]
+        start = self.d.later("POST", f"/containers/{cid}/start")
+        w = WebSocket(self.connect_when_wanted(), path)
+        self.assertEqual(w.status, 101)
+        m = w.receive()
+        self.assertEqual(m["type"], "attach")
+        w.send(type="error", id=m["id"], message="no main process to attach to")
+        while m["type"] != "exec":
+            m = w.receive()
+        self.assertEqual((m["type"], m["cmd"]), ("exec", ["sh", "-c", "echo hello; exit 4"]))
+        self.assertEqual(start().status, 204)
+        w.send(type="stdout", id=m["id"], data="aGVsbG8K")
+        w.send(type="exit", id=m["id"], code=4)
+        self.assertEqual(self.wait(cid), 4)
+        self.assertEqual(demux(self.d.logs(cid))[1], b"hello\n")
+        w.close()
+        self.d.remove(cid)
+
+    def connect_when_wanted(self):
+        time.sleep(0.3)
+        return socket.create_connection(("127.0.0.1", self.port), 10)
+
+
+class Refused(Driver):
+    def connect(self, target, token=None, protocol=PROTOCOL):
+        return WebSocket(socket.create_connection(("127.0.0.1", self.port), 10), target, token, protocol)
+
+    def test_tokens_and_ids(self):
+        cid, _ = self.reverse("sleep", "1000")
+        good = self.prepare(cid)
+        base = "/internal/v1/agent/connect"
+        self.assertEqual(self.connect(f"{base}?id={cid}&token={'0' * 64}").status, 401)
+        self.assertEqual(self.connect(f"{base}?id={cid}&token={good['Token'][:-1]}").status, 401)
+        self.assertEqual(self.connect(f"{base}?id={cid}").status, 401)
+        self.assertEqual(self.connect(f"{base}?id={'f' * 64}&token={good['Token']}").status, 401)
+        self.assertEqual(self.connect(base).status, 401)
+        self.assertEqual(self.connect("/v1.51/containers/json").status, 404)
+        self.assertEqual(self.connect("/_ping").status, 404)
+        # The right token, but there is an agent, and this is another one.
+        self.assertEqual(self.connect(good["Path"]).status, 409)
+        self.assertEqual(self.exec(cid, "true")[1], 0)
+        log = self.d.log_text()
+        self.assertEqual(log.count(f"agent of container {cid[:12]} refused"), 1)
+        self.assertNotIn(good["Token"], log)
+        # Replayed when the container has ended.
+        self.d.call("POST", f"/containers/{cid}/kill")
+        self.wait(cid)
+        self.assertEqual(self.connect(good["Path"]).status, 410)
+
+    def test_an_agent_that_breaks_the_protocol(self):
+        for nonsense in (lambda w: w.frame(1, b"{}"), lambda w: w.frame(2, b"x\0\0\0\1data"), lambda w: w.frame(2, b"i\0\0\0\1data"),
+                         lambda w: w.sock.sendall(b"\x82\xff\x7f" + b"\xff" * 7 + b"mask"),
+                         lambda w: w.frame(1, b"\xff\xfe", mask=False), lambda w: w.frame(2, b"a\0\0\0\0" + b"\xff" * 8)):
+            cid = self.d.create("true", HostConfig={"Runtime": "agent"})
+            path = self.prepare(cid)["Path"]
+            start = self.d.later("POST", f"/containers/{cid}/start")
+            time.sleep(0.2)
+            w = self.connect(path)
+            w.send(type="hello", main=False)
+            self.assertEqual(w.receive()["type"], "resume")
+            w.send(type="resume", sessions=[])
+            self.assertEqual(w.receive()["type"], "exec")
+            nonsense(w)
+            w.sock.settimeout(10)
+            with self.assertRaises((EOFError, ConnectionError)):
+                while True:
+                    w.receive()
+            w.close()
+            reply = start(15)
+            self.assertIn("the agent was lost", reply.message)
+            self.d.remove(cid)
+        self.assertEqual(self.d.run("true")[1], 0)
+
+    def test_more_than_the_window(self):
+        cid = self.d.create("true", HostConfig={"Runtime": "agent"})
+        path = self.prepare(cid)["Path"]
+        start = self.d.later("POST", f"/containers/{cid}/start")
+        time.sleep(0.2)
+        w = self.connect(path)
+        w.send(type="hello", main=False)
+        w.receive()
+        w.send(type="resume", sessions=[])
+        m = w.receive()
+        w.send(type="started", id=m["id"], pid=1)
+        self.assertEqual(start().status, 204)
+        h = self.d.attach(cid, logs=1)  # its log takes what it gives; only one that reads nothing is overrun
+        with self.assertRaises((EOFError, ConnectionError)):
+            w.sock.settimeout(10)
+            w.frame(2, b"o" + m["channel"].to_bytes(4, "big") + b"x" * (70 << 10))
+            while True:
+                w.receive()
+        h.close()
+        w.close()
+        self.assertEqual(self.wait(cid), 255)
+        self.assertIn("the agent was lost", self.d.inspect(cid)["State"]["Error"])
+        self.d.remove(cid)
+
+
+class Broken(Driver):
+    def test_exit_codes_survive(self):
+        proxy = Proxy(self.port)
+        self.addCleanup(proxy.stop)
+        cid, _ = self.reverse("sh", "-c", "sleep 2; echo done; exit 11", port=proxy.port)
+        xid = self.d.exec(cid, "sh", "-c", "sleep 0.5; echo from exec; exit 12")
+        h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
+        time.sleep(0.2)
+        proxy.cut()
+        time.sleep(0.8)  # the exec ends meanwhile
+        proxy.open()
+        self.assertEqual(demux(h.read())[1], b"from exec\n")
+        h.close()
+        self.assertEqual(self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"], 12)
+        self.assertEqual(self.wait(cid), 11)
+        self.assertEqual(demux(self.d.logs(cid))[1], b"done\n")
+
+    def test_no_byte_is_lost_or_doubled(self):
+        proxy = Proxy(self.port)
+        self.addCleanup(proxy.stop)
+        cid, _ = self.reverse("sleep", "1000", port=proxy.port)
+        xid = self.d.exec(cid, "sh", "-c", "i=0; while [ $i -lt 60000 ]; do echo line $i of the flood; i=$((i+1)); done; sleep 0.5")
+        h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
+        stop = threading.Event()
+
+        def cut():
+            while not stop.wait(0.15):
+                proxy.cut()
+                proxy.open()
+        t = threading.Thread(target=cut)
+        t.start()
+        out = demux(h.read())[1]
+        stop.set()
+        t.join()
+        self.assertEqual(out, b"".join(b"line %d of the flood\n" % i for i in range(60000)))
+
+    def test_stdin_survives(self):
+        proxy = Proxy(self.port)
+        self.addCleanup(proxy.stop)
+        cid, _ = self.reverse("sleep", "1000", port=proxy.port)
+        xid = self.d.exec(cid, "sh", "-c", "md5sum", AttachStdin=True)
+        h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
+        data = os.urandom(8 << 20)
+        stop = threading.Event()
+
+        def cut():
+            while not stop.wait(0.1):
+                proxy.cut()
+                proxy.open()
+        t = threading.Thread(target=cut)
+        t.start()
+        h.send(data)
+        h.half_close()
+        out = demux(h.read())[1]
+        stop.set()
+        t.join()
+        self.assertEqual(out.split()[0].decode(), hashlib.md5(data).hexdigest())
+
+    def test_lost_for_good(self):
+        proxy = Proxy(self.port)
+        self.addCleanup(proxy.stop)
+        cid, a = self.reverse("sleep", "1000", port=proxy.port, options=("--grace", "3"))
+        pid = a.children()[0]
+        xid = self.d.exec(cid, "sleep", "1000")
+        h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
+        proxy.cut()
+        began = time.monotonic()
+        self.assertEqual(self.wait(cid), 255)
+        self.assertLess(time.monotonic() - began, 8)
+        h.read()
+        h.close()
+        state = self.d.inspect(cid)["State"]
+        self.assertEqual((state["Status"], state["ExitCode"]), ("exited", 255))
+        self.assertIn("did not come back within 4 seconds", state["Error"])
+        a.process.wait(10)
+        self.assertFalse(is_alive(pid))
+
+    def test_a_killed_agent(self):
+        cid, a = self.reverse("sleep", "1000")
+        pid = a.children()[0]
+        a.process.kill()
+        self.assertEqual(self.wait(cid), 255)
+        self.assertIn("the agent was lost", self.d.inspect(cid)["State"]["Error"])
+        self.assertFalse(is_alive(pid))
+
+    def test_a_killed_daemon(self):
+        port = free_port()
+        d = Daemon("--agent-listen", f"tcp://127.0.0.1:{port}")
+        cid = d.create("sleep", "1000", HostConfig={"Runtime": "agent"})
+        path = d.call("POST", f"/internal/v1/agent/prepare/{cid}", version=None).json["Path"]
+        a = Agent(callback=f"ws://127.0.0.1:{port}{path}", token=None, options=("--grace", "8"))
+        self.assertEqual(d.call("POST", f"/containers/{cid}/start").status, 204)
+        pid = a.children()[0]
+        d.kill()
+        d.start()
+        self.assertEqual(d.inspect(cid)["State"]["Status"], "exited")
+        # The new daemon knows the token, but no run: the agent's grace is over, nothing is left behind.
+        a.process.wait(15)
+        self.assertFalse(is_alive(pid))
+        a.stop()
+        d.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()

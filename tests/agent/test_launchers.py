@@ -1,0 +1,259 @@
+"""Native images through every launcher that works here; files with true owners, taken back into the layers."""
+import io
+import os
+import pwd
+import shutil
+import subprocess
+import tarfile
+import time
+import unittest
+
+from agents import is_alive
+from harness import BUILD, Daemon, demux
+
+APPLETS = ("sh", "ls", "cat", "chown", "chmod", "mkfifo", "ln", "rm", "sleep", "id", "echo", "true", "hostname", "mkdir", "stat", "cp", "ps", "test",
+           "tty", "env", "head")
+BUSYBOX = "/bin/busybox"
+
+
+def native_image():
+    """A tar of a small root whose programs are native: busybox, with a file of another's that is not to be seen as root's."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        def put(name, kind=tarfile.DIRTYPE, mode=0o755, data=b"", **more):
+            e = tarfile.TarInfo(name)
+            e.type, e.mode, e.size = kind, mode, len(data)
+            for k, v in more.items():
+                setattr(e, k, v)
+            t.addfile(e, io.BytesIO(data))
+        for d in ("bin", "etc", "proc", "sys", "dev", "root", "home", "home/user", "run"):
+            put(d, **({"uid": 1000, "gid": 1000} if d == "home/user" else {}))
+        put("tmp", mode=0o1777)
+        with open(BUSYBOX, "rb") as f:
+            put("bin/busybox", tarfile.REGTYPE, data=f.read())
+        for a in APPLETS:
+            put(f"bin/{a}", tarfile.SYMTYPE, linkname="busybox")
+        put("etc/passwd", tarfile.REGTYPE, 0o644, b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
+        put("etc/group", tarfile.REGTYPE, 0o644, b"root:x:0:\nuser:x:1000:\n")
+        put("etc/shadow", tarfile.REGTYPE, 0o640, b"secret\n", gid=42)
+        put("home/user/f", tarfile.REGTYPE, 0o600, b"theirs\n", uid=1000, gid=1000)
+    return out.getvalue()
+
+
+def subuid_user():
+    """Somebody else than root who has ids to give to a user namespace."""
+    try:
+        with open("/etc/subuid", encoding="utf-8") as f:
+            for line in f:
+                name = line.split(":")[0]
+                try:
+                    return pwd.getpwnam(name)
+                except KeyError:
+                    continue
+    except OSError:
+        pass
+    return None
+
+
+class AsUser(Daemon):
+    """The daemon of another user's."""
+
+    def __init__(self, user, *options):
+        self.user = user
+        super().__init__(*options)
+
+    def start(self):
+        os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
+        real = subprocess.Popen
+        try:
+            subprocess.Popen = lambda arguments, **more: real(
+                ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--init-groups", "--reset-env", *arguments], **more)
+            super().start()
+        finally:
+            subprocess.Popen = real
+
+
+@unittest.skipUnless(os.path.exists(BUSYBOX), "no static busybox")
+class Launchers(unittest.TestCase):
+    user = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.d = AsUser(cls.user) if cls.user else Daemon()
+        reply = cls.d.call("POST", "/images/create", native_image(), query={"fromSrc": "-", "repo": "native"},
+                           headers={"Content-Type": "application/x-tar"})
+        assert reply.status == 200, reply.body
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.stop()
+
+    def create(self, launcher, *cmd, **config):
+        cid = self.d.create(*cmd, Image="native", HostConfig={"Runtime": launcher}, **config)
+        self.addCleanup(self.d.remove, cid)
+        return cid
+
+    def start(self, cid):
+        reply = self.d.call("POST", f"/containers/{cid}/start", timeout=120)
+        self.assertEqual(reply.status, 204, reply.body)
+        return cid
+
+    def wait(self, cid):
+        return self.d.call("POST", f"/containers/{cid}/wait", timeout=60).json["StatusCode"]
+
+    def exec(self, cid, *cmd, **config):
+        xid = self.d.exec(cid, *cmd, **config)
+        h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
+        out = demux(h.read())
+        h.close()
+        return out[1].decode() + out[2].decode(), self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"]
+
+    def archive(self, cid, path):
+        reply = self.d.call("GET", f"/containers/{cid}/archive", query={"path": path})
+        self.assertEqual(reply.status, 200, reply.body)
+        with tarfile.open(fileobj=io.BytesIO(reply.body)) as t:
+            return {e.name.rstrip("/"): (e.uid, e.gid, oct(e.mode), e.type) for e in t.getmembers()}
+
+    def check_run(self, launcher):
+        cid = self.start(self.create(launcher, "sh", "-c", "echo out; echo err >&2; cat /etc/hostname >/dev/null; exit 37"))
+        self.assertEqual(self.wait(cid), 37)
+        self.assertEqual(demux(self.d.logs(cid)), {1: b"out\n", 2: b"err\n"})
+        self.assertEqual(self.d.inspect(cid)["State"]["Error"], "")
+        cid = self.create(launcher, "/no/such")
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/start").status, 400)
+        self.assertEqual(self.d.inspect(cid)["State"]["ExitCode"], 127)
+
+    def check_stop(self, launcher):
+        cid = self.start(self.create(launcher, "sh", "-c", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done"))
+        self.d.wait_for(lambda: b"up" in self.d.logs(cid), "it is up")
+        self.assertEqual(self.exec(cid, "sh", "-c", "exit 4")[1], 4)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/stop", query={"t": 10}).status, 204)
+        self.assertEqual(self.d.inspect(cid)["State"]["ExitCode"], 3)
+        cid = self.start(self.create(launcher, "sleep", "1000"))
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/kill").status, 204)
+        self.assertEqual(self.wait(cid), 137)
+
+    MADE = ("echo x >/root/f; chown 42:43 /root/f; chmod 0600 /root/f; cp /bin/busybox /root/s; chmod 4755 /root/s; mkfifo /root/p; chmod 0640 /root/p; "
+            "ln -s there /root/l; chown -h 7:8 /root/l; rm /etc/shadow; mkdir -p /root/d/e; chown 1000:1000 /root/d; chmod 700 /root/d; ln /root/f /root/g")
+    THERE = {"root/f": (42, 43, "0o600", tarfile.REGTYPE), "root/s": (0, 0, "0o4755", tarfile.REGTYPE), "root/p": (0, 0, "0o640", tarfile.FIFOTYPE),
+             "root/l": (7, 8, "0o777", tarfile.SYMTYPE), "root/d": (1000, 1000, "0o700", tarfile.DIRTYPE)}
+    CHANGES = {"/root/f": 1, "/root/s": 1, "/root/p": 1, "/root/l": 1, "/root/d": 1, "/root/d/e": 1, "/root/g": 1, "/etc/shadow": 2}
+
+    def check_there(self, cid):
+        files = self.archive(cid, "/root")
+        files.update({f"root/{n}": v for n, v in files.items() if not n.startswith("root")})
+        for name, expected in self.THERE.items():
+            self.assertEqual(files[name], expected, name)
+        changes = {c["Path"]: c["Kind"] for c in self.d.call("GET", f"/containers/{cid}/changes").json}
+        for path, kind in self.CHANGES.items():
+            self.assertEqual(changes.get(path), kind, (path, changes))
+
+    def check_files(self, launcher):
+        if launcher == "proot":  # keeps no owners: only that files come back
+            self.check_copy(launcher)
+            return
+        cid = self.start(self.create(launcher, "sleep", "1000"))
+        self.assertIn(" 1000     1000", self.exec(cid, "ls", "-ln", "/home/user")[0])
+        self.assertEqual(self.exec(cid, "cat", "/home/user/f", User="user"), ("theirs\n", 0))
+        self.assertEqual(self.exec(cid, "cat", "/etc/shadow", User="user")[1], 1)
+        self.assertEqual(self.exec(cid, "sh", "-c", self.MADE)[1], 0)
+        self.check_there(cid)  # while it runs
+        self.d.call("POST", f"/containers/{cid}/kill")
+        self.wait(cid)
+        self.check_there(cid)
+        with tarfile.open(fileobj=io.BytesIO(self.d.call("GET", f"/containers/{cid}/export").body)) as t:
+            e = t.getmember("root/f")
+            self.assertEqual((e.uid, e.gid, e.mode), (42, 43, 0o600))
+            self.assertNotIn("etc/shadow", t.getnames())
+        self.start(cid)  # again: out of the layer
+        self.assertIn("42       43", self.exec(cid, "ls", "-ln", "/root")[0])
+        self.check_there(cid)
+        # The same layer in the sandbox.
+        reply = self.d.call("POST", "/commit", query={"container": cid, "repo": "kept"})
+        if reply.status == 201:
+            other = self.d.create("sh", "-c", "ls -ln /root/f /home/user/f", Image="kept", HostConfig={"Runtime": "wasm"})
+            self.addCleanup(self.d.remove, other)
+            self.start(other)
+            self.assertEqual(self.wait(other), 0)
+            self.assertIn("42       43", demux(self.d.logs(other))[1].decode())
+        self.d.remove(cid)
+        self.d.wait_for(lambda: not os.path.exists(os.path.join(self.d.data, "containers", cid)), "it is removed without a trace")
+
+    def check_copy(self, launcher):
+        cid = self.start(self.create(launcher, "sleep", "1000"))
+        self.assertEqual(self.exec(cid, "sh", "-c", "echo x >/root/f; rm /etc/shadow; ln -s there /root/l")[1], 0)
+        self.assertIn("root/f", self.archive(cid, "/root"))
+        self.d.call("POST", f"/containers/{cid}/kill")
+        self.wait(cid)
+        changes = {c["Path"]: c["Kind"] for c in self.d.call("GET", f"/containers/{cid}/changes").json}
+        self.assertEqual((changes["/root/f"], changes["/root/l"], changes["/etc/shadow"]), (1, 1, 2))
+        self.assertEqual(self.archive(cid, "/home/user/f")["f"][:3], (1000, 1000, "0o600"))
+
+    def check_killed(self, launcher):
+        """Its processes go with it, and what it wrote is kept."""
+        cid = self.start(self.create(launcher, "sleep", "1000"))
+        self.assertEqual(self.exec(cid, "sh", "-c", "echo kept >/root/kept")[1], 0)
+        tree = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        mine = [int(line.split()[0]) for line in tree.splitlines() if cid in line or "/.sockerless-agent --callback fd://3/internal/v1/agent/connect?id=" + cid in line]
+        helper = [pid for pid in mine if is_alive(pid)]
+        self.assertTrue(helper)
+        os.kill(min(helper), 9)
+        self.assertIn(self.wait(cid), (255, 137))
+        self.assertTrue(self.d.inspect(cid)["State"]["Error"])
+        self.d.wait_for(lambda: not any(is_alive(p) for p in mine), "all of it has ended")
+        self.assertIn("root/kept", self.archive(cid, "/root"))
+
+    def check(self, launcher):
+        words = [os.path.join(os.path.dirname(BUILD), "src", "launchers", launcher), "--check"]
+        if self.user:
+            words = ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--init-groups", "unshare", "-Um", "--map-auto",
+                     "--map-root-user", *words]
+        try:
+            if subprocess.run(words, capture_output=True, timeout=5, check=False).returncode != 0:
+                self.skipTest(f"{launcher} does not work here")
+        except subprocess.TimeoutExpired:
+            self.skipTest(f"{launcher} does not answer")
+        for part in (self.check_run, self.check_stop, self.check_files, self.check_killed):
+            with self.subTest(launcher=launcher, part=part.__name__):
+                part(launcher)
+
+    def test_bwrap(self):
+        self.check("bwrap")
+
+    def test_crun(self):
+        self.check("crun")
+
+    def test_process(self):
+        self.check("process")
+
+    def test_proot(self):
+        self.check("proot")
+
+    def test_auto(self):
+        cid = self.d.create("sh", "-c", "test -e /dev/.sockerless-agent || test -e /.sockerless-agent; echo $?", Image="native")
+        self.addCleanup(self.d.remove, cid)
+        self.start(cid)
+        self.assertEqual(self.wait(cid), 0)
+        self.assertIn(self.d.inspect(cid)["HostConfig"]["Runtime"], ("bwrap", "crun", "proot"))
+
+    def test_no_launcher(self):
+        d = Daemon("--native", "none")
+        d.call("POST", "/images/create", native_image(), query={"fromSrc": "-", "repo": "native"}, headers={"Content-Type": "application/x-tar"})
+        cid = d.create("/bin/sh", "-c", "exit 5", Image="native")
+        self.assertEqual(d.inspect(cid)["HostConfig"]["Runtime"], "auto")
+        d.call("POST", f"/containers/{cid}/start")
+        self.assertEqual(d.call("POST", f"/containers/{cid}/wait").json["StatusCode"], 5)
+        d.remove(cid)
+        d.stop()
+
+
+@unittest.skipUnless(os.geteuid() == 0 and subuid_user() and shutil.which("setpriv"), "no user with subordinate ids")
+class Unprivileged(Launchers):
+    user = subuid_user() if os.geteuid() == 0 else None
+
+    def test_no_launcher(self):
+        pass
+
+
+if __name__ == "__main__":
+    unittest.main()
