@@ -80,6 +80,7 @@ static void conclude(struct work *w)
 		w->is_stat = w->is_over = false;
 		agent_session_release(w->session);
 		w->session = NULL;
+		job->stat.is_gzip = job->is_gzip;
 		if (open_session(w, "g") == 0)
 			return;
 		error_set_class(&job->err, ERROR_UNAVAILABLE, "the container's agent takes no more work");
@@ -276,6 +277,10 @@ int agent_files_run(struct driver *base, struct file_job *job, struct error *err
 
 	if (ac && !ac->is_over && !is_layers && agent_link_is_up(ac->agent) && agent_link_is_ours(ac->agent))
 		return run_there(d, job, err);
+	if (job->op == FILE_LAYER && ac && !(ac->launch && launch_has_root(ac->launch)))
+		return error_set_class(err, ERROR_CONFLICT,
+				       "container %.12s cannot be committed: its files lie where its agent runs",
+				       job->container->id);
 	if (ac && ac->launch && launch_has_root(ac->launch) && ac->was_up) {
 		job->driver = base;
 		launch_take_changes(ac->launch, on_changes, job);
