@@ -213,8 +213,7 @@ static void on_up(void *arg, json_t *hello)
 		return;
 	}
 	/* An agent that came for this container alone ends with its main process. */
-	if (!ac->is_forward)
-		json_object_set_new(ac->command, "main", json_true());
+	json_object_set_new(ac->command, ac->is_forward ? "whole" : "main", json_true());
 	agent_process_open(ac->main, steal_ptr(ac->command));
 }
 

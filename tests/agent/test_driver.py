@@ -253,7 +253,7 @@ class Broken(Driver):
         stop = threading.Event()
 
         def cut():
-            while not stop.wait(0.15):
+            while not stop.wait(0.4):
                 proxy.cut()
                 proxy.open()
         t = threading.Thread(target=cut)
@@ -273,7 +273,7 @@ class Broken(Driver):
         stop = threading.Event()
 
         def cut():
-            while not stop.wait(0.1):
+            while not stop.wait(0.4):
                 proxy.cut()
                 proxy.open()
         t = threading.Thread(target=cut)

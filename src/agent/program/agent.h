@@ -69,6 +69,7 @@ json_t *tree_top(void); /* [{pid, ppid, uid, …}] without the agent itself */
 json_t *tree_stats(void);
 void tree_signal(int signo); /* every one but ourselves */
 void tree_pause(bool is_pause);
+void tree_end_session(int session); /* of our descendants those in a session of the system's (setsid) */
 
 /* ---- files.c: docker cp; each runs in a child of its own ---- */
 

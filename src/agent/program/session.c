@@ -133,7 +133,17 @@ static void on_stdin_written(void *arg, size_t len)
 	session_stdin_written(arg, len);
 }
 
-static const struct child_events child_events = { .output = on_output, .exited = on_exited, .stdin_written = on_stdin_written };
+static void on_reaped(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->is_whole)
+		tree_end_session(s->pid);
+}
+
+static const struct child_events child_events = {
+	.output = on_output, .reaped = on_reaped, .exited = on_exited, .stdin_written = on_stdin_written
+};
 
 /* ---- their life ---- */
 
@@ -190,6 +200,7 @@ static struct session *session_new(struct peer *p, const struct message *m)
 	s->peer = p;
 	s->is_ours = p->is_ours;
 	s->channel = (uint32_t)message_number(m, "channel", 0);
+	s->is_whole = json_is_true(json_object_get(m->json, "whole"));
 	flow_out_init(&s->out);
 	list_init(&s->waiting);
 	list_init(&s->attached);
@@ -382,9 +393,9 @@ static void start(struct peer *p, struct session *s, const struct child_spec *sp
 		session_free(s, false);
 		return;
 	}
+	s->pid = (int)child_pid(is_main ? main_child() : s->child);
 	if (p->is_ours)
-		agent_conn_send_json(p->conn, json_pack("{s:s, s:s, s:i}", "type", "started", "id", s->id, "pid",
-							(int)child_pid(is_main ? main_child() : s->child)));
+		agent_conn_send_json(p->conn, json_pack("{s:s, s:s, s:i}", "type", "started", "id", s->id, "pid", s->pid));
 	session_update_flow(s);
 }
 

@@ -25,7 +25,9 @@ struct session {
 	char *id, *daemon;      /* daemon NULL: a plain peer's */
 	uint32_t channel;
 	bool is_ours, is_main, has_exited, is_exit_told;
-	struct child *child;    /* its own; NULL: attached to the main process, or ended */
+	bool is_whole; /* a container's main process on an agent that serves several: all of it ends with it */
+	int pid;
+	struct child *child; /* its own; NULL: attached to the main process, or ended */
 	struct flow_out out;
 	struct flow_in in;
 	int code;

@@ -18,7 +18,7 @@
 enum { PROCESSES_MAX = 1 << 20, ROUNDS_MAX = 8 };
 
 struct entry {
-	int pid, ppid, tty;
+	int pid, ppid, session, tty;
 	char state, comm[64];
 	unsigned long long user, system, waited_user, waited_system, start, vsize;
 	long long rss_pages;
@@ -59,9 +59,9 @@ static bool read_entry(int pid, struct entry *e)
 		return false;
 	*e = (struct entry){ .pid = pid };
 	snprintf(e->comm, sizeof(e->comm), "%.*s", (int)(close - open - 1), open + 1);
-	return sscanf(close + 2, "%c %d %*d %*d %d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d %llu %llu %lld",
-		      &e->state, &e->ppid, &e->tty, &e->user, &e->system, (long long *)&e->waited_user,
-		      (long long *)&e->waited_system, &e->start, &e->vsize, &e->rss_pages) == 10;
+	return sscanf(close + 2, "%c %d %*d %d %d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d %llu %llu %lld",
+		      &e->state, &e->ppid, &e->session, &e->tty, &e->user, &e->system, (long long *)&e->waited_user,
+		      (long long *)&e->waited_system, &e->start, &e->vsize, &e->rss_pages) == 11;
 }
 
 static struct entry *find(struct tree *t, int pid)
@@ -227,6 +227,16 @@ void tree_signal(int signo)
 			break;
 		before = n;
 	}
+}
+
+void tree_end_session(int session)
+{
+	struct tree t = read_tree();
+
+	for (size_t i = 0; i < t.n; i++)
+		if (t.v[i].is_ours && t.v[i].session == session)
+			kill(t.v[i].pid, SIGKILL);
+	free(t.v);
 }
 
 void tree_pause(bool is_pause)
