@@ -8,13 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/entrypoint.h"
 #include "drivers/launchers_internal.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
-enum { STOP_MS = 10000, SAID_MAX = 600, PATH_LONGEST = 4096 };
+enum { STOP_MS = 10000, SAID_MAX = 600, PATH_LONGEST = 4096, ENTRYPOINT_MAX = 120000 };
 
 struct launch {
 	struct list link;
@@ -119,7 +120,9 @@ static char **make_env(const struct launchers *ls, const struct launcher *l, con
 		       const struct run_plan *plan, const char *token)
 {
 	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+	CLEANUP(freep) char *callback = NULL, *line = NULL;
 	struct env e = { 0 };
+	char **words;
 
 	put_ours(&e);
 	put(&e, xasprintf("SOCKERLESS_ID=%s", c->id));
@@ -133,10 +136,13 @@ static char **make_env(const struct launchers *ls, const struct launcher *l, con
 	put(&e, xasprintf("SOCKERLESS_READONLY=%d", plan->is_readonly_root));
 	put(&e, xasprintf("SOCKERLESS_MEMORY=%llu", (unsigned long long)plan->limits.memory_bytes));
 	put(&e, xasprintf("SOCKERLESS_PIDS=%u", (unsigned)plan->limits.pids_max));
-	if (l->is_remote)
-		put(&e, xasprintf("SOCKERLESS_CALLBACK=%s/internal/v1/agent/connect?id=%s", ls->callback, c->id));
-	else
-		put(&e, xasprintf("SOCKERLESS_CALLBACK=fd://3/internal/v1/agent/connect?id=%s", c->id));
+	callback = xasprintf("%s/internal/v1/agent/connect?id=%s", l->is_remote ? ls->callback : "fd://3", c->id);
+	put(&e, xasprintf("SOCKERLESS_CALLBACK=%s", callback));
+	words = entrypoint_reverse(ls->agent_path, callback, (const char *const *)plan->spec.argv);
+	line = entrypoint_quote((const char *const *)words);
+	entrypoint_free(words);
+	if (strlen(line) < ENTRYPOINT_MAX) /* one variable may not be longer */
+		put(&e, xasprintf("SOCKERLESS_ENTRYPOINT=%s", line));
 	put_mounts(&e, plan);
 	return e.v;
 }
