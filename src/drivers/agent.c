@@ -46,7 +46,7 @@ static int lifecycle_start(struct driver *base, struct container *c, struct run_
 		return DRIVER_DECLINED;
 	p = process_new(d, &plan->spec, sink);
 	r = agent_container_start(d, c, plan, p, err);
-	if (r < 0) {
+	if (r != 0) {
 		free(p);
 		return r;
 	}

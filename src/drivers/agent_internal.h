@@ -57,6 +57,7 @@ struct agent_process {
 };
 
 /* agent_run.c */
+/* As lifecycle.start; keeps the plan when the container's is set. */
 int agent_container_start(struct agent_driver *d, struct container *c, struct run_plan *plan,
 			  struct agent_process *main, struct error *err);
 void agent_container_end(struct agent_container *ac); /* whatever still runs is killed */

@@ -376,13 +376,28 @@ static void on_known(void *arg)
 		agent_process_fail(ac->main, 128, err.message);
 }
 
+static void set_runtime(struct container *c, const char *name)
+{
+	free(c->runtime);
+	c->runtime = xstrdup(name);
+}
+
 static int start_launched(struct agent_container *ac, struct container *c, struct run_plan *plan, struct error *err)
 {
 	struct agent_driver *d = ac->driver;
+	bool is_known = true;
+	const struct launcher *l = strcmp(c->runtime, "native") == 0 ? launchers_best(d->launchers, &is_known) :
+								       launchers_find(d->launchers, c->runtime);
 
+	if (is_known && !l) { /* the sandbox, for what it can run */
+		set_runtime(c, "auto");
+		return DRIVER_DECLINED;
+	}
 	agent_registry_expect(d->registry, c->id, agent_driver_prepare(&d->base, c->id), ac->agent);
-	if (strcmp(c->runtime, "native") != 0)
-		return launch(ac, launchers_find(d->launchers, c->runtime), c, plan, err);
+	if (l) {
+		set_runtime(c, l->name);
+		return launch(ac, l, c, plan, err);
+	}
 	ac->plan = plan;
 	ac->container = container_ref(c);
 	launchers_when_known(d->launchers, on_known, ac);

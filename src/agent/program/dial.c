@@ -24,11 +24,9 @@ static void on_timer(uv_timer_t *t)
 
 static void retry(const char *why)
 {
-	if (target.is_fd) { /* nothing to come back to: the grace runs */
+	if (target.is_fd) { /* nothing to come back to: the daemon has gone, and its launcher's work with it */
 		say("%s", why);
-		if (!agent.main || main_is_over())
-			agent_finish(1);
-		return;
+		agent_finish(1);
 	}
 	say("%s; again in %u ms", why, pause_ms);
 	uv_timer_start(&timer, on_timer, pause_ms, 0);

@@ -286,6 +286,15 @@ static int mark_ready(struct native *n)
 	return fd < 0 || write(fd, kind, strlen(kind)) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+/* A run of a daemon that was killed may still be taking its changes. The lock goes with us. */
+static int be_alone(const struct native *n)
+{
+	CLEANUP(freep) char *path = xasprintf("%s.lock", n->dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : 0;
+}
+
 /* What a run left that ended before its changes were taken: they are taken now. One that never began goes. */
 static int recover(struct native *n)
 {
@@ -431,7 +440,9 @@ int native_main(int argc, char **argv)
 		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	else
 		wants_copy = true; /* nothing can be mounted here */
-	r = recover(&n);
+	r = be_alone(&n);
+	if (r == 0)
+		r = recover(&n);
 	if (r < 0)
 		return fail("what an earlier run left cannot be taken", r);
 	if (argc <= 6)
