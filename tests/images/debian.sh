@@ -6,7 +6,7 @@ debian=$cache/debian-$(echo "$suite $variant" | sha256sum | cut -c1-16).tar
 if [ ! -e "$debian" ]; then
 	tests/support/install-packages.sh debootstrap >/dev/null
 	mkdir -p "$cache"
-	debootstrap --variant="$variant" "$suite" "$dir/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$dir/debootstrap.log" 2>&1 &&
+	debootstrap --variant="$variant" "$suite" "$dir/debian" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$dir/debootstrap.log" 2>&1 &&
 		rm -f "$dir"/debian/var/cache/apt/archives/*.deb && tar --numeric-owner --xattrs -C "$dir/debian" -cf "$debian.new" . && mv "$debian.new" "$debian"
 	rm -rf "$dir/debian"
 fi

@@ -11,7 +11,7 @@ trap 'rm -rf "$dir"' EXIT
 if [ ! -e "$tree" ]; then
 	mkdir -p "$cache"
 	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,curl,procps,ca-certificates bookworm "$dir/root" \
-		"${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$dir/log" 2>&1 &&
+		${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$dir/log" 2>&1 &&
 		rm -f "$dir"/root/var/cache/apt/archives/*.deb && tar --numeric-owner -C "$dir/root" -cf "$tree.new" . && mv "$tree.new" "$tree"
 	rm -rf "$dir/root"
 fi
