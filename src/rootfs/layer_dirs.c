@@ -179,8 +179,10 @@ int layer_node_fd(struct layer_dirs *d, struct layer_node *n)
 		struct layer_node *at = n;
 		int r;
 
-		while (at->parent->fd < 0)
+		while (at->parent && at->parent->fd < 0)
 			at = at->parent;
+		if (!at->parent) /* never: the root stays open */
+			return -EBADF;
 		r = open_node(d, at);
 		if (r < 0)
 			return r;

@@ -176,11 +176,23 @@ static int put_file(struct layer_writer *w, const struct level *l, const char *s
 	return r;
 }
 
+static int put_symlink(struct layer_writer *w, const struct level *l, const char *stored, const struct tar_entry *e)
+{
+	struct tar_entry with_target = *e;
+	char target[4096];
+	ssize_t n = readlinkat(l->upper, stored, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return errno == ENOENT ? 0 : error_set(w->err, -errno, "/%.200s: %s", w->path, error_text(errno));
+	target[n] = '\0';
+	with_target.link = target;
+	return put(w, &with_target);
+}
+
 static int put_other(struct layer_writer *w, const struct level *l, const char *stored, const struct stat *host,
 		     struct tar_entry *e)
 {
 	const char *first = first_name(w, host);
-	char target[4096];
 
 	if (first) {
 		e->type = TAR_LINK;
@@ -189,15 +201,7 @@ static int put_other(struct layer_writer *w, const struct level *l, const char *
 	}
 	if (e->type == TAR_FILE)
 		return put_file(w, l, stored, e);
-	if (e->type == TAR_SYMLINK) {
-		ssize_t n = readlinkat(l->upper, stored, target, sizeof(target) - 1);
-
-		if (n < 0)
-			return errno == ENOENT ? 0 : error_set(w->err, -errno, "/%.200s: %s", w->path, error_text(errno));
-		target[n] = '\0';
-		e->link = target;
-	}
-	return put(w, e);
+	return e->type == TAR_SYMLINK ? put_symlink(w, l, stored, e) : put(w, e);
 }
 
 static int put_level(struct layer_writer *w, const struct level *l);

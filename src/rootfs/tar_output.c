@@ -14,7 +14,7 @@
 #include "util/buf.h"
 
 enum { BUFFER_BYTES = 1 << 16, RECORDS_MAX = 1 << 16, ID_MAX = 07777777 };
-#define SIZE_MAX_OCTAL 077777777777ll
+#define SIZE_MAX_OCTAL 077777777777LL
 
 struct tar_output {
 	tar_write_fn write;
@@ -307,7 +307,7 @@ int tar_output_new(tar_write_fn write, void *arg, bool is_gzip, struct tar_outpu
 
 int tar_output_end(struct tar_output *out, struct error *err)
 {
-	int r = put_zeros(out, 2ll * TAR_BLOCK_BYTES, err);
+	int r = put_zeros(out, (int64_t)2 * TAR_BLOCK_BYTES, err);
 
 	if (r == 0)
 		r = flush(out, err);

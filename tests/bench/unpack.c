@@ -9,7 +9,7 @@
 
 #include "bench/bench.h"
 
-enum { DIRS = 1000, FILES_IN_EACH = 20, NOBODY = 65534 };
+enum { DIRS = 1000, FILES_IN_EACH = 20 };
 
 static uint32_t seed = 20000;
 
@@ -81,8 +81,8 @@ static void run_race(struct bench *b, const struct race *race)
 		char reset[400];
 		uint64_t t;
 
-		snprintf(reset, sizeof(reset), "rm -rf %s/unpack/out-*; install -d -m 777 %s/unpack/out-a %s/unpack/out-b; sync",
-			 b->dir, b->dir, b->dir);
+		snprintf(reset, sizeof(reset), "cd %s/unpack && rm -rf out-a out-b && install -d %s out-a out-b && sync",
+			 b->dir, geteuid() == 0 ? "-o 65534" : "");
 		run_shell("", reset);
 		t = run_shell(race->user, i % 2 ? race->ours : race->theirs);
 		if (t)
@@ -107,7 +107,9 @@ void bench_unpack(struct bench *b)
 	const char *const kinds[] = { "t.tar", "t.tgz" };
 
 	snprintf(dir, sizeof(dir), "%s/unpack", b->dir);
-	snprintf(script[0], sizeof(script[0]), "mkdir -m 755 %s %s/tree && chmod 711 %s", dir, dir, b->dir);
+	/* The tool as well: where it was built others may not come. */
+	snprintf(script[0], sizeof(script[0]), "mkdir -m 755 %s %s/tree && chmod 711 %s && cp %s %s/tool", dir, dir,
+		 b->dir, tool, dir);
 	if (!tool || !run_shell("", script[0]))
 		return;
 	snprintf(script[0], sizeof(script[0]), "%s/tree", dir);
@@ -123,7 +125,7 @@ void bench_unpack(struct bench *b)
 
 		if (i >= 2 && geteuid() != 0)
 			break;
-		snprintf(script[1], sizeof(script[1]), "exec %s apply %s/out-a <%s/%s", tool, dir, dir, kinds[i % 2]);
+		snprintf(script[1], sizeof(script[1]), "exec %s/tool apply %s/out-a <%s/%s", dir, dir, dir, kinds[i % 2]);
 		snprintf(script[2], sizeof(script[2]), "exec tar -C %s/out-b -xf %s/%s", dir, dir, kinds[i % 2]);
 		run_race(b, &(struct race){ names[i], user, script[1], script[2], 1 / 0.9 });
 	}
