@@ -187,6 +187,7 @@ check: deps ## install what is needed, then everything: headers, lint, tests, sa
 	$(MAKE) all headers lint format-check docs-check
 	$(MAKE) test test-agent test-walls test-sandbox test-busybox test-registry test-images check-clients
 	$(MAKE) test test-registry SAN=address,undefined
+	B=build/san-address tests/agent/run.py driver launchers
 
 include src/package.mk tests/tests.mk
 

@@ -1,4 +1,5 @@
 /* A run of a launcher: its environment, its descriptors, its end. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -441,6 +442,68 @@ void launch_drop(struct launch *l)
 	l->is_dropped = true;
 	if (!l->has_exited)
 		launch_stop(l);
+}
+
+/* ---- images that are gone ---- */
+
+static void on_swept(uv_process_t *p, int64_t status, int signo)
+{
+	(void)status, (void)signo;
+	uv_close((uv_handle_t *)p, (uv_close_cb)free);
+}
+
+/* Files of it may belong to the user namespace's users: so it is removed there. */
+static void sweep_one(struct launchers *ls, const char *cache)
+{
+	CLEANUP(freep) char *lock = xasprintf("%s.lock", cache), *of = xasprintf("%s.of", cache);
+	uv_process_t *p = xnew(uv_process_t);
+	char *argv[12];
+	size_t n = launcher_prefix(argv, false);
+	uv_process_options_t options = { .exit_cb = on_swept, .args = argv };
+
+	argv[n++] = (char *)"rm";
+	argv[n++] = (char *)"-rf";
+	argv[n++] = (char *)"--";
+	argv[n++] = (char *)cache;
+	argv[n++] = lock;
+	argv[n++] = of;
+	argv[n] = NULL;
+	options.file = argv[0];
+	if (uv_spawn(ls->loop, p, &options) == 0)
+		return;
+	log_warn("%s cannot be removed", cache);
+	uv_close((uv_handle_t *)p, (uv_close_cb)free);
+}
+
+static bool is_orphan(const char *path)
+{
+	CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char lower[PATH_LONGEST];
+	ssize_t n = fd < 0 ? -1 : read(fd, lower, sizeof(lower) - 1);
+
+	if (n <= 0)
+		return false;
+	lower[n] = '\0';
+	return access(lower, F_OK) < 0 && errno == ENOENT;
+}
+
+void launches_sweep(struct launchers *ls)
+{
+	CLEANUP(freep) char *dir = xasprintf("%s/native", ls->data_root);
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		CLEANUP(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
+		size_t n = strlen(path);
+
+		if (n < 3 || strcmp(path + n - 3, ".of") != 0 || !is_orphan(path))
+			continue;
+		path[n - 3] = '\0';
+		sweep_one(ls, path);
+	}
+	if (d)
+		closedir(d);
 }
 
 void launches_drop(struct launchers *ls)

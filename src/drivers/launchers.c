@@ -80,6 +80,7 @@ struct launchers *launchers_new(const struct launchers_options *o)
 	if (ls->agent_path)
 		for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save))
 			read_dir(ls, dir);
+	launches_sweep(ls);
 	return ls;
 }
 

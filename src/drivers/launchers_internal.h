@@ -22,6 +22,8 @@ struct launchers {
 /* What the words of a command begin with: a user namespace, when we are not root and it is not to be without. */
 size_t launcher_prefix(char **argv, bool is_alone);
 void launchers_free_memory(struct launchers *ls); /* when nothing of it is in use */
+/* Removes what was laid out of images that are gone. */
+void launches_sweep(struct launchers *ls);
 void launches_drop(struct launchers *ls);
 
 #endif

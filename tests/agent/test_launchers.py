@@ -9,7 +9,7 @@ import time
 import unittest
 
 from agents import is_alive
-from harness import BUILD, Daemon, demux
+from harness import ROOT, Daemon, demux
 
 APPLETS = ("sh", "ls", "cat", "chown", "chmod", "mkfifo", "ln", "rm", "sleep", "id", "echo", "true", "hostname", "mkdir", "stat", "cp", "ps", "test",
            "tty", "env", "head")
@@ -204,7 +204,7 @@ class Launchers(unittest.TestCase):
         self.assertIn("root/kept", self.archive(cid, "/root"))
 
     def check(self, launcher):
-        words = [os.path.join(os.path.dirname(BUILD), "src", "launchers", launcher), "--check"]
+        words = [os.path.join(ROOT, "src", "launchers", launcher), "--check"]
         if self.user:
             words = ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--init-groups", "unshare", "-Um", "--map-auto",
                      "--map-root-user", *words]

@@ -93,6 +93,15 @@ static int fill_cache(struct native *n, const char *to)
 	return r;
 }
 
+/* Whose files they are: when that directory has gone, so may they (launch.c). */
+static int note_origin(const struct native *n)
+{
+	CLEANUP(freep) char *path = xasprintf("%s.of", n->cache);
+	CLEANUP(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	return fd < 0 || write(fd, n->lower, strlen(n->lower)) < 0 ? -errno : 0;
+}
+
 static int make_cache(struct native *n)
 {
 	CLEANUP(freep) char *tmp = xasprintf("%s.new", n->cache), *lock_path = xasprintf("%s.lock", n->cache);
@@ -104,6 +113,9 @@ static int make_cache(struct native *n)
 		return -errno;
 	if (access(n->cache, F_OK) == 0)
 		return 0;
+	r = note_origin(n);
+	if (r < 0)
+		return r;
 	slash = strrchr(tmp, '/');
 	*slash = '\0';
 	r = open_dir(tmp);
