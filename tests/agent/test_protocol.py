@@ -171,6 +171,9 @@ class KeepAlive(unittest.TestCase):
         w = a.socket()
         w.send(type="attach", id="m")
         self.assertEqual(w.session("m")[1], 0)
+        deadline = time.monotonic() + 10 # the exit is told before the last orphan has been reaped
+        while a.children() and time.monotonic() < deadline:
+            time.sleep(0.02)
         self.assertEqual(a.children(), [])
         w.close()
         a.stop()
