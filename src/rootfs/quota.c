@@ -117,14 +117,18 @@ static bool is_bound(const struct rootfs_dir *dir, const char *name)
 	return false;
 }
 
-/* Whatever is within the blocks of a file without holes is there already. */
+/* Whatever is within the blocks of a file without holes is there already: up to the end of its last page, since
+ * the blocks count what the host's file system keeps of its own beside them (ext4: the tree of extents). */
 static uint64_t length_without_growth(int fd, const struct stat *st, int64_t offset, uint64_t len)
 {
-	int64_t held = (int64_t)st->st_blocks * BLOCK;
+	int64_t end = (st->st_size + PAGE - 1) / PAGE * PAGE, held = (int64_t)st->st_blocks * BLOCK;
 
 	if (offset < 0)
 		offset = fcntl(fd, F_GETFL) & O_APPEND ? st->st_size : lseek(fd, 0, SEEK_CUR);
-	if (offset < 0 || offset >= held || held < st->st_size)
+	if (held < st->st_size)
+		return 0;
+	held = held < end ? held : end;
+	if (offset < 0 || offset >= held)
 		return 0;
 	return len < (uint64_t)(held - offset) ? len : (uint64_t)(held - offset);
 }
