@@ -242,13 +242,15 @@ class Pull(RegistryTest):
         self.fake.hook = cut
         self.assertIn("denied", self.failed(self.pull(self.name("lib/cut"))))
         self.assertIn(wanted[7:] + ".part", self.downloads())
+        held = os.path.getsize(os.path.join(self.d.data, "downloads", wanted[7:] + ".part"))
+        self.assertTrue(0 < held <= 2_000_000, held) # a cut connection may take with it what was under way
         self.fake.hook = None
         self.fake.ranges.clear()
         self.fake.log.clear()
         self.d.kill()
         self.d.start()
         self.good(self.pull(self.name("lib/cut")))
-        self.assertEqual([r for r in self.fake.ranges if r], ["bytes=2000000-"])
+        self.assertEqual([r for r in self.fake.ranges if r], [f"bytes={held}-"])
         self.assertEqual(self.fake.count(f"GET /v2/lib/cut/blobs/{image.layers[0]['digest']}"), 0, "the whole one is not fetched again")
         self.assertEqual(self.image(self.name("lib/cut"))["Id"], image.id)
 
