@@ -110,6 +110,7 @@ class Pull(RegistryTest):
         inspect = self.image(self.name("lib/l"))
         self.assertEqual((inspect["Id"], inspect["RepoTags"], inspect["RepoDigests"], inspect["RootFS"]["Layers"]),
                          (image.id, [self.name("lib/l:latest")], [f"{self.name('lib/l')}@{image.digest}"], image.diff_ids))
+        self.d.wait_for(lambda: self.d.events(since, type=["image"]), "the pull is told")
         events = [(e["Action"], e["Actor"]["ID"], e["Actor"]["Attributes"]["name"]) for e in self.d.events(since, type=["image"])]
         self.assertEqual(events, [("pull", self.name("lib/l:latest"), self.name("lib/l"))])
         self.assertEqual(self.downloads(), [])
@@ -234,6 +235,9 @@ class Pull(RegistryTest):
             h.end_headers()
             h.wfile.write(data[:2_000_000])
             h.wfile.flush()
+            end = time.monotonic() + 10
+            while image.layers[0]["digest"][7:] not in self.downloads() and time.monotonic() < end:
+                time.sleep(0.01) # what is whole already is what the second half is about
             with self.fake.lock:
                 self.fake.hook = lambda h: "/v2/" in h.path and h.path != "/v2/" and (h.refuse(403, "DENIED"), True)[1]
             h.cut()
@@ -474,6 +478,8 @@ class Push(RegistryTest):
         since = time.time()
         lines = self.good(self.push(self.name("lib/y"), "1"))
         self.assertEqual(sorted(self.statuses(lines)[3:5]), sorted((i, "Layer already exists") for i in ids))
+        # An event is told when what it tells of is durable; the stream's end may come first.
+        self.d.wait_for(lambda: self.d.events(since, type=["image"]), "the push is told")
         self.assertEqual([(e["Action"], e["Actor"]["ID"]) for e in self.d.events(since, type=["image"])], [("push", self.name("lib/y:1"))])
         fresh = Daemon("--images=registry")
         self.addCleanup(fresh.stop)
