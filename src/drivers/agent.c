@@ -367,6 +367,7 @@ static void agent_free(struct driver *base)
 	list_for_each_safe(it, &d->all) {
 		struct agent_container *ac = container_of(it, struct agent_container, link);
 
+		list_remove(it); /* its timer closes after the head of this list has gone */
 		if (ac->agent)
 			drop(ac);
 	}
