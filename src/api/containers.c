@@ -420,7 +420,7 @@ static void prune_next(struct pruning *p)
 static bool is_prunable(const struct container *c, json_t *filters, int64_t until)
 {
 	return (c->state.status == CONTAINER_EXITED || c->state.status == CONTAINER_CREATED || c->state.status == CONTAINER_DEAD) &&
-	       !c->is_removing && (!until || c->created_ns < until) &&
+	       !c->is_removing && !c->is_held && (!until || c->created_ns < until) &&
 	       filters_labels(filters, json_object_get(c->config, "Labels"));
 }
 

@@ -118,6 +118,7 @@ struct build *build_start(struct engine *e, const struct build_options *opt, con
 	b->sink = *sink;
 	copy_options(&b->options, opt);
 	b->digests = json_object();
+	b->held = json_object();
 	b->epoch_s = epoch_of(b->options.args);
 	build_args_init(&b->args, b->options.args, BUILD_PLATFORM);
 	id_generate(id);
@@ -134,6 +135,7 @@ struct build *build_start(struct engine *e, const struct build_options *opt, con
 		free_options(&b->options);
 		build_args_done(&b->args);
 		json_decref(b->digests);
+		json_decref(b->held);
 		free(b->dir);
 		free(b);
 		return NULL;
@@ -224,6 +226,35 @@ void build_cancel_by_id(struct engine *e, const char *id)
 	}
 }
 
+/* ---- what it uses ---- */
+
+void build_hold(struct build *b, const char *image_id)
+{
+	if (!image_id || json_object_get(b->held, image_id))
+		return;
+	json_object_set_new(b->held, image_id, json_true());
+	images_hold(b->engine->images, image_id);
+}
+
+void build_set_image(struct build *b, const char *image_id)
+{
+	char *id = xstrdup(image_id);
+
+	build_hold(b, id);
+	free(b->image_id);
+	b->image_id = id;
+}
+
+static void release_all(struct build *b)
+{
+	const char *id;
+	json_t *v;
+
+	json_object_foreach(b->held, id, v)
+		images_release(b->engine->images, id);
+	json_object_clear(b->held);
+}
+
 /* ---- the end ---- */
 
 struct ending {
@@ -265,6 +296,7 @@ static void build_free(uv_handle_t *handle)
 	free(b->author);
 	json_decref(b->config);
 	json_decref(b->digests);
+	json_decref(b->held);
 	spool_free(b->spool);
 	dockerfile_free(b->dockerfile);
 	build_args_done(&b->args);
@@ -282,6 +314,7 @@ static void on_clean(uv_work_t *w, int status)
 
 	(void)status;
 	list_remove(&b->link);
+	release_all(b);
 	b->sink.done(b->sink.arg, &result, end->has_failed ? &end->err : NULL);
 	free(end);
 	uv_close((uv_handle_t *)&b->tick, build_free);

@@ -120,8 +120,7 @@ bool cache_probe(struct build *b, const char *created_by)
 		if (!is_step(b, i, created_by))
 			continue;
 		output_text(b, " ---> Using cache\n");
-		free(b->image_id);
-		b->image_id = xstrdup(i->id);
+		build_set_image(b, i->id);
 		return true;
 	}
 	if (probe_others(b, created_by))
@@ -155,8 +154,7 @@ int commit_image(struct build *b, struct layer *layer, const char *created_by, s
 		return error_set(err, -ENOENT, "No such image: %s", b->image_id);
 	}
 	i = images_make_child(b->engine->images, &child);
-	free(b->image_id);
-	b->image_id = xstrdup(i->id);
+	build_set_image(b, i->id);
 	return 0;
 }
 

@@ -159,6 +159,7 @@ static int find_source_root(struct build *b, char **ret, struct error *err)
 		*ret = build_root(b, NULL);
 		return 0;
 	} else if (images_find(b->engine->images, from, &i, err) == 0) {
+		build_hold(b, i->id);
 		*ret = build_root(b, i->id);
 		return 0;
 	}
@@ -337,7 +338,10 @@ void step_workdir(struct build *b)
 		step_done(b, NULL, 0);
 		return;
 	}
-	run_tell(b);
+	if (run_tell(b, comment, true, &err) < 0) {
+		step_done(b, &err, 0);
+		return;
+	}
 	s = step_new(b);
 	s->command = xstrdup(command);
 	s->job.dest = arena_dup(&s->job.arena, json_string_value(json_object_get(b->config, "WorkingDir")));

@@ -57,30 +57,35 @@ struct build {
 
 	/* The stage under way: */
 	size_t stage, at;           /* and the instruction in it */
-	char *image_id;             /* what has been made so far; NULL: scratch, nothing yet */
-	json_t *config;             /* config{} as it will be */
+	char *image_id; /* what has been made so far; NULL: scratch, nothing yet. Set by build_set_image */
+	json_t *config; /* config{} as it will be */
 	char *author;
 	bool is_cmd_set, is_cache_lost;
 	struct instruction_list triggers; /* ONBUILD of the base */
 	size_t next_trigger;
-	char escape;                /* of what is under way */
-	struct instruction now;     /* under way, expanded */
-	int64_t epoch_s;            /* SOURCE_DATE_EPOCH; -1: none */
-	unsigned nuppers;           /* directories that steps have filled */
+	char escape; /* of what is under way */
+	struct instruction now; /* under way, expanded */
+	int64_t epoch_s; /* SOURCE_DATE_EPOCH; -1: none */
+	unsigned nuppers; /* directories that steps have filled */
 
 	/* What can be cancelled: */
 	atomic_bool is_cancelled;
-	struct run_step *run;       /* run.c */
+	struct run_step *run; /* run.c */
 	struct layer_job *layer_job;
-	struct remote *remote;      /* remote.c */
-	struct words fetched;       /* images pulled, and URLs downloaded */
-	json_t *digests;            /* of the latter: URL → "sha256:…" */
-	uv_timer_t tick;            /* the next instruction, from the loop */
+	struct remote *remote; /* remote.c */
+	struct words fetched; /* images pulled, and URLs downloaded */
+	json_t *held; /* ids of the images that it uses, as keys: they stay until the end */
+	json_t *digests; /* of the latter: URL → "sha256:…" */
+	uv_timer_t tick; /* the next instruction, from the loop */
 };
 
 /* ---- build.c ---- */
 /* The end: `err` NULL is a success. exit_code: of a RUN. */
 void build_finish(struct build *b, const struct error *err, int exit_code);
+/* The build uses the image: whatever is removed or pruned meanwhile, it stays until the end. Takes NULL. */
+void build_hold(struct build *b, const char *image_id);
+/* What the stage has come to, held; NULL: scratch. */
+void build_set_image(struct build *b, const char *image_id);
 
 /* ---- output.c ---- */
 void output_text(struct build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -93,12 +98,12 @@ const char *short_id(const char *image_id); /* 12 digits; of NULL "". In a stati
 struct context_job {
 	uv_work_t work;
 	struct build *build;
-	char *text;      /* the Dockerfile, malloc'd */
+	char *text; /* the Dockerfile, malloc'd */
 	size_t len;
-	char *name;      /* its path, as errors name it */
-	char *download;  /* remote=: the file that came; NULL: it is in the spool */
+	char *name; /* its path, as errors name it */
+	char *download; /* remote=: the file that came; NULL: it is in the spool */
 	int fd, own_fd;
-	bool is_bare;    /* that file is a Dockerfile, and all there is */
+	bool is_bare; /* that file is a Dockerfile, and all there is */
 	struct error err;
 };
 /* Unpacks the spooled body and finds the Dockerfile; then steps_begin, or the end. */
@@ -132,8 +137,8 @@ char *build_new_upper(struct build *b); /* made; malloc'd. NULL: errno */
 /* ---- run.c ---- */
 void step_run(struct build *b);
 void run_cancel(struct run_step *r);
-/* What Docker tells of a step that it does in a container, where we need none. */
-void run_tell(struct build *b);
+/* What Docker tells of a step that it does in a container, where we need none; one that `--rm=0` keeps is made. */
+int run_tell(struct build *b, const char *comment, bool is_joined, struct error *err);
 
 /* ---- copy.c ---- */
 void step_copy(struct build *b);

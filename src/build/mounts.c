@@ -76,8 +76,10 @@ static int find_root(struct run_mounts *m, struct one_mount *o, struct error *er
 		o->root = build_root(b, b->stages[stage].image_id);
 	else if (images_find(b->engine->images, from, &i, err) < 0)
 		return err->code;
-	else
+	else {
+		build_hold(b, i->id);
 		o->root = build_root(b, i->id);
+	}
 	return 0;
 }
 
@@ -268,7 +270,7 @@ static int write_script(struct run_mounts *m)
 	size_t len = strlen(m->script);
 	CLEANUP(closep) int fd = open(m->script_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
 
-	if (fd < 0 || write(fd, m->script, len) != (ssize_t)len)
+	if (fd < 0 || fchmod(fd, 0755) < 0 || write(fd, m->script, len) != (ssize_t)len)
 		return error_set(&m->err, errno ? -errno : -EIO, "the here document cannot be written: %s", strerror(errno));
 	return 0;
 }

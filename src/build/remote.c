@@ -79,8 +79,11 @@ static void on_line(void *arg, json_t *take_line, bool is_passing)
 
 static void on_pulled(void *arg, struct image *i, const struct error *err)
 {
-	(void)i;
-	end(arg, err);
+	struct remote *r = arg;
+
+	if (i)
+		build_hold(r->build, i->id);
+	end(r, err);
 }
 
 /* What X-Registry-Config has for the image's registry. */

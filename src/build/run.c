@@ -97,14 +97,49 @@ void build_drained(struct build *b)
 
 /* ---- what is told ---- */
 
-void run_tell(struct build *b)
+static void tell_warnings(struct build *b, json_t *take_warnings)
 {
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(take_warnings, i, v)
+		output_text(b, " ---> [Warning] %s\n", json_string_value(v));
+	json_decref(take_warnings);
+}
+
+/* The container of a step that runs nothing, which `--rm=0` leaves in `docker ps -a`. */
+static int create_kept(struct build *b, const char *comment, bool is_joined, struct error *err)
+{
+	json_t *command = change_shell(b->config), *body, *warnings = NULL;
+	struct container_create request = { 0 };
+	struct container *c;
+	int r;
+
+	if (!is_joined)
+		json_array_append_new(command, json_string("#(nop) "));
+	json_array_append_new(command, is_joined ? json_sprintf("#(nop) %s", comment) : json_string(comment));
+	request.body = body = json_pack("{s:s, s:o}", "Image", b->image_id, "Cmd", command);
+	r = engine_container_create(b->engine, &request, &c, &warnings, err);
+	json_decref(body);
+	if (r < 0)
+		return r;
+	tell_warnings(b, warnings);
+	output_text(b, " ---> Running in %.12s\n", c->id);
+	return 0;
+}
+
+int run_tell(struct build *b, const char *comment, bool is_joined, struct error *err)
+{
+	bool is_kept = !b->options.removes && !b->options.force_removes;
 	char id[ID_LEN + 1];
 
+	if (is_kept && b->image_id)
+		return create_kept(b, comment, is_joined, err);
 	id_generate(id);
 	output_text(b, " ---> Running in %.12s\n", id);
-	if (b->options.removes || b->options.force_removes)
+	if (!is_kept)
 		output_text(b, " ---> Removed intermediate container %.12s\n", id);
+	return 0;
 }
 
 /* ---- the end, backwards from the container's ---- */
@@ -138,7 +173,7 @@ static void on_removed(void *arg, const struct error *err)
 	struct run_step *r = arg;
 
 	if (err)
-		output_text(r->build, "Removing intermediate container %.12s: %s\n", r->container->id, err->message);
+		output_text(r->build, "Error removing intermediate container %.12s: %s\n", r->container->id, err->message);
 	else
 		output_text(r->build, " ---> Removed intermediate container %.12s\n", r->container->id);
 	end(r);
@@ -149,6 +184,8 @@ static void remove_container(struct run_step *r)
 	const struct build_options *o = &r->build->options;
 	bool is_removed = o->force_removes || (o->removes && !r->err.code) || atomic_load(&r->build->is_cancelled);
 
+	if (r->container)
+		r->container->is_held = false;
 	if (r->container && is_removed)
 		engine_container_remove(r->build->engine, r->container, true, true, on_removed, r);
 	else
@@ -218,6 +255,9 @@ static void settle(struct run_step *r)
 	detach(r);
 	if (atomic_load(&r->build->is_cancelled))
 		error_set(&r->err, -ECANCELED, "build cancelled");
+	if (!r->err.code && r->container->is_removing)
+		error_set(&r->err, -ECHILD, "The container %.12s of the command '%.700s' was removed", r->container->id,
+			  r->command);
 	if (r->err.code)
 		remove_container(r);
 	else
@@ -324,17 +364,15 @@ static int create(struct run_step *r)
 				 "Entrypoint", "", "Env", environment(b, &r->args), "Healthcheck", "Test", "NONE",
 				 "HostConfig", host_config(r));
 	struct container_create request = { .body = body };
-	json_t *warnings = NULL, *v;
-	size_t i;
+	json_t *warnings = NULL;
 	int result = engine_container_create(b->engine, &request, &r->container, &warnings, &r->err);
 
 	json_decref(body);
 	if (result < 0)
 		return result;
 	container_ref(r->container);
-	json_array_foreach(warnings, i, v)
-		output_text(b, " ---> [Warning] %s\n", json_string_value(v));
-	json_decref(warnings);
+	r->container->is_held = true;
+	tell_warnings(b, warnings);
 	output_text(b, " ---> Running in %.12s\n", r->container->id);
 	return 0;
 }
@@ -487,7 +525,7 @@ static void run_begin(struct build *b)
 	struct run_step *r = b->run = xnew(struct run_step);
 
 	r->build = b;
-	r->argv = is_script ? json_array() : change_command(b->config, &b->now, line);
+	r->argv = is_script ? change_shell(b->config) : change_command(b->config, &b->now, line);
 	text = is_script ? line : join_json(&b->arena, r->argv);
 	build_args_list(&b->args, &b->arena, json_object_get(b->config, "Env"), &r->args);
 	r->command = xstrdup(text);

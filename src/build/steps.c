@@ -311,8 +311,7 @@ static void enter_stage(struct build *b, const struct error *pull_error)
 	config = base ? json_object_get(base->config, "config") : NULL;
 	json_decref(b->config);
 	b->config = json_is_object(config) ? json_deep_copy(config) : json_object();
-	free(b->image_id);
-	b->image_id = base ? xstrdup(base->id) : NULL;
+	build_set_image(b, base ? base->id : NULL);
 	free(b->author);
 	b->author = NULL;
 	b->is_cmd_set = false;
@@ -390,10 +389,8 @@ static void step_config(struct build *b)
 		b->author = xstrdup(b->now.args.items[0]);
 	}
 	command = nop_command(b, comment, false);
-	if (!cache_probe(b, command)) {
-		run_tell(b);
+	if (!cache_probe(b, command) && run_tell(b, comment, false, &err) == 0)
 		commit_image(b, NULL, command, &err);
-	}
 	step_done(b, err.code ? &err : NULL, 0);
 }
 

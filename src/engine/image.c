@@ -69,7 +69,7 @@ static json_t *find_prunable(struct engine *e, bool (*match)(void *arg, const st
 	for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i)) {
 		bool is_step = json_array_size(i->tags) + json_array_size(i->digests) == 0 && images_has_child(e->images, i);
 
-		if (i->kind != IMAGE_BUILTIN && !is_step && !find_user(e, i, IMAGE_USED) && match(arg, i))
+		if (i->kind != IMAGE_BUILTIN && !is_step && !i->holds && !find_user(e, i, IMAGE_USED) && match(arg, i))
 			json_array_append_new(ids, json_string(i->id));
 	}
 	return ids;

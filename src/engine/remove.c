@@ -148,6 +148,8 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	}
 	if (c->is_removing)
 		error_set_class(&err, ERROR_CONFLICT, "removal of container %s is already in progress", c->name);
+	else if (c->is_held && !container_is_live(c))
+		error_set_class(&err, ERROR_CONFLICT, "container %s is being used by a running build", c->name);
 	else if (c->state.status == CONTAINER_PAUSED && !force)
 		error_set_class(&err, ERROR_CONFLICT, "container is paused and must be unpaused first");
 	else if (container_is_live(c) && !force)

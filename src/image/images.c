@@ -418,6 +418,22 @@ int images_find(struct images *im, const char *text, struct image **ret, struct 
 	return 0;
 }
 
+void images_hold(struct images *im, const char *id)
+{
+	struct image *i = images_by_id(im, id);
+
+	if (i)
+		i->holds++;
+}
+
+void images_release(struct images *im, const char *id)
+{
+	struct image *i = images_by_id(im, id);
+
+	if (i && i->holds)
+		i->holds--;
+}
+
 struct image *images_next(struct images *im, const struct image *after)
 {
 	const struct list *at = after ? after->by_age.prev : im->by_age.prev;

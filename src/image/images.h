@@ -42,6 +42,7 @@ struct image {
 	struct layer *top;    /* holds a reference; NULL: it has no layers */
 	int64_t size_bytes, created_ns;
 	int64_t tagged_ns;    /* when a name was given last; 0: never */
+	unsigned holds;       /* of builds that use it: nothing removes it meanwhile. Not kept */
 	enum image_kind kind;
 };
 /* Its root directory (absolute, read-only), and whether that holds native programs. Borrowed from the image. */
@@ -96,6 +97,9 @@ struct image_removal {
 	uint64_t freed_bytes; /* is set: of the layers that went */
 };
 int images_remove(struct images *im, struct image_removal *removal, json_t **ret_report, struct error *err);
+/* A build uses the image: until the last release neither a removal nor a prune takes it. By id. */
+void images_hold(struct images *im, const char *id);
+void images_release(struct images *im, const char *id);
 /* Has another image this one as its parent? */
 bool images_has_child(struct images *im, const struct image *i);
 

@@ -175,6 +175,10 @@ static int check_conflict(struct removing *x, const struct image *i, unsigned ma
 				       "conflict: unable to delete %.12s (cannot be forced) - image has dependent child images",
 				       shown);
 	*ret_is_used = true;
+	if (i->holds)
+		return error_set_class(err, ERROR_CONFLICT,
+				       "conflict: unable to delete %.12s (cannot be forced) - image is being used by a running build",
+				       shown);
 	if ((mask & CONFLICT_RUNNING) && (user = find_user(x, i, IMAGE_RUNS)))
 		return error_set_class(err, ERROR_CONFLICT,
 				       "conflict: unable to delete %.12s (cannot be forced) - image is being used by running container %.12s",

@@ -84,6 +84,7 @@ struct container {
 	size_t nmounts;
 	struct container_state state;
 	bool is_removing; /* guards a second remove; not persisted */
+	bool is_held;     /* a build needs it, also when it does not run: no prune takes it; not persisted */
 	struct map execs; /* exec id → struct exec (engine's); not persisted */
 	void *run; /* the engine's run-time part; not persisted */
 	char *traits; /* narrow.c: the words by which by_trait has it, each with its NUL, and one more */

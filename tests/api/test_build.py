@@ -174,6 +174,100 @@ class Ends(BuildTest):
         self.assertEqual(os.listdir(os.path.join(self.d.data, "build")), [])
 
 
+class Meanwhile(BuildTest):
+    """What is pruned and removed while a RUN sleeps."""
+
+    def running(self, word):
+        return [c for c in self.d.call("GET", "/containers/json").json if word in c["Command"]]
+
+    def prune_all(self):
+        self.d.call("POST", "/containers/prune")
+        self.d.call("POST", "/images/prune", query={"filters": '{"dangling":["false"]}'})
+        self.d.call("POST", "/build/prune", query={"all": "1"})
+
+    def test_images_in_use_stay(self):
+        """The newest image, one of an earlier stage, the base that loses its name, and the source of a later COPY."""
+        self.image(self.build("FROM busybox\nRUN echo base >/base\n", [("t", "base:prune")]))
+        self.image(self.build("FROM busybox\nRUN echo source >/source\n", [("t", "source:prune")]))
+        dockerfile = ("FROM base:prune AS one\nRUN echo 1 >/one\nFROM base:prune\nRUN --mount=from=source:prune,target=/m cp /m/source /s\n"
+                      "ENV A=b\nRUN sleep 1.2345\nRUN echo 2 >/two\nCOPY --from=one /one /one\n")
+        reply = self.d.later("POST", "/build?buildid=prune", context(Dockerfile=dockerfile))
+        self.d.wait_for(lambda: self.running("sleep 1.2345"), "the step does not run")
+        newest = self.running("sleep")[0]["ImageID"]
+        self.prune_all()
+        self.assertError(self.d.call("DELETE", f"/images/{newest}?force=1"), 409,
+                         f"conflict: unable to delete {newest[7:19]} (cannot be forced) - image is being used by a running build")
+        self.assertTrue(self.running("sleep 1.2345"), "the step has ended too early: nothing was tested")
+        self.d.call("DELETE", "/images/base:prune?force=1")
+        lines = reply().lines()
+        self.assertIn("aux", lines[-2], lines)
+        self.assertEqual(self.d.call("DELETE", f"/images/{lines[-2]['aux']['ID']}").status, 200)
+        self.prune_all()
+        self.assertEqual(self.d.call("GET", f"/images/{newest}/json").status, 404)
+
+    def test_many_prunes(self):
+        """One after the other, as fast as may be, during a build of many short steps: between create and start, while layers are made."""
+        ends = threading.Event()
+
+        def prune():
+            while not ends.is_set():
+                self.prune_all()
+        threads = [threading.Thread(target=prune) for _ in range(2)]
+        for t in threads:
+            t.start()
+        try:
+            for n in range(3):
+                steps = "".join(f"RUN head -c 200000 /dev/urandom >/f{k}; echo {n}\nENV N=\"{n} {k}\"\nCOPY f /c{k}\n" for k in range(10))
+                reply = self.build("FROM busybox\n" + steps + "RUN ls /f0 /f9 /c0 /c9\n", [("nocache", "1")], f="x")
+                self.image(reply)
+                self.assertNotIn(b'"error"', reply.body)
+        finally:
+            ends.set()
+            for t in threads:
+                t.join()
+
+    def test_a_container_that_is_removed(self):
+        reply = self.d.later("POST", "/build", context(Dockerfile="FROM busybox\nRUN trap '' TERM; sleep 100\n"))
+        self.d.wait_for(lambda: self.running("sleep 100"), "the step does not run")
+        self.d.call("DELETE", f"/containers/{self.running('sleep')[0]['Id']}?force=1")
+        self.assertIn("error", reply().lines()[-1])
+        self.d.wait_for(lambda: not self.d.call("GET", "/containers/json?all=1").json, "it is left")
+
+
+class Containers(BuildTest):
+    """--rm and --force-rm: which containers stay (moby: containerManager.RemoveAll)."""
+
+    def left(self):
+        found = [(c["Command"], c["State"], c["Image"]) for c in self.d.call("GET", "/containers/json?all=1").json]
+        self.d.call("POST", "/containers/prune")
+        return found
+
+    def test_none_after_a_success(self):
+        self.image(self.build("FROM busybox\nENV K=1\nRUN true 1\n"))
+        self.assertEqual(self.left(), [])
+
+    def test_the_one_that_failed(self):
+        text = self.build("FROM busybox\nENV K=2\nRUN exit 3\n").body.decode()
+        self.assertEqual([(c, s) for c, s, _ in self.left()], [("/bin/sh -c 'exit 3'", "exited")])
+        self.assertEqual(text.count("Removed intermediate container"), 1)
+        self.build("FROM busybox\nRUN exit 3\n", [("forcerm", "1")])
+        self.assertEqual(self.left(), [])
+
+    def test_all_without_rm(self):
+        reply = self.build("FROM busybox\nENV K=3\nRUN true 3\nWORKDIR /w\nCOPY f /\nRUN exit 4\n", [("rm", "0")], f="x")
+        text = reply.body.decode()
+        self.assertNotIn("Removed intermediate", text)
+        told = [line["stream"][len(" ---> Running in "):-1] for line in reply.lines() if line.get("stream", "").startswith(" ---> Running in")]
+        have = [c["Id"][:12] for c in self.d.call("GET", "/containers/json?all=1").json]
+        self.assertEqual(told, have[::-1])
+        base = self.d.call("GET", "/images/busybox/json").json["Id"]
+        found = self.left()
+        self.assertEqual([(c, s) for c, s, _ in found], [
+            ("/bin/sh -c 'exit 4'", "exited"), ("/bin/sh -c '#(nop) WORKDIR /w'", "created"), ("/bin/sh -c 'true 3'", "exited"),
+            ("/bin/sh -c '#(nop) ' 'ENV K=3'", "created")])
+        self.assertIn(found[-1][2], ("busybox", base))
+
+
 class Cache(BuildTest):
     def test_it_survives_a_restart(self):
         dockerfile = "FROM busybox\nRUN date +%N >/now\nCOPY f /f\n"

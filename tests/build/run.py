@@ -58,7 +58,7 @@ def read_cases(path):
         if head:
             cases[-1].add(head, "".join(body))
 
-    with open(path, encoding="utf-8") as f:
+    with open(path, encoding="utf-8", newline="\n") as f:
         for number, line in enumerate(f, 1):
             if line.startswith("== "):
                 if body and body[-1] == "\n": # between two cases
