@@ -5,7 +5,7 @@ CURL_C     := $(shell pkg-config --cflags libcurl 2>/dev/null)
 CURL_L     := $(shell pkg-config --libs libcurl 2>/dev/null)
 FETCH      := $(if $(CURL_L),$(B)/bin/sockerless-fetch)
 FETCH_SRC  := $(wildcard src/fetch/*.c)
-FETCH_UTIL := $(addprefix $(B)/src/util/,alloc.o buf.o cleanup.o clock.o digest.o error.o)
+FETCH_UTIL := $(addprefix $(B)/src/util/,alloc.o buf.o cleanup.o clock.o digest.o error.o tag.o)
 # These need no libcurl: the fuzz targets and unit tests link them.
 FETCH_PURE := $(addprefix $(B)/src/fetch/,challenge.o manifest.o name.o platform.o refusal.o)
 

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/progress.h"
 #include "api/transfer.h"
+#include "image/discard.h"
 #include "image/images.h"
 #include "registry/registry.h"
 #include "util/alloc.h"
@@ -39,9 +40,7 @@ static void import_free(struct url_import *u)
 	free((char *)u->options.platform);
 	if (u->fd >= 0)
 		close(u->fd);
-	if (u->path)
-		unlink(u->path);
-	free(u->path);
+	discard_path(u->engine->loop, u->path);
 	free(u->piece);
 	free(u);
 }

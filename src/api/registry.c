@@ -10,6 +10,7 @@
 #include "registry/registry.h"
 #include "util/alloc.h"
 #include "util/decode.h"
+#include "util/digest.h"
 #include "util/json.h"
 
 struct asking {
@@ -111,20 +112,13 @@ static void reply_distribution(struct asking *a, json_t *result)
 			     json_array_size(platforms) ? json_incref(platforms) : json_null()));
 }
 
-static bool is_image_id(const char *name)
-{
-	if (strncmp(name, "sha256:", 7) == 0)
-		name += 7;
-	return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
-}
-
 void DistributionInspect(struct request *req)
 {
 	const char *name = request_param(req, "name");
 	struct error err = { 0 };
 	struct reference ref;
 
-	if (is_image_id(name))
+	if (digest_is_valid(name) || digest_is_hex(name))
 		error_set(&err, -EINVAL, "no manifest found for full image ID");
 	else
 		reference_parse(name, &ref, &err);

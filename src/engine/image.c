@@ -31,27 +31,37 @@ static bool is_user(const struct container *c, const struct image *i)
 	return false;
 }
 
+/* Those that is_user may be true of. */
+static size_t narrow(struct engine *e, const struct image *i, bool is_live, struct container *const **ret)
+{
+	struct narrowing by = { .image_id = i->id, .is_live = is_live };
+	size_t n;
+
+	return containers_narrow(&e->containers, &by, ret, &n) ? n : 0;
+}
+
 static const char *find_user(void *arg, const struct image *i, enum image_use use)
 {
-	struct engine *e = arg;
+	struct container *const *cs;
+	size_t n = narrow(arg, i, use == IMAGE_RUNS, &cs);
 
-	list_for_each(it, &e->containers.by_age) {
-		const struct container *c = container_of(it, struct container, by_age);
-		bool is_of_it = strcmp(c->image_id, i->id) == 0;
+	for (size_t k = 0; k < n; k++) {
+		bool is_of_it = strcmp(cs[k]->image_id, i->id) == 0;
 
-		if (use == IMAGE_USED ? is_user(c, i) : is_of_it && container_is_live(c) == (use == IMAGE_RUNS))
-			return c->id;
+		if (use == IMAGE_USED ? is_user(cs[k], i) : is_of_it && container_is_live(cs[k]) == (use == IMAGE_RUNS))
+			return cs[k]->id;
 	}
 	return NULL;
 }
 
 size_t engine_image_users(struct engine *e, const struct image *i)
 {
-	size_t n = 0;
+	struct container *const *cs;
+	size_t n = narrow(e, i, false, &cs), users = 0;
 
-	list_for_each(it, &e->containers.by_age)
-		n += strcmp(container_of(it, struct container, by_age)->image_id, i->id) == 0;
-	return n;
+	for (size_t k = 0; k < n; k++)
+		users += strcmp(cs[k]->image_id, i->id) == 0;
+	return users;
 }
 
 int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune, json_t **ret_report, struct error *err)

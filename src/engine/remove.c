@@ -1,13 +1,11 @@
 /* docker rm: the end of a container, its files, its anonymous volumes. */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "engine/internal.h"
 #include "engine/volumes.h"
-#include "rootfs/rootfs.h"
+#include "image/discard.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -40,33 +38,6 @@ struct removal {
 	bool remove_volumes;
 };
 
-/* A removed container's files under their new name; swept at the next start if this one ends first. */
-struct disposal {
-	uv_work_t work;
-	char *parent, *name;
-};
-
-static void dispose(uv_work_t *work)
-{
-	struct disposal *d = container_of(work, struct disposal, work);
-	int fd = open(d->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	rootfs_remove_tree(fd, d->name);
-	close(fd);
-}
-
-static void on_disposed(uv_work_t *work, int status)
-{
-	struct disposal *d = container_of(work, struct disposal, work);
-
-	(void)status;
-	free(d->parent);
-	free(d->name);
-	free(d);
-}
-
 /* Under a name that no container has, the files are out of the way at once: nobody waits for their deletion. */
 static void set_files_aside(uv_work_t *work)
 {
@@ -81,7 +52,7 @@ static void on_files_removed(uv_work_t *work, int status)
 	struct removal *rm = container_of(work, struct removal, work);
 	struct container *c = rm->container;
 	struct engine *e = rm->engine;
-	struct disposal *d = xnew(struct disposal);
+	CLEANUP(freep) char *gone = xasprintf("%s.gone", c->id);
 
 	(void)status;
 	engine_container_event(e, c, "destroy", NULL);
@@ -96,9 +67,8 @@ static void on_files_removed(uv_work_t *work, int status)
 	if (rm->done)
 		rm->done(rm->arg, NULL);
 	shutdown_go_on(e);
-	d->parent = rm->parent;
-	d->name = xasprintf("%s.gone", c->id);
-	uv_queue_work(e->loop, &d->work, dispose, on_disposed);
+	discard(e->loop, rm->parent, gone); /* what is left of it is swept at the next start */
+	free(rm->parent);
 	container_unref(c);
 	free(rm);
 }

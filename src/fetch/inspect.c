@@ -10,6 +10,7 @@
 #include "fetch/resolve.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/tag.h"
 
 #define TAGS_MAX 10000
 #define TAGS_BODY_MAX (8u << 20)
@@ -109,7 +110,7 @@ static int add_tags(const struct http_response *r, json_t *all, struct error *er
 	if (!json_is_object(root))
 		result = error_set(err, -EPROTO, "the list of tags is not JSON");
 	json_array_foreach(tags, i, v)
-		if (json_is_string(v) && name_is_tag(json_string_value(v)) && json_array_size(all) < TAGS_MAX)
+		if (json_is_string(v) && tag_is_valid(json_string_value(v)) && json_array_size(all) < TAGS_MAX)
 			json_array_append(all, v);
 	json_decref(root);
 	return result;

@@ -9,6 +9,7 @@
 #include "fetch/name.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/digest.h"
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -27,7 +28,7 @@ static int read_descriptor(json_t *o, struct descriptor *ret, struct error *err)
 	json_t *size = json_object_get(o, "size"), *urls = json_object_get(o, "urls");
 	struct descriptor d = { .size = json_integer_value(size) };
 
-	if (!name_is_digest(text_of(o, "digest")))
+	if (!digest_is_valid(text_of(o, "digest")))
 		return error_set_class(err, ERROR_INVALID, "invalid checksum digest format");
 	if (!json_is_integer(size) || d.size < 0)
 		return refuse(err, "a descriptor without a size");

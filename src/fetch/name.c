@@ -67,18 +67,3 @@ void name_host_of(const char *domain, char *ret, unsigned size)
 	}
 	snprintf(ret, size, "%.*s", end ? (int)(end - from) : (int)strlen(from), from);
 }
-
-bool name_is_tag(const char *tag)
-{
-	size_t n = strlen(tag);
-
-	for (size_t i = 0; i < n; i++)
-		if (!isalnum((unsigned char)tag[i]) && tag[i] != '_' && tag[i] != '.' && tag[i] != '-')
-			return false;
-	return n > 0 && n <= 128 && tag[0] != '.' && tag[0] != '-';
-}
-
-bool name_is_digest(const char *digest)
-{
-	return strncmp(digest, "sha256:", 7) == 0 && strlen(digest) == 71 && strspn(digest + 7, "0123456789abcdef") == 64;
-}

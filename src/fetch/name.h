@@ -20,8 +20,4 @@ bool name_is_docker(const char *domain);
 /* "127.0.0.1:5000" → "127.0.0.1", "[::1]:5000" → "::1". */
 void name_host_of(const char *domain, char *ret, unsigned size);
 
-/* Of a tag and of "sha256:" and 64 digits. */
-bool name_is_tag(const char *tag);
-bool name_is_digest(const char *digest);
-
 #endif

@@ -234,7 +234,7 @@ static int push_blob(struct push *p, struct http *h, json_t *blob, struct error 
 	const struct session *s = p->run->session;
 	int r = 1;
 
-	if (!name_is_digest(u.digest) || u.size < 0)
+	if (!digest_is_valid(u.digest) || u.size < 0)
 		return error_set_class(err, ERROR_INVALID, "invalid checksum digest format");
 	if (u.text && (!json_is_string(u.text) || (int64_t)json_string_length(u.text) != u.size))
 		return error_set_class(err, ERROR_INVALID, "blob %s: its text has another length", u.digest);
@@ -356,8 +356,8 @@ static int check_at(struct run *run, struct endpoint **e, void *arg, struct erro
 		struct upload u = { .push = &p, .http = run->http, .digest = text_of(blob, "digest") };
 		bool is_there = false;
 
-		r = name_is_digest(u.digest) ? has_blob(&u, &is_there, err) :
-					       error_set_class(err, ERROR_INVALID, "invalid checksum digest format");
+		r = digest_is_valid(u.digest) ? has_blob(&u, &is_there, err) :
+						error_set_class(err, ERROR_INVALID, "invalid checksum digest format");
 		if (r < 0)
 			break;
 		if (!is_there)

@@ -102,7 +102,7 @@ int resolve_top(const struct session *s, struct endpoint *e, struct http *h, con
 	r = call(s, e, h, "HEAD", tag, &response, err);
 	if (r == 0) {
 		told = http_header(&response, "Docker-Content-Digest");
-		if (is_success(&response) && told && name_is_digest(told))
+		if (is_success(&response) && told && digest_is_valid(told))
 			snprintf(digest, sizeof(digest), "%s", told);
 	}
 	http_response_done(&response);

@@ -1,4 +1,6 @@
 #include "fetch/session.h"
+#include "util/digest.h"
+#include "util/tag.h"
 
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -39,7 +41,7 @@ static int read_name(struct session *s, struct error *err)
 	s->digest = session_text(s, "digest");
 	if (!json_object_get(s->root, "name"))
 		return 0;
-	if ((*s->tag && !name_is_tag(s->tag)) || (*s->digest && !name_is_digest(s->digest)))
+	if ((*s->tag && !tag_is_valid(s->tag)) || (*s->digest && !digest_is_valid(s->digest)))
 		return error_set_class(err, ERROR_INVALID, "invalid reference format");
 	s->has_name = true;
 	return name_split(session_text(s, "name"), &s->name, err);

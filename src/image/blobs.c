@@ -17,12 +17,6 @@
 #include "util/cleanup.h"
 #include "util/id.h"
 
-bool digest_is_valid(const char *text)
-{
-	return text && strncmp(text, "sha256:", 7) == 0 && strlen(text) == DIGEST_LEN &&
-	       strspn(text + 7, "0123456789abcdef") == DIGEST_LEN - 7;
-}
-
 char *blob_path(const char *data_root, const char *digest)
 {
 	return xasprintf("%s/blobs/sha256/%s", data_root, digest + 7);

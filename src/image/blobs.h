@@ -21,9 +21,6 @@ int blobs_prepare(const char *data_root, struct error *err);
 /* <data root>/blobs/sha256/<hex>; malloc'd. `digest` must be well formed. Any thread. */
 char *blob_path(const char *data_root, const char *digest);
 
-/* "sha256:" and 64 hex digits. Any thread. */
-bool digest_is_valid(const char *text);
-
 /* ---- staging: any thread, one at a time; blocks ---- */
 
 struct blob_writer;

@@ -242,7 +242,7 @@ static int read_diff_id(const char *root, char ret[DIGEST_LEN + 1], struct error
 	if (fd >= 0)
 		close(fd);
 	ret[DIGEST_LEN] = '\0';
-	if (n != DIGEST_LEN || strncmp(ret, "sha256:", 7) != 0 || strspn(ret + 7, "0123456789abcdef") != 64)
+	if (n != DIGEST_LEN || !digest_is_valid(ret))
 		return error_set(err, -ENOENT, "the built-in image's layer digest %s cannot be read", path);
 	return 0;
 }

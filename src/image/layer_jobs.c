@@ -174,12 +174,15 @@ static int stage_changes(struct layer_job *job)
 static void work(uv_work_t *w)
 {
 	struct layer_job *job = container_of(w, struct layer_job, work);
+	struct stat st;
 	int r = 0;
 
 	if (job->upper_path) {
 		r = stage_changes(job);
 		if (r == 0 && !job->is_unchanged)
 			job->blob_path = xstrdup(job->staged);
+	} else if (stat(job->blob_path, &st) == 0) {
+		job->made.blob_bytes = (uint64_t)st.st_size;
 	}
 	if (r == 0 && !job->is_unchanged)
 		unpack(job);
@@ -254,7 +257,6 @@ static void finish(struct layer_job *job, struct layer *l)
 {
 	struct layers *ls = job->layers;
 
-	ls->njobs--;
 	job->done(job->arg, l, job->err.code ? &job->err : NULL);
 	layer_unref(ls, l);
 	job_free(job);
@@ -286,7 +288,6 @@ static struct layer_job *job_new(struct layers *ls, struct layer *parent, layer_
 	job->parent = layer_ref(parent);
 	job->done = done;
 	job->arg = arg;
-	ls->njobs++;
 	return job;
 }
 
@@ -294,11 +295,9 @@ struct layer_job *layers_unpack(struct layers *ls, struct layer *parent, const c
 				void (*on_bytes)(void *arg, uint64_t bytes), layer_done done, void *arg)
 {
 	struct layer_job *job = job_new(ls, parent, done, arg);
-	struct stat st;
 
 	memcpy(job->made.blob, blob, sizeof(job->made.blob));
 	job->blob_path = blob_path(ls->options.data_root, blob);
-	job->made.blob_bytes = stat(job->blob_path, &st) == 0 ? (uint64_t)st.st_size : 0;
 	job->has_expected = expected != NULL;
 	if (expected)
 		memcpy(job->expected, expected, sizeof(job->expected));

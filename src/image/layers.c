@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "image/discard.h"
 #include "image/layers_internal.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
@@ -90,47 +91,17 @@ uint64_t layers_total_bytes(struct layers *ls)
 
 /* ---- removal of files: away at once, gone when the pool comes to it ---- */
 
-struct removal {
-	uv_work_t work;
-	char *parent, *name;
-};
-
-static void remove_work(uv_work_t *w)
-{
-	struct removal *rm = container_of(w, struct removal, work);
-	int fd = open(rm->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	rootfs_remove_tree(fd, rm->name);
-	close(fd);
-}
-
-static void on_removed(uv_work_t *w, int status)
-{
-	struct removal *rm = container_of(w, struct removal, work);
-
-	(void)status;
-	free(rm->parent);
-	free(rm->name);
-	free(rm);
-}
-
-/* Whatever is made under the same name from now on is not touched. */
+/* Whatever is made under the same name from now on is not touched. A change of names costs the same for any size. */
 static void remove_path(struct layers *ls, const char *path)
 {
-	struct removal *rm = xnew(struct removal);
-	CLEANUP(freep) char *away = NULL;
+	CLEANUP(freep) char *tmp = xasprintf("%s/tmp", ls->options.data_root), *name = NULL, *away = NULL;
 	char id[ID_LEN + 1];
 
 	id_generate(id);
-	rm->parent = xasprintf("%s/tmp", ls->options.data_root);
-	rm->name = xasprintf("gone-%.16s", id);
-	away = xasprintf("%s/%s", rm->parent, rm->name);
+	name = xasprintf("gone-%.16s", id);
+	away = xasprintf("%s/%s", tmp, name);
 	if (rename(path, away) == 0)
-		uv_queue_work(ls->options.loop, &rm->work, remove_work, on_removed);
-	else
-		on_removed(&rm->work, 0);
+		discard(ls->options.loop, tmp, name);
 }
 
 /* ---- blobs in use ---- */
@@ -163,10 +134,9 @@ int layers_settle_blob(struct layers *ls, char *take_path, const char *digest, s
 	CLEANUP(freep) char *from = take_path, *to = blob_path(ls->options.data_root, digest);
 
 	if (rename(from, to) < 0) {
-		int code = -errno;
-
-		unlink(from);
-		return error_set(err, code, "%s: %s", to, strerror(-code));
+		error_set(err, -errno, "%s: %s", to, strerror(errno));
+		discard_path(ls->options.loop, steal_ptr(from));
+		return err ? err->code : -EIO;
 	}
 	use_of(ls, digest)->pins++;
 	return 0;
@@ -386,20 +356,22 @@ int layers_open(const struct layers_options *opt, struct layers **ret, struct er
 	return 0;
 }
 
+/* Those that hold others are found first: each takes along those below it that nothing else holds. */
 void layers_sweep(struct layers *ls)
 {
+	struct layer **unused = xcalloc(ls->by_chain.count + 1, sizeof(*unused));
 	const struct map_entry *e;
-	size_t pos = 0;
+	size_t pos = 0, n = 0;
 
 	while ((e = map_next(&ls->by_chain, &pos))) {
 		struct layer *l = e->value;
 
-		if (l->refs > 0 || l == ls->builtin)
-			continue;
-		layer_ref(l);
-		layer_unref(ls, l);
-		pos = 0; /* the map has changed */
+		if (l->refs == 0 && l != ls->builtin)
+			unused[n++] = layer_ref(l);
 	}
+	for (size_t i = 0; i < n; i++)
+		layer_unref(ls, unused[i]);
+	free(unused);
 	sweep_dir(ls, "rootfs", &ls->by_chain);
 	sweep_dir(ls, "blobs/sha256", &ls->blobs);
 }

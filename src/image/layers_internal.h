@@ -11,7 +11,6 @@ struct layers {
 	struct map blobs;              /* digest → struct blob_use */
 	struct layer *builtin;
 	char *empty_root;
-	size_t njobs;
 };
 
 /* What a job has made: `take_root`, a directory below rootfs/, gets its name. Answers the layer that is there when

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "image/archives.h"
+#include "image/discard.h"
 #include "image/internal.h"
 #include "image/load_plan.h"
 #include "util/alloc.h"
@@ -352,8 +353,7 @@ static void next_image(struct image_load *l)
 
 static void end(struct image_load *l)
 {
-	if (l->now.staged)
-		unlink(l->now.staged);
+	discard_path(l->images->options.loop, steal_ptr(l->now.staged));
 	if (l->now.image)
 		image_done(l);
 	if (!l->err.code && atomic_load(&l->is_cancelled))

@@ -68,9 +68,7 @@ static int read_chain(struct legacy *l, const char *id, json_t *chain)
 	while (*at) {
 		CLEANUP(freep) char *path = xasprintf("%s/json", at);
 		json_t *config;
-		int r = strlen(at) == 64 && strspn(at, "0123456789abcdef") == 64 ?
-				read_json(l, path, V1_CONFIG_MAX, &config) :
-				-ENOENT;
+		int r = digest_is_hex(at) ? read_json(l, path, V1_CONFIG_MAX, &config) : -ENOENT;
 
 		if (r == -ENOENT && !l->err->code)
 			return error_set_class(l->err, ERROR_INVALID, "invalid archive: it lacks layer %.80s", at);

@@ -24,20 +24,31 @@ bool image_names_find(json_t *names, const char *text, size_t *ret_at)
 	return false;
 }
 
-void image_give_name(struct images *im, struct image *i, const char *name)
+/* Puts the name into the image's list, one of its two, and takes it from the one that had it. */
+static void move_name(struct images *im, struct image *i, bool is_tag, const char *name)
 {
 	struct image *owner = map_get(&im->by_name, name);
 	size_t at;
 
 	if (owner == i)
 		return;
-	if (owner && image_names_find(owner->tags, name, &at)) {
-		json_array_remove(owner->tags, at);
+	if (owner && image_names_find(is_tag ? owner->tags : owner->digests, name, &at)) {
+		json_array_remove(is_tag ? owner->tags : owner->digests, at);
 		image_save(im, owner);
 	}
-	json_array_append_new(i->tags, json_string(name));
+	json_array_append_new(is_tag ? i->tags : i->digests, json_string(name));
 	map_put(&im->by_name, name, i);
 	image_save(im, i);
+}
+
+void image_give_name(struct images *im, struct image *i, const char *name)
+{
+	move_name(im, i, true, name);
+}
+
+void images_add_digest(struct images *im, struct image *i, const char *name)
+{
+	move_name(im, i, false, name);
 }
 
 int images_name(struct images *im, struct image *i, const char *repo, const char *tag, char **ret_name, struct error *err)
@@ -67,22 +78,6 @@ int images_tag(struct images *im, struct image *i, const char *repo, const char 
 	if (r == 0)
 		image_event(im, "tag", i, name);
 	return r;
-}
-
-void images_add_digest(struct images *im, struct image *i, const char *name)
-{
-	struct image *owner = map_get(&im->by_name, name);
-	size_t at;
-
-	if (owner == i)
-		return;
-	if (owner && image_names_find(owner->digests, name, &at)) {
-		json_array_remove(owner->digests, at);
-		image_save(im, owner);
-	}
-	json_array_append_new(i->digests, json_string(name));
-	map_put(&im->by_name, name, i);
-	image_save(im, i);
 }
 
 /* ---- removal: moby, daemon/images/image_delete.go ---- */

@@ -8,6 +8,8 @@
 
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/digest.h"
+#include "util/tag.h"
 
 /* Longer ones are no names; the longest that is valid has less. */
 enum { TEXT_MAX = 4096 };
@@ -103,18 +105,6 @@ static bool is_domain(const char *text)
 		port = text + n;
 	}
 	return !*port || (*port == ':' && port[1] && strspn(port + 1, "0123456789") == strlen(port + 1));
-}
-
-static bool is_tag(const char *tag)
-{
-	size_t n = strlen(tag);
-
-	if (n == 0 || n > REFERENCE_TAG_MAX || tag[0] == '.' || tag[0] == '-')
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!is_alnum(tag[i]) && tag[i] != '_' && tag[i] != '.' && tag[i] != '-')
-			return false;
-	return true;
 }
 
 /* An algorithm of words joined by "-_+.", and 32 hex digits at least. */
@@ -226,7 +216,7 @@ static bool cut_suffixes(char *rest, const char **ret_tag, const char **ret_dige
 	if (*tag == ':') {
 		*tag = '\0';
 		*ret_tag = tag + 1;
-		return is_tag(tag + 1);
+		return tag_is_valid(tag + 1);
 	}
 	return true;
 }
@@ -263,7 +253,7 @@ int reference_parse(const char *text, struct reference *ret, struct error *err)
 
 	if (strlen(text) > TEXT_MAX)
 		return invalid(err);
-	if (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64)
+	if (digest_is_hex(text))
 		return error_set_class(err, ERROR_INVALID,
 				       "invalid repository name (%s), cannot specify 64-byte hexadecimal strings", text);
 	split_domain(text, &domain, &rest);
@@ -318,7 +308,7 @@ int reference_of_repo(const char *repo, const char *tag, struct reference *ret, 
 		return r;
 	if (*ref.digest)
 		return error_set_class(err, ERROR_INVALID, "cannot import digest reference");
-	if (tag && *tag && !is_tag(tag))
+	if (tag && *tag && !tag_is_valid(tag))
 		return error_set_class(err, ERROR_INVALID, "invalid tag format");
 	if (tag && *tag)
 		snprintf(ref.tag, sizeof(ref.tag), "%s", tag);
@@ -332,7 +322,7 @@ int reference_is_id(const char *text, char ret_id[72])
 {
 	const char *hex = strncmp(text, "sha256:", 7) == 0 ? text + 7 : text;
 
-	if (strlen(hex) != 64 || strspn(hex, "0123456789abcdef") != 64)
+	if (!digest_is_hex(hex))
 		return false;
 	snprintf(ret_id, 72, "sha256:%s", hex);
 	return true;

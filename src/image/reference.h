@@ -4,8 +4,9 @@
 #define SOCKERLESS_IMAGE_REFERENCE_H
 
 #include "util/error.h"
+#include "util/tag.h"
 
-enum { REFERENCE_DOMAIN_MAX = 255, REFERENCE_PATH_MAX = 255, REFERENCE_TAG_MAX = 128 };
+enum { REFERENCE_DOMAIN_MAX = 255, REFERENCE_PATH_MAX = 255, REFERENCE_TAG_MAX = TAG_MAX };
 
 struct reference {
 	char domain[REFERENCE_DOMAIN_MAX + 1]; /* "docker.io", "localhost:5000", "[::1]:5000"; rarely "" */

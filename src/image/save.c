@@ -11,8 +11,7 @@
 #include "image/save_tar.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
-
-enum { CHUNK_BYTES = 256 << 10 };
+#include "util/pump.h"
 
 struct saved_layer {
 	char diff_id[DIGEST_LEN + 1];
@@ -37,10 +36,6 @@ struct image_save {
 	struct save_tar *tar;
 	struct stream *(*head)(void *arg, const struct error *err);
 	void *arg;
-	struct stream *stream;
-	char *chunk;
-	ssize_t nchunk;
-	bool is_busy, is_ended, is_closed;
 	struct error err;
 };
 
@@ -60,7 +55,6 @@ static void save_free(struct image_save *s)
 	}
 	free(s->saved);
 	save_tar_free(s->tar);
-	free(s->chunk);
 	free(s);
 }
 
@@ -133,13 +127,6 @@ static int add(struct image_save *s, const struct image *i, const char *name, co
 	return 0;
 }
 
-static bool is_digest(const char *text)
-{
-	const char *hex = strncmp(text, "sha256:", 7) == 0 ? text + 7 : text;
-
-	return strlen(hex) == 64 && strspn(hex, "0123456789abcdef") == 64;
-}
-
 static int add_by_id(struct image_save *s, const char *text, const struct image_platform *wanted, struct error *err)
 {
 	struct image *i = image_by_prefix(s->images, text);
@@ -179,7 +166,7 @@ static int add_by_name(struct image_save *s, const char *text, const struct imag
 	struct image *i;
 	int r;
 
-	if (is_digest(text))
+	if (digest_is_valid(text) || digest_is_hex(text))
 		return add_by_id(s, text, wanted, err);
 	r = reference_parse(text, &ref, err);
 	if (r < 0)
@@ -376,59 +363,22 @@ static void prepare(uv_work_t *w)
 
 /* ---- to the client ---- */
 
-static void draw(uv_work_t *w)
-{
-	struct image_save *s = container_of(w, struct image_save, work);
-
-	s->nchunk = save_tar_read(s->tar, s->chunk, CHUNK_BYTES, &s->err);
-}
-
-static void send_more(void *arg);
-
-static void on_drawn(uv_work_t *w, int status)
-{
-	struct image_save *s = container_of(w, struct image_save, work);
-
-	(void)status;
-	s->is_busy = false;
-	if (s->is_closed) {
-		save_free(s);
-		return;
-	}
-	if (s->nchunk > 0 && stream_write(s->stream, s->chunk, (size_t)s->nchunk) == 0) {
-		send_more(s);
-		return;
-	}
-	s->is_ended = true;
-	if (s->nchunk < 0)
-		stream_abort(s->stream);
-	else
-		stream_end(s->stream);
-}
-
-static void send_more(void *arg)
+static ssize_t draw(void *arg, char *to, size_t size)
 {
 	struct image_save *s = arg;
 
-	if (s->is_busy || s->is_ended || stream_is_full(s->stream))
-		return;
-	s->is_busy = true;
-	uv_queue_work(s->images->options.loop, &s->work, draw, on_drawn);
+	return save_tar_read(s->tar, to, size, &s->err);
 }
 
-static void on_close(void *arg)
+static void on_sent(void *arg)
 {
-	struct image_save *s = arg;
-
-	s->is_closed = true;
-	if (!s->is_busy)
-		save_free(s);
+	save_free(arg);
 }
 
 static void on_prepared(uv_work_t *w, int status)
 {
-	static const struct stream_events events = { .on_drain = send_more, .on_close = on_close };
 	struct image_save *s = container_of(w, struct image_save, work);
+	struct stream *stream;
 
 	(void)status;
 	for (size_t i = 0; i < s->nsaved && !s->err.code; i++) {
@@ -437,14 +387,11 @@ static void on_prepared(uv_work_t *w, int status)
 		if (image)
 			image_event(s->images, "save", image, image->id);
 	}
-	s->stream = s->head(s->arg, s->err.code ? &s->err : NULL);
-	if (s->err.code || !s->stream) {
+	stream = s->head(s->arg, s->err.code ? &s->err : NULL);
+	if (s->err.code || !stream)
 		save_free(s);
-		return;
-	}
-	s->chunk = xmalloc(CHUNK_BYTES);
-	stream_set_events(s->stream, &events, s);
-	send_more(s);
+	else
+		pump_start(s->images->options.loop, stream, draw, on_sent, s);
 }
 
 int images_save(struct images *im, const struct image_save_options *opt,

@@ -1,8 +1,8 @@
 /* A URL into a file: for ADD, remote build contexts and docker import. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "image/discard.h"
 #include "registry/internal.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -11,6 +11,7 @@
 
 struct registry_download {
 	struct list of_registry;
+	struct registry *registry;
 	struct helper *helper;
 	char *path;
 	json_t *result;
@@ -67,6 +68,7 @@ struct registry_download *registry_download(struct registry *r, const char *url,
 
 	id_generate(id);
 	name = xasprintf("url-%.16s", id);
+	d->registry = r;
 	d->path = xasprintf("%s/%s", r->dir, name);
 	d->on_progress = on_progress;
 	d->done = done;
@@ -87,9 +89,7 @@ struct registry_download *registry_download(struct registry *r, const char *url,
 /* The file is made whole under another name: what is left of that goes when the process has been killed, or next week. */
 void registry_download_cancel(struct registry_download *d)
 {
-	CLEANUP(freep) char *part = xasprintf("%s.part", d->path);
-
-	unlink(part);
+	discard_path(d->registry->options.loop, xasprintf("%s.part", d->path));
 	download_free(d);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image/discard.h"
 #include "image/layers.h"
 #include "registry/internal.h"
 #include "util/alloc.h"
@@ -160,6 +161,17 @@ void registry_pull_cancel(struct pull *p)
 static char *download_path(const struct registry *r, const char *digest)
 {
 	return xasprintf("%s/%s", r->dir, digest + 7);
+}
+
+/* Its name is free at once: the next pull may want it. */
+static void drop_download(const struct registry *r, const char *digest)
+{
+	CLEANUP(freep) char *from = download_path(r, digest);
+	char *gone = xasprintf("%s.gone", from);
+
+	if (rename(from, gone) == 0)
+		discard_path(r->options.loop, steal_ptr(gone));
+	free(gone);
 }
 
 static void ask_for(struct pull *p, const char *digest)
@@ -376,11 +388,8 @@ static void finish(struct pull *p, struct image *i)
 	}
 	registry_event(p->registry, "pull", i, ref, p->name);
 	p->last = i;
-	for (size_t k = 0; k < p->npieces; k++) {
-		CLEANUP(freep) char *path = download_path(p->registry, p->pieces[k].digest);
-
-		unlink(path);
-	}
+	for (size_t k = 0; k < p->npieces; k++)
+		drop_download(p->registry, p->pieces[k].digest);
 	release_pieces(p);
 	next_tag(p);
 }

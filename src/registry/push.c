@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image/discard.h"
 #include "image/layers.h"
 #include "image/reference.h"
 #include "registry/internal.h"
@@ -82,7 +83,7 @@ static void release_image(struct push *p)
 {
 	for (size_t i = 0; i < p->nparts; i++) {
 		if (p->parts[i].is_temporary)
-			unlink(p->parts[i].path);
+			discard_path(p->registry->options.loop, steal_ptr(p->parts[i].path));
 		free(p->parts[i].path);
 		free(p->parts[i].source);
 	}

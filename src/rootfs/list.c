@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "rootfs/internal.h"
+#include "util/alloc.h"
 
 struct item {
 	char *name;
@@ -188,4 +189,46 @@ void rootfs_listing_free(struct rootfs_listing *l)
 		return;
 	listing_clear(l);
 	free(l);
+}
+
+static int take_name(void *arg, const struct rootfs_dirent *e)
+{
+	struct rootfs_names *names = arg;
+
+	if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
+		return 0;
+	if (names->n == names->size) {
+		names->size = names->size ? 2 * names->size : 16;
+		names->v = xrealloc(names->v, names->size * sizeof(*names->v));
+	}
+	names->v[names->n++] = xstrdup(e->name);
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int rootfs_names_read(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_names *ret)
+{
+	struct rootfs_listing *l;
+	uint64_t cookie = 0;
+	int r = rootfs_listing_new(fs, dir, &l);
+
+	*ret = (struct rootfs_names){ 0 };
+	if (r < 0)
+		return r;
+	rootfs_listing_read(l, &cookie, take_name, ret);
+	rootfs_listing_free(l);
+	if (ret->n > 1)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_text);
+	return 0;
+}
+
+void rootfs_names_done(struct rootfs_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->v[i]);
+	free(names->v);
 }

@@ -195,6 +195,13 @@ int rootfs_listing_new(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_
 int rootfs_listing_read(struct rootfs_listing *l, uint64_t *cookie,
 			int (*emit)(void *arg, const struct rootfs_dirent *entry), void *arg);
 void rootfs_listing_free(struct rootfs_listing *l);
+/* All names of a directory at once, in their order, without "." and "..". The daemon's side; 0 or -errno. */
+struct rootfs_names {
+	char **v;
+	size_t n, size;
+};
+int rootfs_names_read(struct rootfs *fs, struct rootfs_dir *dir, struct rootfs_names *ret);
+void rootfs_names_done(struct rootfs_names *names);
 
 /* Creates what is missing of a mount target in the upper layer (directories
  * 0755, and an empty file 0644 for ROOTFS_MOUNT_FILE), through symlinks. */

@@ -85,32 +85,11 @@ static int find_parent(struct extraction *x, const char **ret_name)
 	return r;
 }
 
-struct names {
-	char **v;
-	size_t n, size;
-};
-
-static int take_name(void *arg, const struct rootfs_dirent *e)
-{
-	struct names *names = arg;
-
-	if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
-		return 0;
-	if (names->n == names->size) {
-		names->size = names->size ? 2 * names->size : 16;
-		names->v = xrealloc(names->v, names->size * sizeof(*names->v));
-	}
-	names->v[names->n++] = xstrdup(e->name);
-	return 0;
-}
-
 /* As moby's RemoveAll; not into what is mounted there. */
 static int remove_all(struct rootfs *fs, struct rootfs_dir *at, const char *name, int depth)
 {
-	struct names names = { 0 };
-	struct rootfs_listing *l;
+	struct rootfs_names names;
 	struct rootfs_dir *dir;
-	uint64_t cookie = 0;
 	int r = rootfs_unlink(fs, NULL, at, name, 0);
 
 	if (r == -EISDIR)
@@ -120,17 +99,10 @@ static int remove_all(struct rootfs *fs, struct rootfs_dir *at, const char *name
 	r = rootfs_open_dir(fs, NULL, at, name, &dir);
 	if (r < 0)
 		return r;
-	r = rootfs_listing_new(fs, dir, &l);
-	if (r == 0) {
-		rootfs_listing_read(l, &cookie, take_name, &names);
-		rootfs_listing_free(l);
-	}
-	for (size_t i = 0; i < names.n; i++) {
-		if (r == 0)
-			r = remove_all(fs, dir, names.v[i], depth + 1);
-		free(names.v[i]);
-	}
-	free(names.v);
+	r = rootfs_names_read(fs, dir, &names);
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		r = remove_all(fs, dir, names.v[i], depth + 1);
+	rootfs_names_done(&names);
 	rootfs_dir_unref(dir);
 	return r < 0 ? r : rootfs_unlink(fs, NULL, at, name, AT_REMOVEDIR);
 }

@@ -102,51 +102,12 @@ static int put_entry(struct writer *w, struct rootfs_dir *at, const char *name, 
 
 /* ---- trees ---- */
 
-struct names {
-	char **v;
-	size_t n, size;
-};
-
-static int take_name(void *arg, const struct rootfs_dirent *e)
-{
-	struct names *names = arg;
-
-	if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
-		return 0;
-	if (names->n == names->size) {
-		names->size = names->size ? 2 * names->size : 16;
-		names->v = xrealloc(names->v, names->size * sizeof(*names->v));
-	}
-	names->v[names->n++] = xstrdup(e->name);
-	return 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int list(struct writer *w, struct rootfs_dir *dir, struct names *ret)
-{
-	struct rootfs_listing *l;
-	uint64_t cookie = 0;
-	int r = rootfs_listing_new(w->fs, dir, &l);
-
-	if (r < 0)
-		return r;
-	rootfs_listing_read(l, &cookie, take_name, ret);
-	rootfs_listing_free(l);
-	if (ret->n > 1)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
-	return 0;
-}
-
 static int put_tree(struct writer *w, struct rootfs_dir *at, const char *name, size_t len, int depth);
 
 /* len: of the directory's own name in w->name, without a slash behind it. */
 static int put_children(struct writer *w, struct rootfs_dir *at, const char *name, size_t len, int depth)
 {
-	struct names names = { 0 };
+	struct rootfs_names names;
 	struct rootfs_dir *dir;
 	int r = rootfs_open_dir(w->fs, NULL, at, name, &dir);
 
@@ -154,7 +115,7 @@ static int put_children(struct writer *w, struct rootfs_dir *at, const char *nam
 		return 0;
 	if (r < 0)
 		return r;
-	r = list(w, dir, &names);
+	r = rootfs_names_read(w->fs, dir, &names);
 	for (size_t i = 0; i < names.n; i++) {
 		int n = snprintf(w->name + len, sizeof(w->name) - len, "%s%s", len ? "/" : "", names.v[i]);
 
@@ -163,10 +124,9 @@ static int put_children(struct writer *w, struct rootfs_dir *at, const char *nam
 			r = -ENAMETOOLONG;
 		if (r == 0)
 			r = put_tree(w, dir, names.v[i], len + (size_t)n, depth + 1);
-		free(names.v[i]);
 	}
 	w->name[len] = '\0';
-	free(names.v);
+	rootfs_names_done(&names);
 	rootfs_dir_unref(dir);
 	return r;
 }

@@ -110,7 +110,7 @@ struct containers {
 	struct sorted ids; /* for prefixes */
 	uint64_t next_age;
 	struct index by_label, by_part, by_life; /* narrow.c: "key" and "key=value"; parts of "/name"; "live" */
-	struct index by_trait; /* "volume=name or place", "network=name", "health=healthy" */
+	struct index by_trait; /* "volume=name or place", "network=name", "health=healthy", "image=id" */
 };
 
 /* What a filter asks for, as far as the indexes know it. NULL, false: does not matter. */
@@ -119,6 +119,7 @@ struct narrowing {
 	json_t *name_parts; /* any of these is part of "/name" */
 	json_t *volumes, *healths; /* any of these; they help when there is one */
 	const char *network; /* the name of one that is there */
+	const char *image_id; /* made of it, or with it mounted */
 	bool is_live;
 };
 

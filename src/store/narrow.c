@@ -88,7 +88,9 @@ static char *traits_of(const struct container *c)
 	for (size_t i = 0; i < c->nmounts; i++) {
 		add_trait(&b, "volume", c->mounts[i].name ? c->mounts[i].name : c->mounts[i].source);
 		add_trait(&b, "volume", c->mounts[i].destination);
+		add_trait(&b, "image", c->mounts[i].image_id);
 	}
+	add_trait(&b, "image", c->image_id);
 	if (mode && !is_usual_network(mode))
 		add_trait(&b, "network", mode);
 	json_object_foreach(json_object_get(c->networking, "EndpointsConfig"), name, endpoint)
@@ -245,6 +247,7 @@ bool containers_narrow(const struct containers *cs, const struct narrowing *by, 
 	by_trait(cs, "volume", only(by->volumes), true, &best);
 	if (by->network && !is_usual_network(by->network))
 		by_trait(cs, "network", by->network, true, &best);
+	by_trait(cs, "image", by->image_id, true, &best);
 	by_trait(cs, "health", only(by->healths), false, &best); /* "none" has no row */
 	if (!best)
 		return false;

@@ -46,3 +46,13 @@ void digest_of(const void *data, size_t len, char out[DIGEST_LEN + 1])
 	digest_add(d, data, len);
 	digest_end(d, out);
 }
+
+bool digest_is_hex(const char *text)
+{
+	return text && strlen(text) == DIGEST_LEN - 7 && strspn(text, "0123456789abcdef") == DIGEST_LEN - 7;
+}
+
+bool digest_is_valid(const char *text)
+{
+	return text && strncmp(text, "sha256:", 7) == 0 && digest_is_hex(text + 7);
+}

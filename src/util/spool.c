@@ -8,8 +8,9 @@
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/list.h"
+#include "util/pump.h"
 
-enum { QUEUE_HIGH = 2 << 20, QUEUE_MAX = 64 << 20, READ_BYTES = 256 << 10 };
+enum { QUEUE_HIGH = 2 << 20, QUEUE_MAX = 64 << 20 };
 
 struct spool {
 	uv_loop_t *loop;
@@ -25,10 +26,6 @@ struct spool {
 	void (*done)(void *arg, int result);
 	void *done_arg;
 	/* sending */
-	struct stream *stream;
-	char *chunk;
-	ssize_t nchunk;
-	bool is_ended, is_closed;
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
@@ -60,7 +57,6 @@ void spool_free(struct spool *s)
 	close(s->fd);
 	buf_done(&s->queued);
 	buf_done(&s->writing);
-	free(s->chunk);
 	free(s);
 }
 
@@ -145,67 +141,23 @@ void spool_finish(struct spool *s, void (*done)(void *arg, int result), void *ar
 
 /* ---- sending ---- */
 
-static void read_chunk(uv_work_t *w)
+static ssize_t read_file(void *arg, char *to, size_t size)
 {
-	struct spool *s = container_of(w, struct spool, work);
-
-	s->nchunk = read(s->fd, s->chunk, READ_BYTES);
+	return read(((struct spool *)arg)->fd, to, size);
 }
 
-static void send_more(void *arg);
-
-static void on_chunk(uv_work_t *w, int status)
-{
-	struct spool *s = container_of(w, struct spool, work);
-
-	(void)status;
-	s->is_busy = false;
-	if (s->is_closed) {
-		s->closed(s->closed_arg);
-		spool_free(s);
-		return;
-	}
-	if (s->nchunk > 0 && stream_write(s->stream, s->chunk, (size_t)s->nchunk) == 0) {
-		send_more(s);
-		return;
-	}
-	s->is_ended = true;
-	if (s->nchunk < 0)
-		stream_abort(s->stream);
-	else
-		stream_end(s->stream);
-}
-
-static void send_more(void *arg)
+static void on_sent(void *arg)
 {
 	struct spool *s = arg;
 
-	if (s->is_busy || s->is_ended || stream_is_full(s->stream))
-		return;
-	s->is_busy = true;
-	uv_queue_work(s->loop, &s->work, read_chunk, on_chunk);
-}
-
-static void on_close(void *arg)
-{
-	struct spool *s = arg;
-
-	s->is_closed = true;
-	if (s->is_busy)
-		return; /* on_chunk sees it */
 	s->closed(s->closed_arg);
 	spool_free(s);
 }
 
 void spool_send(struct spool *s, struct stream *stream, void (*closed)(void *arg), void *arg)
 {
-	static const struct stream_events events = { .on_drain = send_more, .on_close = on_close };
-
-	s->stream = stream;
 	s->closed = closed;
 	s->closed_arg = arg;
-	s->chunk = xmalloc(READ_BYTES);
 	lseek(s->fd, 0, SEEK_SET);
-	stream_set_events(stream, &events, s);
-	send_more(s);
+	pump_start(s->loop, stream, read_file, on_sent, s);
 }

@@ -3,6 +3,7 @@
 #include "fetch/name.h"
 #include "fetch/refusal.h"
 #include "fuzz/fuzz.h"
+#include "util/digest.h"
 
 static void check_index(const struct manifest *m)
 {
@@ -14,7 +15,7 @@ static void check_index(const struct manifest *m)
 	if (manifest_choose(m, &p, &p, &list, &n, &err) == 0) {
 		FUZZ_CHECK(n > 0);
 		for (size_t i = 0; i < n; i++)
-			FUZZ_CHECK(name_is_digest(list[i].digest) && list[i].size >= 0);
+			FUZZ_CHECK(digest_is_valid(list[i].digest) && list[i].size >= 0);
 		free(list);
 	} else {
 		FUZZ_CHECK(err.message[0]);
@@ -35,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (manifest_parse(body, len, type, &m, &err) == 0) {
 		for (size_t i = 0; i < m.nlayers; i++)
-			FUZZ_CHECK(name_is_digest(m.layers[i].digest) && m.layers[i].size >= 0);
+			FUZZ_CHECK(digest_is_valid(m.layers[i].digest) && m.layers[i].size >= 0);
 		if (m.kind == MANIFEST_INDEX)
 			check_index(&m);
 		manifest_done(&m);

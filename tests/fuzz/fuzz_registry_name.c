@@ -1,6 +1,8 @@
 /* Where a name leads: nothing in it may change the URL that is made of it. */
 #include "fetch/name.h"
 #include "fuzz/fuzz.h"
+#include "util/digest.h"
+#include "util/tag.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -15,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		FUZZ_CHECK(err.message[0]);
 	}
-	name_is_tag(text);
-	name_is_digest(text);
+	tag_is_valid(text);
+	digest_is_valid(text);
 	free(text);
 	return 0;
 }
