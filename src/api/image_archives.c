@@ -103,7 +103,7 @@ static struct stream *stream_of(struct loading *l)
 	static const struct stream_events events = { .on_close = on_close };
 
 	if (!l->stream) {
-		l->stream = reply_stream(l->req, 200, "application/json");
+		l->stream = reply_progress(l->req);
 		stream_set_events(l->stream, &events, l);
 	}
 	return l->stream;

@@ -292,7 +292,7 @@ static void on_imported(void *arg, struct image *i, const struct error *err)
 		reply_error(arg, err);
 		return;
 	}
-	s = reply_stream(arg, 200, "application/json");
+	s = reply_progress(arg);
 	progress_status(s, NULL, xstrdup(i->id));
 	stream_end(s);
 }

@@ -52,7 +52,7 @@ static void open_stream(struct transfer *p)
 {
 	if (p->stream)
 		return;
-	p->stream = reply_stream(p->req, 200, "application/json");
+	p->stream = reply_progress(p->req);
 	p->req = NULL;
 	stream_set_events(p->stream, &events, p);
 }

@@ -152,6 +152,8 @@ struct stream *reply_stream_base(struct reply_stream *rs);
 struct MHD_Response *reply_stream_response(struct reply_stream *rs);
 void reply_stream_closed(struct reply_stream *rs);
 void reply_stream_abort(struct reply_stream *rs);
+/* From now on nothing leaves before the gate lets it; what it refuses becomes an error line, and the end. Copies the gate. */
+void reply_stream_hold(struct reply_stream *rs, const struct http_gate *gate);
 bool reply_stream_is_ended(const struct reply_stream *rs); /* all has been written to it */
 
 /* hijack.c */

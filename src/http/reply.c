@@ -219,14 +219,26 @@ void reply_error(struct request *req, const struct error *err)
 		reply_message(req, status, err->message);
 }
 
+static struct stream *begin_stream(struct request *req, int status, const char *content_type, bool is_held)
+{
+	struct reply_stream *rs = reply_stream_new(req);
+
+	req->stream = rs;
+	if (is_held)
+		reply_stream_hold(rs, &req->server->config.gate);
+	reply_header(req, "Content-Type", content_type);
+	answer(req, status, reply_stream_response(rs)); /* may be the end of the request */
+	return reply_stream_base(rs);
+}
+
 struct stream *reply_stream(struct request *req, int status, const char *content_type)
 {
-	req->stream = reply_stream_new(req);
-	reply_header(req, "Content-Type", content_type);
-	struct stream *s = reply_stream_base(req->stream);
+	return begin_stream(req, status, content_type, false);
+}
 
-	answer(req, status, reply_stream_response(req->stream));
-	return s;
+struct stream *reply_progress(struct request *req)
+{
+	return begin_stream(req, 200, "application/json", true);
 }
 
 /* False: the client has gone, and has been told of. */

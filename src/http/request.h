@@ -84,6 +84,9 @@ void reply_constant(struct request *req, const struct constant_reply *what);
 void reply_error(struct request *req, const struct error *err); /* {"message": …} with the class's status */
 /* 200 (or `status`) with an unbounded chunked body; headers are flushed at once. */
 struct stream *reply_stream(struct request *req, int status, const char *content_type);
+/* 200 with lines of JSON that tell how an operation goes on. As the head of any reply, each leaves when what it tells is durable;
+ * where that cannot be, an error line ends the stream. */
+struct stream *reply_progress(struct request *req);
 /* Takes the connection over (101 UPGRADED, or 200 raw for a client that sent no
  * Upgrade header). `ready` gets the stream when the head has left, or NULL when
  * the client has gone. Called from the loop, never from within. */

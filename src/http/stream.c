@@ -1,8 +1,10 @@
 /* A chunked reply as a stream: bytes wait in a buffer for microhttpd's reader,
- * which suspends the connection when there are none. */
+ * which suspends the connection when there are none. Those of a held one wait for the gate, too. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "http/internal.h"
 #include "util/alloc.h"
@@ -15,12 +17,72 @@ struct reply_stream {
 	struct buf queue;
 	bool is_ended, is_aborted, is_closed, was_full;
 	uv_idle_t close_later;
+	/* held */
+	struct http_gate gate; /* no may_send: it is not held */
+	bool is_asking, is_free;
+	size_t free_bytes, asked_bytes; /* of the queue: what may leave, and what the gate has been asked about */
 };
 
 static struct reply_stream *of(const struct stream *s)
 {
 	return container_of(s, struct reply_stream, base);
 }
+
+/* ---- what is told must be durable ---- */
+
+static void ask(struct reply_stream *rs);
+static void stream_free(struct reply_stream *rs);
+
+/* What is not so is not told; in its place stands why, in the form of progress lines. */
+static void refuse_rest(struct reply_stream *rs, const struct error *err)
+{
+	json_t *line = json_pack("{s:{s:s}, s:s}", "errorDetail", "message", err->message, "error", err->message);
+	char *text = json_dumps(line, JSON_COMPACT);
+
+	rs->queue.len = rs->free_bytes;
+	buf_append(&rs->queue, text, strlen(text));
+	buf_append(&rs->queue, "\r\n", 2);
+	rs->is_ended = true;
+	rs->asked_bytes = rs->queue.len;
+	free(text);
+	json_decref(line);
+}
+
+static void on_gate(void *arg)
+{
+	struct reply_stream *rs = arg;
+	struct error err = { 0 };
+
+	rs->is_asking = false;
+	if (rs->is_free) {
+		stream_free(rs);
+		return;
+	}
+	if (rs->is_closed || rs->is_aborted)
+		return;
+	if (rs->gate.is_safe && !rs->gate.is_safe(rs->gate.ctx, &err))
+		refuse_rest(rs, &err);
+	rs->free_bytes = rs->asked_bytes;
+	ask(rs);
+	request_resume(rs->request);
+}
+
+static void ask(struct reply_stream *rs)
+{
+	if (rs->is_asking || rs->free_bytes == rs->queue.len)
+		return;
+	rs->asked_bytes = rs->queue.len;
+	rs->is_asking = rs->gate.may_send && !rs->gate.may_send(rs->gate.ctx, on_gate, rs);
+	if (!rs->is_asking)
+		rs->free_bytes = rs->asked_bytes;
+}
+
+void reply_stream_hold(struct reply_stream *rs, const struct http_gate *gate)
+{
+	rs->gate = *gate;
+}
+
+/* ---- the stream ---- */
 
 static int rs_write(struct stream *s, const void *data, size_t len)
 {
@@ -30,6 +92,7 @@ static int rs_write(struct stream *s, const void *data, size_t len)
 		return -EPIPE;
 	if (rs->queue.len > STREAM_HIGH)
 		rs->was_full = true;
+	ask(rs);
 	request_resume(rs->request);
 	return 0;
 }
@@ -58,6 +121,7 @@ static void rs_abort(struct stream *s)
 	struct reply_stream *rs = of(s);
 
 	buf_reset(&rs->queue);
+	rs->free_bytes = 0;
 	rs->is_aborted = true;
 	if (!rs->is_closed)
 		request_resume(rs->request);
@@ -68,12 +132,12 @@ static const struct stream_ops ops = { .write = rs_write, .queued = rs_queued, .
 static ssize_t read_queue(void *cls, uint64_t pos, char *out, size_t max)
 {
 	struct reply_stream *rs = cls;
-	size_t n = rs->queue.len < max ? rs->queue.len : max;
+	size_t n = rs->free_bytes < max ? rs->free_bytes : max;
 
 	(void)pos;
 	if (rs->is_aborted)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
-	if (n == 0 && rs->is_ended)
+	if (rs->queue.len == 0 && rs->is_ended)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n == 0) {
 		rs->request->is_suspended = true;
@@ -82,6 +146,8 @@ static ssize_t read_queue(void *cls, uint64_t pos, char *out, size_t max)
 	}
 	memcpy(out, rs->queue.data, n);
 	buf_consume(&rs->queue, n);
+	rs->free_bytes -= n;
+	rs->asked_bytes -= n;
 	if (rs->was_full && rs->queue.len < STREAM_LOW) {
 		rs->was_full = false;
 		if (rs->base.events && rs->base.events->on_drain)
@@ -110,12 +176,20 @@ struct MHD_Response *reply_stream_response(struct reply_stream *rs)
 	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 65536, read_queue, rs, NULL);
 }
 
+static void stream_free(struct reply_stream *rs)
+{
+	buf_done(&rs->queue);
+	free(rs);
+}
+
 static void on_idle_closed(uv_handle_t *h)
 {
 	struct reply_stream *rs = h->data;
 
-	buf_done(&rs->queue);
-	free(rs);
+	if (rs->is_asking)
+		rs->is_free = true; /* on_gate sees it */
+	else
+		stream_free(rs);
 }
 
 /* on_close never comes from within a call of the stream's user. */
