@@ -512,7 +512,7 @@ class Push(RegistryTest):
         self.addCleanup(other.close)
         self.d.call("POST", f"/images/{self.name('lib/made')}:1/tag", query={"repo": f"{other.address}/m", "tag": "2"})
         self.assertEqual(self.good(self.push(f"{other.address}/m", "2"))[-1]["aux"]["Digest"], pushed)
-        self.assertEqual(os.listdir(os.path.join(self.d.data, "tmp")), [])
+        self.d.wait_for(lambda: os.listdir(os.path.join(self.d.data, "tmp")) == [], "its temporary files are gone")
 
     def test_the_built_in_image(self):
         self.d.call("POST", "/images/busybox/tag", query={"repo": self.name("lib/bb"), "tag": "1"})
