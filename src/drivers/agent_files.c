@@ -265,7 +265,13 @@ static void on_changes(void *arg, bool ok)
 {
 	struct file_job *job = arg;
 
-	(void)ok; /* what could be taken is there; the helper's log says what could not */
+	if (!ok && job->op != FILE_SIZE) {
+		error_set(&job->err, -EIO,
+			  "the changes of container %.12s cannot be taken from where it runs: its launcher.log says why",
+			  job->container->id);
+		job->done(job);
+		return;
+	}
 	local_files_run(((struct agent_driver *)job->driver)->loop, job);
 }
 

@@ -330,6 +330,8 @@ static void on_launcher_exited(void *arg, int status, int signo, const char *sai
 	if (!ac->is_over) {
 		exit.code = LINK_LOST_CODE;
 		exit.reason = text;
+	} else if (status == LAUNCH_FAILED && exit.code != LAUNCH_FAILED && !exit.reason) {
+		exit.reason = text; /* its changes are lost */
 	}
 	p->sink.ops->exited(p->sink.arg, &exit);
 }
@@ -353,17 +355,32 @@ static int launch(struct agent_container *ac, const struct launcher *l, struct c
 	return 0;
 }
 
-/* The best launcher is known. */
+static const struct launcher *wanted(struct launchers *ls, const char *runtime, bool *ret_is_known)
+{
+	const struct launcher *l = launchers_find(ls, runtime);
+
+	if (strcmp(runtime, "native") == 0)
+		return launchers_best(ls, ret_is_known);
+	*ret_is_known = !l || launchers_is_known(l);
+	return l;
+}
+
+/* The best launcher is known, or how the one that was named is started. */
 static void on_known(void *arg)
 {
 	struct agent_container *ac = arg;
 	struct error err = { 0 };
 	bool is_known;
-	const struct launcher *l = launchers_best(ac->driver->launchers, &is_known);
-	int r = l ? launch(ac, l, ac->container, ac->plan, &err) :
-		    error_set_class(&err, ERROR_INVALID,
-				    "no launcher works on this host: native programs cannot run (docker info says why)");
+	const struct launcher *l = wanted(ac->driver->launchers, ac->container->runtime, &is_known);
+	int r;
 
+	if (!l)
+		r = error_set_class(&err, ERROR_INVALID,
+				    "no launcher works on this host: native programs cannot run (docker info says why)");
+	else if (l->state == LAUNCHER_FAILS)
+		r = error_set_class(&err, ERROR_INVALID, "launcher %s does not work on this host: %s", l->name, l->why);
+	else
+		r = launch(ac, l, ac->container, ac->plan, &err);
 	if (l) {
 		free(ac->container->runtime);
 		ac->container->runtime = xstrdup(l->name);
@@ -385,22 +402,21 @@ static void set_runtime(struct container *c, const char *name)
 static int start_launched(struct agent_container *ac, struct container *c, struct run_plan *plan, struct error *err)
 {
 	struct agent_driver *d = ac->driver;
-	bool is_known = true;
-	const struct launcher *l = strcmp(c->runtime, "native") == 0 ? launchers_best(d->launchers, &is_known) :
-								       launchers_find(d->launchers, c->runtime);
+	bool is_known;
+	const struct launcher *l = wanted(d->launchers, c->runtime, &is_known);
 
 	if (is_known && !l) { /* the sandbox, for what it can run */
 		set_runtime(c, "auto");
 		return DRIVER_DECLINED;
 	}
 	agent_registry_expect(d->registry, c->id, agent_driver_prepare(&d->base, c->id), ac->agent);
-	if (l) {
+	if (is_known) {
 		set_runtime(c, l->name);
 		return launch(ac, l, c, plan, err);
 	}
 	ac->plan = plan;
 	ac->container = container_ref(c);
-	launchers_when_known(d->launchers, on_known, ac);
+	launchers_when_known(d->launchers, l, on_known, ac);
 	return 0;
 }
 

@@ -30,7 +30,6 @@ struct launch {
 	int signo;
 	char *dir, *log;        /* of its root; of its stderr */
 	char *lower, *upper, *cache;
-	enum launcher_root root;
 	void (*exited)(void *arg, int status, int signo, const char *said);
 	void *arg;
 	struct list asked;      /* who waits for the changes so far; the first has been asked for */
@@ -206,7 +205,7 @@ static void on_closed(uv_handle_t *h)
 	if (!l->is_dropped && !l->is_recovering && l->has_root && access(l->dir, F_OK) == 0 && recover(l))
 		return;
 	while (!list_is_empty(&l->asked))
-		answer_first(l, false);
+		answer_first(l, l->status != LAUNCH_FAILED); /* they have been taken at its end */
 	if (!l->is_dropped) {
 		read_said(l, said);
 		l->exited(l->arg, (int)l->status, l->signo, said);
@@ -240,7 +239,6 @@ static size_t native_words(struct launch *l, char **argv)
 	argv[n++] = l->upper;
 	argv[n++] = l->dir;
 	argv[n++] = l->cache;
-	argv[n++] = (char *)(l->root == LAUNCHER_COPY ? "copy" : "overlay");
 	return n;
 }
 
@@ -301,7 +299,6 @@ static struct launch *launch_new(struct launchers *ls, const struct launcher *la
 	CLEANUP(freep) char *cache_dir = xasprintf("%s/native", ls->data_root);
 
 	l->owner = ls;
-	l->root = launcher->root;
 	l->has_root = launcher->root != LAUNCHER_NONE;
 	l->is_alone = launcher->is_alone;
 	l->dir = xasprintf("%s/containers/%s/native", ls->data_root, c->id);
@@ -406,8 +403,10 @@ static void on_taken(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	if (n == 0)
 		return;
 	uv_read_stop(s);
+	if (n < 0) /* it ends */
+		return;
 	if (!list_is_empty(&l->asked))
-		answer_first(l, n > 0 && l->byte == 'y');
+		answer_first(l, l->byte == 'y');
 	ask_next(l);
 }
 

@@ -242,35 +242,62 @@ static struct launcher *best(struct launchers *ls)
 
 struct waiting {
 	struct list link;
+	struct launcher *launcher; /* NULL: the best */
 	void (*known)(void *arg);
 	void *arg;
 };
 
-/* From the best downwards, until one works. */
+static void check_it(struct launchers *ls, struct launcher *l)
+{
+	bool is_alone = ls->is_alone_next || geteuid() == 0;
+
+	ls->is_alone_next = false;
+	check(ls, l, is_alone);
+}
+
+/* The first who waits for this one (NULL: for the best) is told. False: nobody does. */
+static bool tell_one(struct launchers *ls, const struct launcher *l)
+{
+	list_for_each(it, &ls->waiting) {
+		struct waiting *w = container_of(it, struct waiting, link), copy = *w;
+
+		if (w->launcher != l)
+			continue;
+		list_remove(it);
+		free(w);
+		copy.known(copy.arg);
+		return true;
+	}
+	return false;
+}
+
+/* Those that were asked for by name, then from the best downwards, until one works. */
 static void check_next(struct launchers *ls)
 {
-	struct launcher *l = best(ls);
+	struct launcher *l;
 
 	if (ls->checking)
 		return;
+	for (size_t i = 0; i < ls->n; i++)
+		while (ls->v[i].state != LAUNCHER_UNKNOWN && tell_one(ls, &ls->v[i])) {
+		}
+	list_for_each(it, &ls->waiting) {
+		l = container_of(it, struct waiting, link)->launcher;
+		if (l) {
+			check_it(ls, l);
+			return;
+		}
+	}
+	l = best(ls);
 	if (l && l->state == LAUNCHER_UNKNOWN) {
-		bool is_alone = ls->is_alone_next || geteuid() == 0;
-
-		ls->is_alone_next = false;
-		check(ls, l, is_alone);
+		check_it(ls, l);
 		return;
 	}
 	if (l)
 		log_info("images with native programs go to launcher %s", l->name);
 	else
 		log_info("no launcher works here: images with native programs go to the sandbox");
-	while (!list_is_empty(&ls->waiting)) {
-		struct waiting *w = container_of(ls->waiting.next, struct waiting, link);
-		struct waiting copy = *w;
-
-		list_remove(&w->link);
-		free(w);
-		copy.known(copy.arg);
+	while (tell_one(ls, NULL)) {
 	}
 }
 
@@ -284,10 +311,16 @@ const struct launcher *launchers_best(struct launchers *ls, bool *ret_is_known)
 	return *ret_is_known ? l : NULL;
 }
 
-void launchers_when_known(struct launchers *ls, void (*known)(void *arg), void *arg)
+bool launchers_is_known(const struct launcher *l)
+{
+	return geteuid() == 0 || l->root != LAUNCHER_COPY || l->state != LAUNCHER_UNKNOWN;
+}
+
+void launchers_when_known(struct launchers *ls, const struct launcher *l, void (*known)(void *arg), void *arg)
 {
 	struct waiting *w = xnew(struct waiting);
 
+	w->launcher = l ? &ls->v[l - ls->v] : NULL;
 	w->known = known;
 	w->arg = arg;
 	list_append(&ls->waiting, &w->link);

@@ -39,11 +39,16 @@ const struct launcher *launchers_find(const struct launchers *ls, const char *na
 const struct launcher *launchers_next(const struct launchers *ls, const struct launcher *after); /* NULL begins */
 /* For native images: the best that works; NULL: none, or (*ret_is_known false) not known yet. Begins the checks. */
 const struct launcher *launchers_best(struct launchers *ls, bool *ret_is_known);
-/* Calls back, later and once, when it is known. */
-void launchers_when_known(struct launchers *ls, void (*known)(void *arg), void *arg);
+/* Is it known how to start it: in a user namespace, or without one? */
+bool launchers_is_known(const struct launcher *l);
+/* Calls back, later and once, when that is known of `l`; NULL: when the best is known. */
+void launchers_when_known(struct launchers *ls, const struct launcher *l, void (*known)(void *arg), void *arg);
 void launchers_forget_waiting(struct launchers *ls, void *arg);
 
 /* ---- a run ---- */
+
+/* The status of a run whose changes could not be taken into the container's layer (--native of the agent's). */
+enum { LAUNCH_FAILED = 125 };
 
 struct launch;
 /* The agent of container `c` is started with this token. *ret_fd: the daemon's end of its connection, -1 for a remote

@@ -1,8 +1,6 @@
 """Native images through every launcher that works here; files with true owners, taken back into the layers."""
 import io
 import os
-import pwd
-import shutil
 import subprocess
 import tarfile
 import time
@@ -10,6 +8,7 @@ import unittest
 
 from agents import is_alive
 from harness import ROOT, Daemon, demux
+from users import AsUser, User
 
 APPLETS = ("sh", "ls", "cat", "chown", "chmod", "mkfifo", "ln", "rm", "sleep", "id", "echo", "true", "hostname", "mkdir", "stat", "cp", "ps", "test",
            "tty", "env", "head")
@@ -38,39 +37,6 @@ def native_image():
         put("etc/shadow", tarfile.REGTYPE, 0o640, b"secret\n", gid=42)
         put("home/user/f", tarfile.REGTYPE, 0o600, b"theirs\n", uid=1000, gid=1000)
     return out.getvalue()
-
-
-def subuid_user():
-    """Somebody else than root who has ids to give to a user namespace."""
-    try:
-        with open("/etc/subuid", encoding="utf-8") as f:
-            for line in f:
-                name = line.split(":")[0]
-                try:
-                    return pwd.getpwnam(name)
-                except KeyError:
-                    continue
-    except OSError:
-        pass
-    return None
-
-
-class AsUser(Daemon):
-    """The daemon of another user's."""
-
-    def __init__(self, user, *options):
-        self.user = user
-        super().__init__(*options)
-
-    def start(self):
-        os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
-        real = subprocess.Popen
-        try:
-            subprocess.Popen = lambda arguments, **more: real(
-                ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--init-groups", "--reset-env", *arguments], **more)
-            super().start()
-        finally:
-            subprocess.Popen = real
 
 
 @unittest.skipUnless(os.path.exists(BUSYBOX), "no static busybox")
@@ -161,33 +127,58 @@ class Launchers(unittest.TestCase):
         self.d.call("POST", f"/containers/{cid}/kill")
         self.wait(cid)
         self.check_there(cid)
-        with tarfile.open(fileobj=io.BytesIO(self.d.call("GET", f"/containers/{cid}/export").body)) as t:
-            e = t.getmember("root/f")
-            self.assertEqual((e.uid, e.gid, e.mode), (42, 43, 0o600))
-            self.assertNotIn("etc/shadow", t.getnames())
+        self.check_export(cid)
         self.start(cid)  # again: out of the layer
         self.assertIn("42       43", self.exec(cid, "ls", "-ln", "/root")[0])
         self.check_there(cid)
-        # The same layer in the sandbox.
-        reply = self.d.call("POST", "/commit", query={"container": cid, "repo": "kept"})
-        if reply.status == 201:
-            other = self.d.create("sh", "-c", "ls -ln /root/f /home/user/f", Image="kept", HostConfig={"Runtime": "wasm"})
-            self.addCleanup(self.d.remove, other)
-            self.start(other)
-            self.assertEqual(self.wait(other), 0)
-            self.assertIn("42       43", demux(self.d.logs(other))[1].decode())
+        self.check_image(cid, launcher)
+        if self.user:  # nothing is anybody else's, so nothing needs a privilege to be removed
+            strange = subprocess.run(["find", self.d.data, "!", "-path", "*/native/*", "!", "-user", self.user.name], capture_output=True, text=True, check=True)
+            self.assertEqual(strange.stdout, "")
         self.d.remove(cid)
         self.d.wait_for(lambda: not os.path.exists(os.path.join(self.d.data, "containers", cid)), "it is removed without a trace")
 
+    def check_export(self, cid):
+        with tarfile.open(fileobj=io.BytesIO(self.d.call("GET", f"/containers/{cid}/export").body)) as t:
+            for name, expected in self.THERE.items():
+                e = t.getmember(name)
+                self.assertEqual((e.uid, e.gid, oct(e.mode), e.type), expected, name)
+            self.assertNotIn("etc/shadow", t.getnames())
+            self.assertEqual({t.getmember(n).linkname for n in ("root/f", "root/g") if t.getmember(n).islnk()}, {"root/f"})
+
+    def check_image(self, cid, launcher):
+        """The same layer as an image: in the sandbox and natively its files are whose they were."""
+        reply = self.d.call("POST", "/commit", query={"container": cid, "repo": "kept"})
+        self.assertEqual(reply.status, 201, reply.body)
+        names = sorted(self.THERE)
+        shown = "".join("{} {} {:o} {}\n".format(*self.THERE[n][:2], int(self.THERE[n][2], 8), n) for n in names)
+        for runtime in ("wasm", launcher):
+            other = self.d.create("sh", "-c", f"cd /; stat -c '%u %g %a %n' {' '.join(names)}; test -p root/p && test -L root/l && ! test -e etc/shadow",
+                                  Image="kept", HostConfig={"Runtime": runtime})
+            self.start(other)
+            self.assertEqual(self.wait(other), 0, runtime)
+            self.assertEqual(demux(self.d.logs(other))[1].decode(), shown, runtime)
+            self.check_export(other)
+            self.d.remove(other)
+        self.assertEqual(self.d.call("DELETE", "/images/kept").status, 200)
+
     def check_copy(self, launcher):
         cid = self.start(self.create(launcher, "sleep", "1000"))
-        self.assertEqual(self.exec(cid, "sh", "-c", "echo x >/root/f; rm /etc/shadow; ln -s there /root/l")[1], 0)
+        self.assertEqual(self.exec(cid, "sh", "-c", "echo x >/root/f; rm /etc/shadow; ln -s there /root/l; mkdir /root/d; echo y >/root/d/g; "
+                                                    "echo z >/root/z; chmod 0 /root/z /root/d")[1], 0)
         self.assertIn("root/f", self.archive(cid, "/root"))
+        self.check_copied(cid)
         self.d.call("POST", f"/containers/{cid}/kill")
         self.wait(cid)
-        changes = {c["Path"]: c["Kind"] for c in self.d.call("GET", f"/containers/{cid}/changes").json}
-        self.assertEqual((changes["/root/f"], changes["/root/l"], changes["/etc/shadow"]), (1, 1, 2))
+        self.check_copied(cid)
         self.assertEqual(self.archive(cid, "/home/user/f")["f"][:3], (1000, 1000, "0o600"))
+        self.assertEqual(self.archive(cid, "/root/z")["z"][2:], ("0o0", tarfile.REGTYPE))
+        self.assertEqual(self.archive(cid, "/root/d"), {"d": (0, 0, "0o0", tarfile.DIRTYPE), "d/g": (0, 0, "0o644", tarfile.REGTYPE)})
+
+    def check_copied(self, cid):
+        changes = {c["Path"]: c["Kind"] for c in self.d.call("GET", f"/containers/{cid}/changes").json}
+        self.assertEqual({p: k for p, k in changes.items() if p not in ("/etc", "/root", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")},
+                         {"/root/f": 1, "/root/l": 1, "/root/d": 1, "/root/d/g": 1, "/root/z": 1, "/etc/shadow": 2})
 
     def check_killed(self, launcher):
         """Its processes go with it, and what it wrote is kept."""
@@ -206,8 +197,7 @@ class Launchers(unittest.TestCase):
     def check(self, launcher):
         words = [os.path.join(ROOT, "src", "launchers", launcher), "--check"]
         if self.user:
-            words = ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--init-groups", "unshare", "-Um", "--map-auto",
-                     "--map-root-user", *words]
+            words = self.user.words("unshare", "-Um", "--map-auto", "--map-root-user", *words)
         try:
             if subprocess.run(words, capture_output=True, timeout=5, check=False).returncode != 0:
                 self.skipTest(f"{launcher} does not work here")
@@ -266,9 +256,37 @@ class Launchers(unittest.TestCase):
         d.stop()
 
 
-@unittest.skipUnless(os.geteuid() == 0 and subuid_user() and shutil.which("setpriv"), "no user with subordinate ids")
 class Unprivileged(Launchers):
-    user = subuid_user() if os.geteuid() == 0 else None
+    @classmethod
+    def setUpClass(cls):
+        cls.user = User()
+        cls.addClassCleanup(cls.user.remove)
+        super().setUpClass()
+
+    def test_no_launcher(self):
+        pass
+
+
+class WithoutIds(Launchers):
+    """A user who can make no namespace of use: then there is proot alone, on a copy."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.user = User(has_ids=False)
+        cls.addClassCleanup(cls.user.remove)
+        super().setUpClass()
+
+    def check(self, launcher):
+        if launcher == "proot":
+            for part in (self.check_run, self.check_stop, self.check_files, self.check_killed):
+                with self.subTest(launcher=launcher, part=part.__name__):
+                    part(launcher)
+            return
+        cid = self.create(launcher, "true")
+        reply = self.d.call("POST", f"/containers/{cid}/start", timeout=60)
+        self.assertEqual(reply.status, 400)
+        self.assertIn("the launcher has ended with status", reply.message)
+        self.assertRegex(reply.message, "sub.id|newuidmap")
 
     def test_no_launcher(self):
         pass

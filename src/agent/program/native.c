@@ -2,10 +2,10 @@
  * launcher's command runs in it; afterwards what has changed is taken back into the container's layer, whose format
  * the daemon's own user can read and remove. Runs as root, or as root of a user namespace.
  *
- *   sockerless-agent --native LOWER UPPER DIRECTORY CACHE KIND -- command…
+ *   sockerless-agent --native LOWER UPPER DIRECTORY CACHE -- command…
  *
- * KIND: overlay (the kernel's, else a copy) or copy. Descriptor 4, when it is open, is the daemon's: each byte asks
- * for the changes so far and is answered by one. */
+ * It is the kernel's overlay, or a copy where none can be mounted. Descriptor 4, when it is open, is the daemon's: each
+ * byte asks for the changes so far and is answered by one. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +30,9 @@
 #include "util/cleanup.h"
 
 enum { CONTROL_FD = 4, FAILED = 125 };
+
+#define PLACE_OF_AGENT \
+	"/.sockerless-agent" /* proot's placeholder for what is bound there: nothing of the container's */
 
 struct native {
 	const char *lower, *upper, *dir, *cache;
@@ -208,6 +211,67 @@ static bool is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
 }
 
+static mode_t needed_mode(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) ? 0500 : S_ISREG(st->st_mode) ? 0400 : 0;
+}
+
+/* Without privileges, what its owner may not read is readable while it is taken. Its descriptor; -1: it is anyway. */
+static int unlock(int dir, const char *name, const struct stat *st)
+{
+	mode_t needed = needed_mode(st);
+	char link[64];
+	int fd;
+
+	if (geteuid() == 0 || (st->st_mode & needed) == needed)
+		return -1;
+	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (fd >= 0)
+		chmod(link, (st->st_mode & 07777) | needed);
+	return fd;
+}
+
+/* And what was taken so has the mode that it had. */
+static int lock_again(struct harvest *h, int fd, const struct stat *st)
+{
+	struct rootfs_stat taken;
+	char link[64];
+	int r = rootfs_stat(h->layers, NULL, NULL, h->path, AT_SYMLINK_NOFOLLOW, &taken);
+
+	if (r == 0 && (taken.mode & 07777) == ((st->st_mode & 07777) | needed_mode(st)))
+		r = rootfs_chmod(h->layers, NULL, NULL, h->path, st->st_mode & 07777, 0);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	chmod(link, st->st_mode & 07777);
+	close(fd);
+	return r;
+}
+
+static int harvest_dir(struct harvest *h, int fd, size_t len, int depth);
+
+static int harvest_one(struct harvest *h, int dir, const char *name, size_t len, int depth)
+{
+	struct stat st;
+	int unlocked, below, r = 0;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || is_whiteout(&st))
+		return 0; /* what is gone was removed before */
+	unlocked = unlock(dir, name, &st);
+	if (S_ISDIR(st.st_mode)) {
+		below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (below >= 0)
+			r = harvest_dir(h, below, len, depth + 1);
+	} else {
+		r = transfer_entry(h->transfer, h->path);
+	}
+	if (unlocked >= 0) {
+		int locked = lock_again(h, unlocked, &st);
+
+		r = r < 0 ? r : locked;
+	}
+	return r;
+}
+
 /* The directories of what was written, as they are on the disk; the content comes through the mounted view. */
 static int harvest_dir(struct harvest *h, int fd, size_t len, int depth)
 {
@@ -224,8 +288,6 @@ static int harvest_dir(struct harvest *h, int fd, size_t len, int depth)
 		r = transfer_remove_others(h->transfer, len ? h->path : "/");
 	while (r == 0 && (e = readdir(d))) {
 		size_t n = len + 1 + strlen(e->d_name);
-		struct stat st;
-		int below;
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
@@ -235,15 +297,8 @@ static int harvest_dir(struct harvest *h, int fd, size_t len, int depth)
 		}
 		h->path[len] = '/';
 		memcpy(h->path + len + 1, e->d_name, strlen(e->d_name) + 1);
-		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || is_whiteout(&st))
-			continue; /* what is gone was removed above */
-		if (!S_ISDIR(st.st_mode)) {
-			r = transfer_entry(h->transfer, h->path);
-			continue;
-		}
-		below = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (below >= 0)
-			r = harvest_dir(h, below, n, depth + 1);
+		if (strcmp(h->path, PLACE_OF_AGENT) != 0)
+			r = harvest_one(h, dirfd(d), e->d_name, n, depth);
 	}
 	closedir(d);
 	h->path[len] = '\0';
@@ -432,14 +487,13 @@ static int fail(const char *what, int r)
 int native_main(int argc, char **argv)
 {
 	struct native n = { 0 };
-	bool wants_copy;
+	bool wants_copy = false;
 	int r, code;
 	pid_t pid;
 
-	if (argc < 5)
-		return fail("--native LOWER UPPER DIRECTORY CACHE KIND -- command", -EINVAL);
+	if (argc < 4)
+		return fail("--native LOWER UPPER DIRECTORY CACHE -- command", -EINVAL);
 	n = (struct native){ .lower = argv[0], .upper = argv[1], .dir = argv[2], .cache = argv[3] };
-	wants_copy = strcmp(argv[4], "copy") == 0;
 	umask(0);
 	n.is_asked = fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) == 0;
 	if (!n.is_asked) /* no file of ours gets its number */
@@ -457,13 +511,13 @@ int native_main(int argc, char **argv)
 		r = recover(&n);
 	if (r < 0)
 		return fail("what an earlier run left cannot be taken", r);
-	if (argc <= 6)
+	if (argc <= 5)
 		return 0;
 	r = set_up(&n, wants_copy);
 	if (r < 0)
 		return fail("the root cannot be made", r);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	pid = start(&n, argv + 6);
+	pid = start(&n, argv + 5);
 	code = pid < 0 ? FAILED : attend(&n, pid);
 	tree_signal(SIGKILL); /* who outlived the agent, where there is no namespace to end with it */
 	r = take_back(&n);

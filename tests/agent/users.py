@@ -1,0 +1,73 @@
+"""Another user than root, for as long as a test needs one, with subordinate ids of its own; and a daemon of that user's."""
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from harness import ROOT, Daemon
+
+PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
+NEEDED = ("useradd", "userdel", "setpriv", "newuidmap", "unshare")
+
+
+class User:
+    """Made where we are root; SkipTest with the reason elsewhere. `remove` takes the user and its ids away again."""
+
+    def __init__(self, has_ids=True):
+        missing = [p for p in NEEDED if not shutil.which(p, path=PATH)]
+        if os.geteuid() != 0 or missing:
+            raise unittest.SkipTest(f"as another user: {' and '.join(missing) or 'root'} is needed to make one")
+        self.name = f"sockerless-test-{os.getpid()}"
+        self._command("useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--user-group",
+                      *(["--add-subids-for-system"] if has_ids else []), self.name)
+        self.entry = pwd.getpwnam(self.name)
+        self.place = None
+        try:
+            self._make_reachable()
+        except BaseException:
+            self.remove()
+            raise
+
+    @staticmethod
+    def _command(*words):
+        done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ, PATH=PATH), check=False)
+        if done.returncode != 0:
+            raise unittest.SkipTest(f"as another user: {words[0]}: {done.stderr.strip()}")
+
+    def _make_reachable(self):
+        """A checkout in a home that is closed to others is given another name, in a mount namespace of the command's own."""
+        if subprocess.run(self.words("test", "-x", f"{ROOT}/src"), check=False).returncode != 0:
+            self.place = tempfile.mkdtemp(prefix="sockerless-checkout-")
+            os.chmod(self.place, 0o755)
+
+    def words(self, *words):
+        """The command as this user, who has nothing of our environment but PATH."""
+        own = ("setpriv", f"--reuid={self.entry.pw_uid}", f"--regid={self.entry.pw_gid}", "--init-groups", "--reset-env", "env", f"PATH={PATH}")
+        if not self.place:
+            return [*own, *words]
+        return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', ROOT, self.place, *own,
+                *(w.replace(ROOT, self.place) for w in words)]
+
+    def remove(self):
+        if self.place:
+            os.rmdir(self.place)
+        self._command("userdel", self.name)
+
+
+class AsUser(Daemon):
+    """The daemon of another user's."""
+
+    def __init__(self, user, *options):
+        self.user = user
+        super().__init__(*options)
+
+    def start(self):
+        os.chown(self.dir, self.user.entry.pw_uid, self.user.entry.pw_gid)
+        real = subprocess.Popen
+        try:
+            subprocess.Popen = lambda arguments, **more: real(self.user.words(*arguments), **more)
+            super().start()
+        finally:
+            subprocess.Popen = real
