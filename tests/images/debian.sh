@@ -1,16 +1,6 @@
 # Sourced by run.sh: a whole Debian as an image: owners, modes, links, devices, times the same after import, save, load, export.
 . tests/images/lib.sh
-[ "$(id -u)" -eq 0 ] || { echo "images: debian: skipped: debootstrap needs root"; return 0; }
-suite=bookworm variant=minbase
-debian=$cache/debian-$(echo "$suite $variant" | sha256sum | cut -c1-16).tar
-if [ ! -e "$debian" ]; then
-	tests/support/install-packages.sh debootstrap >/dev/null
-	mkdir -p "$cache"
-	debootstrap --variant="$variant" "$suite" "$dir/debian" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$dir/debootstrap.log" 2>&1 &&
-		rm -f "$dir"/debian/var/cache/apt/archives/*.deb && tar --numeric-owner --xattrs -C "$dir/debian" -cf "$debian.new" . && mv "$debian.new" "$debian"
-	rm -rf "$dir/debian"
-fi
-[ -e "$debian" ] || { echo "images: debian: skipped: it cannot be had: $(tail -n 1 "$dir/debootstrap.log")"; return 0; }
+debian=$(tests/support/debian.sh 2>"$dir/debian.why") || { echo "images: debian: skipped: $(cat "$dir/debian.why")"; return 0; }
 tests/images/listing.py <"$debian" >"$dir/debian.list"
 check "it has many files" 0 "true" sh -c "[ \$(wc -l <'$dir/debian.list') -gt 6000 ] && echo true"
 check_has "import" 0 "sha256:" timeout 600 "$docker" import "$debian" debian:whole

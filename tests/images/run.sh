@@ -10,7 +10,6 @@ tests/support/install-packages.sh skopeo umoci python3 || exit 1
 trap clean_up EXIT
 
 start_daemon || exit 1
-cache=${IMAGES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sockerless}
 for part in ${*:-$parts}; do
 	# shellcheck disable=SC1090 # one of the files beside this one
 	. "tests/images/$part.sh"
