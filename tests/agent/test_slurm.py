@@ -43,7 +43,7 @@ PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 """
 
 
-@unittest.skipUnless(all(shutil.which(p, path=PATH) for p in PROGRAMS), "no Slurm")
+@unittest.skipUnless(all(shutil.which(p, path=PATH) for p in PROGRAMS), "Slurm is not installed")
 class Slurm(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -73,8 +73,10 @@ class Slurm(unittest.TestCase):
                 break
             time.sleep(0.2)
         else:
+            said = "".join(open(os.path.join(cls.dir, n), encoding="utf-8", errors="replace").read()[-1000:]
+                           for n in sorted(os.listdir(cls.dir)) if n.endswith(".log"))
             cls.tearDownClass()
-            raise unittest.SkipTest("Slurm does not come up here")
+            raise RuntimeError(f"Slurm does not come up here:\n{said}")
         os.environ.update(SLURM_CONF=conf, PATH=PATH, SOCKERLESS_SLURM_OPTIONS="--nodelist=n2")
         cls.d = Daemon("--agent-listen", f"tcp://127.0.0.1:{free_port()}", "--agent-wait", "20")
 
