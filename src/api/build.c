@@ -7,10 +7,8 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/filters.h"
 #include "api/transfer.h"
 #include "api/versions.h"
-#include "build/caches.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -296,125 +294,6 @@ void ImageBuild(struct request *req)
 	}
 	request_on_gone(req, on_gone, w);
 	request_body_start(req, on_data, on_end, w);
-}
-
-/* ---- prune: caches of RUN --mount; what steps have left are images ---- */
-
-static int check_bytes(struct request *req, const char *key, struct error *err)
-{
-	const char *text = request_query(req, key);
-	int64_t bytes;
-
-	if (request_query_int(req, key, 0, &bytes, err) == 0)
-		return 0;
-	error_prefix(err, "%s is in bytes and expects an integer, got %.100s", key, text);
-	return err->code;
-}
-
-static int check_cache_filters(struct request *req, json_t **ret, struct error *err)
-{
-	static const char *const known[] = { "unused-for", "until",       "label", "label!", "id",      "parent",
-					     "type",       "description", "inuse", "shared", "private", NULL };
-	json_t *filters = filters_parse(req, known, err);
-	int64_t until;
-	int r = 0;
-
-	if (!filters)
-		return err->code;
-	if (filters_has(filters, "until") && filters_has(filters, "unused-for"))
-		r = error_set_class(err, ERROR_INVALID, "conflicting filters: \"until\" and \"unused-for\"");
-	else if (json_array_size(json_object_get(filters, "until")) > 1)
-		r = error_set_class(err, ERROR_INVALID, "filters expect only one value");
-	else if (!filters_until(filters, &until, err))
-		r = error_set_class(err, ERROR_INVALID,
-				    "\"until\" filter expects a duration (e.g., '24h') or a timestamp: failed to parse value as "
-				    "time or duration: \"%.100s\"",
-				    json_string_value(json_array_get(json_object_get(filters, "until"), 0)));
-	if (r < 0)
-		json_decref(filters);
-	else
-		*ret = filters;
-	return r;
-}
-
-struct pruning {
-	json_t *filters;
-	int64_t until_ns;       /* 0: does not matter */
-	uint64_t left, keep;    /* bytes: what there is, and what may stay */
-};
-
-/* One of several values; none is asked for: true. */
-static bool is_one_of(json_t *filters, const char *key, const char *value)
-{
-	json_t *list = json_object_get(filters, key), *v;
-	size_t i;
-
-	json_array_foreach(list, i, v)
-		if (strncmp(json_string_value(v), value, strlen(json_string_value(v))) == 0)
-			return true;
-	return json_array_size(list) == 0;
-}
-
-static bool is_meant(void *arg, const struct cache_dir *c)
-{
-	struct pruning *p = arg;
-
-	if (!is_one_of(p->filters, "id", c->name) || !is_one_of(p->filters, "type", "exec.cachemount") ||
-	    !is_one_of(p->filters, "description", c->key) || json_object_get(p->filters, "parent") ||
-	    json_object_get(p->filters, "inuse") || json_object_get(p->filters, "shared") ||
-	    (p->until_ns && c->used_ns > p->until_ns) || (p->keep && p->left <= p->keep))
-		return false;
-	p->left -= c->bytes < p->left ? c->bytes : p->left;
-	return true;
-}
-
-/* The numbers of the query; those that its version does not know are 0. */
-static uint64_t bytes_of(struct request *req, const char *key)
-{
-	int64_t v = 0;
-
-	return versions_knows(req, key) && request_query_int(req, key, 0, &v, NULL) == 0 && v > 0 ? (uint64_t)v : 0;
-}
-
-static void prune(struct request *req, json_t *filters)
-{
-	struct engine *e = api_engine(req);
-	struct caches *cs = builds_caches(e);
-	struct pruning p = { .filters = filters, .left = caches_bytes(cs) };
-	uint64_t reserved = bytes_of(req, "reserved-space"), most = bytes_of(req, "max-used-space"), bytes;
-	json_t *names;
-
-	reserved = reserved ? reserved : bytes_of(req, "keep-storage");
-	p.keep = most > reserved ? most : reserved;
-	filters_until(filters, &p.until_ns, NULL);
-	names = caches_prune(cs, is_meant, &p, &bytes);
-	events_publish(e->events, "builder", "prune", "",
-		       json_pack("{s:o}", "reclaimed", json_sprintf("%llu", (unsigned long long)bytes)));
-	if (json_array_size(names) == 0) {
-		json_decref(names);
-		names = json_null();
-	}
-	reply_json(req, 200, json_pack("{s:o, s:I}", "CachesDeleted", names, "SpaceReclaimed", (json_int_t)bytes));
-}
-
-void BuildPrune(struct request *req)
-{
-	static const char *const sizes[] = { "keep-storage", "reserved-space", "max-used-space", "min-free-space" };
-	struct error err = { 0 };
-	json_t *filters = NULL;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sizes); i++)
-		if (versions_knows(req, sizes[i]))
-			r = check_bytes(req, sizes[i], &err);
-	if (r == 0)
-		r = check_cache_filters(req, &filters, &err);
-	if (r < 0) {
-		reply_error(req, &err);
-		return;
-	}
-	prune(req, filters);
-	json_decref(filters);
 }
 
 void BuildCancel(struct request *req)

@@ -5,12 +5,13 @@
 #include "api/api.h"
 #include "api/versions.h"
 #include "build/build.h"
-#include "build/caches.h"
+#include "build/records.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/json.h"
+#include "util/map.h"
 
 enum { USAGE_CONTAINERS = 1, USAGE_IMAGES = 2, USAGE_VOLUMES = 4, USAGE_BUILD_CACHE = 8 };
 
@@ -21,6 +22,7 @@ struct usage {
 	struct request *req;
 	struct engine *engine;
 	json_t *containers, *volumes;
+	struct cache_records records; /* when the reply is made */
 	struct container **measured;
 	size_t ncontainers, at;
 	char **paths;                /* the volumes' */
@@ -45,14 +47,40 @@ static void put_usage(json_t *o, const char *kind, json_int_t active, json_int_t
 	json_object_set_new(o, kind, usage);
 }
 
+/* Steps that are nobody's but the build cache's: told there. */
+static void note_own(const struct usage *u, struct map *own)
+{
+	map_init(own);
+	for (size_t k = 0; k < u->records.count; k++)
+		if (u->records.items[k].step && !u->records.items[k].is_shared)
+			map_put(own, u->records.items[k].id, own);
+}
+
+static uint64_t step_bytes(const struct usage *u)
+{
+	uint64_t bytes = u->records.own_bytes;
+
+	for (size_t k = 0; k < u->records.count; k++)
+		if (u->records.items[k].dir)
+			bytes -= u->records.items[k].bytes;
+	return bytes;
+}
+
 static void put_images(struct usage *u, json_t *o)
 {
 	struct images *im = u->engine->images;
 	json_int_t active = 0, reclaimable = 0;
 	json_t *list = json_array();
+	struct map own;
 
+	note_own(u, &own);
 	for (struct image *i = images_next(im, NULL); i; i = images_next(im, i)) {
-		json_t *view = view_image_summary(u->engine, i, true);
+		bool is_hidden = json_array_size(i->tags) + json_array_size(i->digests) == 0 && images_has_child(im, i);
+		json_t *view;
+
+		if (is_hidden || map_has(&own, i->id + 7))
+			continue;
+		view = view_image_summary(u->engine, i, true);
 
 		active += json_number(view, "Containers") > 0;
 		reclaimable += json_number(view, "Containers") > 0 ?
@@ -60,7 +88,9 @@ static void put_images(struct usage *u, json_t *o)
 				       json_number(view, "Size") - json_number(view, "SharedSize");
 		json_array_append_new(list, view);
 	}
-	put_usage(o, "ImageUsage", active, (json_int_t)layers_total_bytes(images_layers(im)), reclaimable, list);
+	map_done(&own);
+	put_usage(o, "ImageUsage", active, (json_int_t)(layers_total_bytes(images_layers(im)) - step_bytes(u)),
+		  reclaimable, list);
 }
 
 static void put_containers(struct usage *u, json_t *o)
@@ -100,18 +130,17 @@ static void put_volumes(struct usage *u, json_t *o)
 
 static void put_build_cache(struct usage *u, json_t *o)
 {
-	json_t *list = caches_view(builds_caches(u->engine)), *v;
-	json_int_t active = 0, bytes = 0, reclaimable = 0;
-	size_t i;
+	json_int_t active = 0, used = 0;
+	json_t *list = json_array();
 
-	json_array_foreach(list, i, v) {
-		bool is_active = json_is_true(json_object_get(v, "InUse"));
+	for (size_t i = 0; i < u->records.count; i++) {
+		const struct cache_record *r = &u->records.items[i];
 
-		active += is_active;
-		bytes += json_number(v, "Size");
-		reclaimable += is_active ? 0 : json_number(v, "Size");
+		active += r->is_used;
+		used += r->is_used && !r->is_shared ? (json_int_t)r->bytes : 0;
+		json_array_append_new(list, cache_record_view(r));
 	}
-	put_usage(o, "BuildCacheUsage", active, bytes, reclaimable, list);
+	put_usage(o, "BuildCacheUsage", active, (json_int_t)u->records.own_bytes, (json_int_t)u->records.own_bytes - used, list);
 }
 
 /* The items leave when they were asked for; old versions have lists of them in any case. */
@@ -132,6 +161,7 @@ static void reply(struct usage *u)
 {
 	json_t *o = json_object();
 
+	cache_records_get(u->engine, &u->records);
 	if (u->kinds & USAGE_IMAGES)
 		put_images(u, o);
 	if (u->kinds & USAGE_CONTAINERS)
@@ -140,6 +170,7 @@ static void reply(struct usage *u)
 		put_volumes(u, o);
 	if (u->kinds & USAGE_BUILD_CACHE)
 		put_build_cache(u, o);
+	cache_records_done(&u->records);
 	if (!u->is_verbose)
 		versions_shape(SHAPE_USAGE, o, request_api_version(u->req));
 	drop_items(o, u->is_verbose);

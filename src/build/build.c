@@ -367,11 +367,6 @@ void builds_open(struct engine *e)
 	e->builder->caches = caches_open(e);
 }
 
-struct caches *builds_caches(struct engine *e)
-{
-	return builder_of(e)->caches;
-}
-
 void builds_stop(struct engine *e)
 {
 	list_for_each(it, &builder_of(e)->builds)

@@ -65,7 +65,4 @@ void builds_open(struct engine *e);
 void builds_stop(struct engine *e);
 void builds_close(struct engine *e); /* nothing runs any more */
 
-struct caches;
-struct caches *builds_caches(struct engine *e); /* caches.h */
-
 #endif

@@ -253,34 +253,10 @@ void cache_give_back(struct caches *cs, struct cache_dir *c)
 
 /* ---- told, and removed ---- */
 
-json_t *caches_view(const struct caches *cs)
+void caches_each(struct caches *cs, void (*each)(void *arg, struct cache_dir *c), void *arg)
 {
-	json_t *list = json_array();
-
-	list_for_each(it, &cs->all) {
-		const struct cache_dir *c = container_of(it, struct cache_dir, link);
-		char created[CLOCK_RFC3339_MAX], used[CLOCK_RFC3339_MAX];
-		json_t *o;
-
-		clock_format_rfc3339(c->created_ns, created);
-		clock_format_rfc3339(c->used_ns, used);
-		o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:s, s:s, s:I}", "ID", c->name, "Type", "exec.cachemount",
-			      "Description", c->key, "InUse", c->users > 0, "Shared", 0, "Size", (json_int_t)c->bytes,
-			      "CreatedAt", created, "LastUsedAt", used, "UsageCount", (json_int_t)c->uses);
-		if (!c->used_ns)
-			json_object_set_new(o, "LastUsedAt", json_null());
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
-uint64_t caches_bytes(const struct caches *cs)
-{
-	uint64_t n = 0;
-
 	list_for_each(it, &cs->all)
-		n += container_of(it, struct cache_dir, link)->bytes;
-	return n;
+		each(arg, container_of(it, struct cache_dir, link));
 }
 
 struct removing {
@@ -324,20 +300,13 @@ static void remove_files(struct caches *cs, const struct cache_dir *c)
 	uv_queue_work(cs->engine->loop, &rm->work, remove_work, on_removed);
 }
 
-json_t *caches_prune(struct caches *cs, bool (*match)(void *arg, const struct cache_dir *c), void *arg, uint64_t *ret_bytes)
+uint64_t cache_remove(struct caches *cs, struct cache_dir *c)
 {
-	json_t *names = json_array();
+	uint64_t bytes = c->bytes;
 
-	*ret_bytes = 0;
-	list_for_each_safe(it, &cs->all) {
-		struct cache_dir *c = container_of(it, struct cache_dir, link);
-
-		if (c->users || !list_is_empty(&c->waiters) || !match(arg, c))
-			continue;
-		*ret_bytes += c->bytes;
-		json_array_append_new(names, json_string(c->name));
-		remove_files(cs, c);
-		drop(c);
-	}
-	return names;
+	if (c->users || !list_is_empty(&c->waiters))
+		return 0;
+	remove_files(cs, c);
+	drop(c);
+	return bytes;
 }

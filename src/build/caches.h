@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include "util/list.h"
 
 struct engine;
@@ -37,10 +35,8 @@ void cache_stop_waiting(struct caches *cs, void *arg);
 /* Measures it, and writes its record. */
 void cache_give_back(struct caches *cs, struct cache_dir *c);
 
-/* As in /system/df: an array of build.CacheRecord. */
-json_t *caches_view(const struct caches *cs);
-uint64_t caches_bytes(const struct caches *cs);
-/* Removes those that nobody uses and that match: new array of their names, and their bytes. */
-json_t *caches_prune(struct caches *cs, bool (*match)(void *arg, const struct cache_dir *c), void *arg, uint64_t *ret_bytes);
+void caches_each(struct caches *cs, void (*each)(void *arg, struct cache_dir *c), void *arg);
+/* Removes one that nobody uses: its bytes; 0 when somebody waits for it. */
+uint64_t cache_remove(struct caches *cs, struct cache_dir *c);
 
 #endif

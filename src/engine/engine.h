@@ -266,6 +266,8 @@ int engine_commit(struct engine *e, struct container *c, const struct engine_com
 		  void (*done)(void *arg, struct image *i, const struct error *err), void *arg, struct error *err);
 /* images_remove with the container that uses the image, if one does. */
 int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_prune, json_t **ret_report, struct error *err);
+/* An image without a name that nothing is upon and nobody uses, by id; adds what that frees. False: it stays. */
+bool engine_step_remove(struct engine *e, const char *id, uint64_t *bytes);
 /* Those that nobody uses and that match: a new report as images_remove's. */
 json_t *engine_images_prune(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg, int64_t *ret_bytes);
 

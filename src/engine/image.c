@@ -71,6 +71,18 @@ int engine_image_remove(struct engine *e, const char *ref, bool force, bool no_p
 	return images_remove(e->images, &rm, ret_report, err);
 }
 
+bool engine_step_remove(struct engine *e, const char *id, uint64_t *bytes)
+{
+	struct image_removal rm = { .ref = id, .no_prune = true, .find_user = find_user, .arg = e };
+	json_t *report;
+
+	if (images_remove(e->images, &rm, &report, NULL) < 0)
+		return false;
+	json_decref(report);
+	*bytes += rm.freed_bytes;
+	return true;
+}
+
 /* What the filters mean, by id: removing one takes its parents along. */
 static json_t *find_prunable(struct engine *e, bool (*match)(void *arg, const struct image *i), void *arg)
 {

@@ -64,6 +64,11 @@ void image_save(struct images *im, const struct image *i)
 				i->config, "chain_id", i->top ? i->top->chain_id : "", "tagged",
 				(json_int_t)i->tagged_ns, "kind", (int)i->kind);
 
+	json_object_set_new(row, "step", json_boolean(i->is_step));
+	if (i->used_ns) {
+		json_object_set_new(row, "used", json_integer((json_int_t)i->used_ns));
+		json_object_set_new(row, "uses", json_integer((json_int_t)i->uses));
+	}
 	put_text(row, "raw", i->raw_config);
 	put_text(row, "manifest", i->manifest);
 	put_text(row, "parent", i->parent_id);
@@ -227,6 +232,9 @@ static int load(void *arg, const char *id, json_t *row)
 	i->size_bytes = (int64_t)layer_total_bytes(top);
 	i->tagged_ns = json_integer_value(json_object_get(row, "tagged"));
 	i->kind = (enum image_kind)json_integer_value(json_object_get(row, "kind"));
+	i->is_step = i->kind == IMAGE_BUILT && !json_is_false(json_object_get(row, "step")); /* older rows do not tell */
+	i->used_ns = json_integer_value(json_object_get(row, "used"));
+	i->uses = (uint64_t)json_integer_value(json_object_get(row, "uses"));
 	set_created(i);
 	index_image(im, i);
 	return 0;
@@ -416,6 +424,25 @@ int images_find(struct images *im, const char *text, struct image **ret, struct 
 	}
 	*ret = i;
 	return 0;
+}
+
+/* What is only a time is not written more often than once a minute. */
+void images_use_step(struct images *im, struct image *i)
+{
+	int64_t now = clock_wall_ns();
+	bool is_due = !i->is_step || now - i->used_ns > 60 * 1000000000ll;
+
+	i->is_step = true;
+	i->uses++;
+	i->used_ns = now;
+	if (is_due)
+		image_save(im, i);
+}
+
+void images_forget_step(struct images *im, struct image *i)
+{
+	i->is_step = false;
+	image_save(im, i);
 }
 
 void images_hold(struct images *im, const char *id)

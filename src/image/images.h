@@ -42,6 +42,9 @@ struct image {
 	struct layer *top;    /* holds a reference; NULL: it has no layers */
 	int64_t size_bytes, created_ns;
 	int64_t tagged_ns;    /* when a name was given last; 0: never */
+	bool is_step;         /* the builder may take it for the step that made it */
+	uint64_t uses;        /* of it as a step, and when the last one was (0: never) */
+	int64_t used_ns;
 	unsigned holds;       /* of builds that use it: nothing removes it meanwhile. Not kept */
 	enum image_kind kind;
 };
@@ -97,6 +100,9 @@ struct image_removal {
 	uint64_t freed_bytes; /* is set: of the layers that went */
 };
 int images_remove(struct images *im, struct image_removal *removal, json_t **ret_report, struct error *err);
+/* A build has made the image, or taken it for the step that made it; it is no such step any more. Save. */
+void images_use_step(struct images *im, struct image *i);
+void images_forget_step(struct images *im, struct image *i);
 /* A build uses the image: until the last release neither a removal nor a prune takes it. By id. */
 void images_hold(struct images *im, const char *id);
 void images_release(struct images *im, const char *id);

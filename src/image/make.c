@@ -104,7 +104,10 @@ struct image *images_make_child(struct images *im, const struct image_child *chi
 		      child->layer  ? child->layer :
 		      child->parent ? child->parent->top :
 				      NULL);
-	image_save(im, i);
+	if (child->kind == IMAGE_BUILT)
+		images_use_step(im, i);
+	else
+		image_save(im, i);
 	return i;
 }
 

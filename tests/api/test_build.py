@@ -2,6 +2,7 @@
 import hashlib
 import http.server
 import io
+import json
 import os
 import tarfile
 import threading
@@ -300,13 +301,97 @@ class Cache(BuildTest):
         self.assertEqual((item["Type"], item["Description"], item["InUse"], item["UsageCount"]), ("exec.cachemount", "told", False, 1))
         self.assertIn(item["ID"], [i["ID"] for i in self.d.call("GET", "/system/df", version="v1.51").json["BuildCache"]])
         self.assertEqual(self.d.call("POST", "/build/prune", query={"filters": '{"until":["1h"]}'}).json["CachesDeleted"], None)
-        report = self.d.call("POST", "/build/prune").json
+        report = self.d.call("POST", "/build/prune", query={"all": "1"}).json
         self.assertIn(item["ID"], report["CachesDeleted"])
         self.assertGreaterEqual(report["SpaceReclaimed"], 3000)
         self.assertEqual(self.d.call("GET", "/system/df", version="v1.51").json["BuildCache"], [])
 
     def usage(self):
         return {"TotalSize": 0, **self.d.call("GET", "/system/df", version="v1.55").json["BuildCacheUsage"]}
+
+    def records(self):
+        return self.d.call("GET", "/system/df", version="v1.51").json["BuildCache"]
+
+    def sums(self):
+        df = self.d.call("GET", "/system/df", version="v1.51").json
+        return df["LayersSize"], sum(r["Size"] for r in df["BuildCache"] if not r["Shared"])
+
+    def prune(self, filters=None, version="v1.51", **query):
+        if filters:
+            query["filters"] = json.dumps(filters)
+        return self.d.call("POST", "/build/prune", query=query, version=version).json
+
+    def test_steps_are_records(self):
+        """What a failed build leaves is the cache's own, what a name keeps is shared; each byte is told once."""
+        self.prune(all="1")
+        before = self.sums()
+        image = self.image(self.build("FROM busybox\nRUN head -c 100000 /dev/zero >/kept\nENV R=1\n", [("t", "record:kept")]))
+        self.build("FROM busybox\nRUN head -c 50000 /dev/zero >/lost\nRUN exit 1\n", [("forcerm", "1")])
+        kept, env, lost = sorted(self.records(), key=lambda r: r["CreatedAt"])
+        self.assertEqual([r["Type"] for r in (kept, env, lost)], ["regular"] * 3)
+        self.assertEqual((kept["Description"], kept["Shared"], env["Shared"], env["Size"], env["Parents"]),
+                         ("/bin/sh -c head -c 100000 /dev/zero >/kept", True, True, 0, [kept["ID"]]))
+        self.assertEqual(("sha256:" + env["ID"], lost["Shared"], lost["InUse"], lost["UsageCount"]), (image, False, False, 1))
+        self.assertGreaterEqual(lost["Size"], 50000)
+        images, cache = self.sums()
+        self.assertGreaterEqual(images - before[0], 100000)
+        self.assertLess(images - before[0], 150000)
+        self.assertEqual(cache - before[1], lost["Size"])
+        report = self.prune()
+        self.assertEqual(report, {"CachesDeleted": [lost["ID"]], "SpaceReclaimed": lost["Size"]})
+        self.assertEqual(self.d.call("GET", f"/images/{lost['ID']}/json").status, 404)
+        self.assertEqual(self.sums(), (images, 0))
+        self.assertCountEqual(self.prune(all="1")["CachesDeleted"], [kept["ID"], env["ID"]])
+        self.assertEqual((self.records(), self.sums()), ([], (images, 0)))
+        text = self.build("FROM busybox\nRUN head -c 100000 /dev/zero >/kept\nENV R=1\n").body.decode()
+        self.assertNotIn("Using cache", text)
+        self.d.end()
+        self.d.start()
+        self.assertEqual(len(self.records()), 2)
+        self.prune(all="1")
+        self.d.call("DELETE", "/images/record:kept")
+        self.assertEqual(self.sums(), before)
+
+    def test_filters_of_records(self):
+        self.prune(all="1")
+        self.build("FROM busybox\nRUN echo 1 >/a\nRUN echo 2 >/b\nRUN exit 1\n", [("forcerm", "1")])
+        a, b = sorted(self.records(), key=lambda r: r["CreatedAt"])
+        for filters in ({"until": ["1h"]}, {"unused-for": ["1h"]}, {"id": ["nosuch"]}, {"type": ["exec.cachemount"]}, {"parent": [b["ID"]]},
+                        {"description": ["x"]}, {"inuse": ["true"]}, {"shared": []}, {"private": ["false"]}):
+            self.assertEqual(self.prune(filters)["CachesDeleted"], None, filters)
+        self.assertEqual(self.d.call("POST", "/build/prune", query={"filters": '{"id":["a","b"]}'}).message, "filters expect only one value")
+        self.assertEqual(self.prune({"id": [a["ID"][:12]]}), {"CachesDeleted": [a["ID"]], "SpaceReclaimed": 0}) # the other is upon it
+        self.assertEqual([r["ID"] for r in self.records()], [b["ID"]])
+        report = self.prune({"private": ["true"], "until": [str(int(time.time()) + 1)]})
+        self.assertEqual(report["CachesDeleted"], [b["ID"]])
+        self.assertGreaterEqual(report["SpaceReclaimed"], b["Size"])
+        for r in (a, b):
+            self.assertEqual(self.d.call("GET", f"/images/{r['ID']}/json").status, 404)
+
+    def test_sizes_that_are_kept(self):
+        self.prune(all="1")
+        for n in range(4):
+            self.build(f"FROM busybox\nRUN head -c 40000 /dev/zero | tr '\\0' {n} >/f\nRUN exit 1\n", [("forcerm", "1")])
+        old = self.records()
+        size = old[0]["Size"]
+        self.assertEqual(len(old), 4)
+        self.assertEqual(self.prune(version="v1.47", **{"keep-storage": str(4 * size)})["CachesDeleted"], None)
+        self.assertEqual(self.prune(version="v1.47", **{"keep-storage": str(3 * size)})["SpaceReclaimed"], size)
+        self.assertEqual(self.prune(**{"reserved-space": str(2 * size), "max-used-space": "1"})["SpaceReclaimed"], size)
+        self.assertEqual(self.prune(**{"min-free-space": "1"})["CachesDeleted"], None)
+        self.assertEqual(self.prune(**{"max-used-space": str(size + 1)})["SpaceReclaimed"], size)
+        newest = max(old, key=lambda r: r["LastUsedAt"])
+        self.assertEqual([r["ID"] for r in self.records()], [newest["ID"]])
+        self.assertEqual(self.prune(**{"min-free-space": str(1 << 60)})["CachesDeleted"], [newest["ID"]])
+
+    def test_a_record_in_use(self):
+        self.prune(all="1")
+        reply = self.d.later("POST", "/build", context(Dockerfile="FROM busybox\nRUN echo 1 >/used\nRUN sleep 0.7\n"))
+        self.d.wait_for(lambda: self.d.call("GET", "/containers/json").json, "the step does not run")
+        record, = self.records()
+        self.assertTrue(record["InUse"])
+        self.assertEqual(self.prune(all="1")["CachesDeleted"], None)
+        self.image(reply())
 
     def test_a_locked_cache_is_waited_for(self):
         def dockerfile(n):

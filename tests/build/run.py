@@ -23,6 +23,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -201,8 +202,9 @@ class Buildah:
         self.store = ["--root", f"{self.dir}/root", "--runroot", f"{self.dir}/run", "--storage-driver", "vfs"]
         self.n = 0
         busybox = subprocess.run(["sh", "-c", "command -v busybox"], capture_output=True, text=True, check=True).stdout.strip()
-        script = (f"c=$(buildah {' '.join(self.store)} from scratch); m=$(buildah {' '.join(self.store)} mount $c); mkdir -p $m/bin $m/etc $m/tmp;"
-                  f"cp {busybox} $m/bin/busybox; for a in $($m/bin/busybox --list); do ln -s busybox $m/bin/$a; done;"
+        script = (f"c=$(buildah {' '.join(self.store)} from scratch); m=$(buildah {' '.join(self.store)} mount $c); mkdir -p $m/bin $m/etc $m/tmp $m/root $m/usr/bin;"
+                  f"chmod 1777 $m/tmp; cp {busybox} $m/bin/busybox; for a in $($m/bin/busybox --list); do ln -sf busybox $m/bin/$a; done;"
+                  "rm -f $m/bin/busybox; cp %s $m/bin/busybox; ln -s /bin/env $m/usr/bin/env;" % busybox +
                   "printf 'root:x:0:0:root:/root:/bin/sh\\ndaemon:x:1:1::/:/bin/false\\n' >$m/etc/passwd;"
                   "printf 'root:x:0:\\ndaemon:x:1:\\n' >$m/etc/group;"
                   f"buildah {' '.join(self.store)} config --cmd sh $c; buildah {' '.join(self.store)} commit -q $c docker.io/library/busybox")
@@ -213,26 +215,39 @@ class Buildah:
 
     def build(self, case):
         self.n += 1
+        r = Result()
+        r.status, r.output, r.error = 200, "", None
         directory, tag = f"{self.dir}/context-{self.n}", f"case{self.n}"
         with tarfile.open(fileobj=io.BytesIO(context_of(case))) as tar:
             tar.extractall(directory, filter="fully_trusted")
-        words = ["bud", "--isolation", "chroot", "--layers", "--pull=never", "-t", tag]
+        try:
+            words = self.words_of(case, directory)
+        except ValueError as e: # of what is no JSON
+            r.error = str(e)
+            return r
+        done = self.run("bud", "--format", "docker", "--identity-label=false", "--isolation", "chroot", "--layers=false", "--pull=never", "-t", tag, *words, directory)
+        r.output, r.image = done.stdout, tag
+        if done.returncode:
+            r.error = done.stderr
+        else:
+            config = json.loads(self.run("inspect", "--type", "image", tag).stdout)["Docker"]
+            r.inspect = {"Config": config["config"], "Author": config.get("author", "")}
+        return r
+
+    def words_of(self, case, directory):
+        words = []
         for key, value in case.query:
             if key == "buildargs":
                 words += [w for k, v in json.loads(value).items() for w in ("--build-arg", k if v is None else f"{k}={v}")]
             elif key == "labels":
                 words += [w for k, v in json.loads(value).items() for w in ("--label", f"{k}={v}")]
+            elif key == "extrahosts":
+                words += ["--add-host", value.replace("=", ":")]
             elif key == "dockerfile":
                 words += ["-f", f"{directory}/{value}"]
             elif key in self.FLAGS:
                 words += [self.FLAGS[key], value]
-        done = self.run(*words, directory)
-        r = Result()
-        r.status, r.output, r.error, r.image = 200, done.stdout, None if done.returncode == 0 else done.stderr, tag
-        if r.error is None:
-            config = json.loads(self.run("inspect", "--type", "image", tag).stdout)["Docker"]
-            r.inspect = {"Config": config["config"], "Author": config.get("author", "")}
-        return r
+        return words
 
     def open_tree(self, r):
         self.cid = self.run("from", "--pull=never", r.image).stdout.strip()
@@ -252,6 +267,9 @@ class Buildah:
         return member, open(full, "rb").read() if member.isreg() else b""
 
     def stop(self):
+        self.run("rm", "--all")
+        self.run("rmi", "--all", "--force")
+        shutil.rmtree(self.dir, ignore_errors=True)
         return []
 
 

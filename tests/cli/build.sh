@@ -43,3 +43,36 @@ check "a client that leaves stops its build" 0 "gone" sh -c 'for _ in $(seq 100)
 printf "FROM busybox\nFOO\n" >"$dir/context/Dockerfile"
 check_has "a bad instruction" 0 "dockerfile parse error on line 2: unknown instruction: FOO" built "$dir/context"
 d rmi -f made:1 made:2 >/dev/null
+
+# ---- the build cache: df, builder prune, system prune. Docker's classic builder keeps no records of its steps ----
+if [ -z "${oracle:-}" ]; then
+	prune() { "$docker" builder prune -f "$@" 2>/dev/null | tail -n 1; }
+	rows() { "$docker" system df -v --format '{{range .BuildCache}}{{.CacheType}} {{.Size}} {{.InUse}} {{.Shared}}|{{end}}'; }
+	summary() { "$docker" system df --format '{{if eq .Type "Build Cache"}}{{.TotalCount}} {{.Active}} {{.Size}} {{.Reclaimable}}{{end}}' | grep .; }
+	prune -a >/dev/null
+	check "an empty build cache" 0 "0 0 0B 0B" summary
+	mkdir -p "$dir/cache"
+	printf 'FROM busybox\nRUN head -c 100000 /dev/zero >/f\nENV A=b\n' >"$dir/cache/Dockerfile"
+	b -t cached:1 "$dir/cache" >/dev/null
+	check "the steps of an image that has a name are shared" 0 "regular 100kB false true|regular 0B false true|" rows
+	check "and take no room of their own" 0 "2 0 0B 0B" summary
+	check "builder prune leaves them" 0 "Total reclaimed space: 0B" prune
+	check_has "so the next build uses them" 0 "Using cache" b "$dir/cache"
+	printf 'FROM busybox\nRUN head -c 200000 /dev/zero >/f; : lost\nRUN --mount=type=cache,id=cli,target=/c head -c 3000 /dev/zero >/c/f; exit 3\n' >"$dir/cache/Dockerfile"
+	b --force-rm "$dir/cache" >/dev/null
+	soon sh -c '"$docker" system df -v --format "{{range .BuildCache}}{{.CacheType}}|{{end}}" | grep -q cachemount'
+	check_like "what a failed build leaves is the cache's own" 0 "4 0 20[0-9](\.[0-9]+)?kB 20[0-9](\.[0-9]+)?kB" summary
+	check "one by its id" 0 "Total reclaimed space: 200kB" prune -a --filter id="$(d system df -v --format '{{range .BuildCache}}{{if eq .Size "200kB"}}{{.ID}}{{end}}{{end}}' 2>/dev/null)"
+	check_has "prune of what is young" 0 "Total reclaimed space: 0B" prune --filter until=1h
+	check_like "builder prune takes mounted caches" 0 "Total reclaimed space: [1-9].*B" prune
+	check "and builder prune -a the shared ones" 0 "Total reclaimed space: 0B" prune -a
+	check "none is left" 0 "0 0 0B 0B" summary
+	check_has "their image is" 0 "cached" d images --format '{{.Repository}}' cached
+	printf 'FROM busybox\nRUN head -c 100000 /dev/zero >/f\nENV A=b\n' >"$dir/cache/Dockerfile"
+	check "the cache is forgotten" 1 "" sh -c 'DOCKER_BUILDKIT=0 "$docker" build "$0" 2>/dev/null | grep "Using cache"' "$dir/cache"
+	d rmi cached:1 >/dev/null
+	check_has "system prune takes dangling steps" 0 "Total reclaimed space: 1" sh -c '"$docker" system prune -f --filter until=0s | tail -n 1'
+	b -t cached:2 "$dir/cache" >/dev/null
+	check_has "system prune -a takes images and their steps" 0 "untagged: cached:2" d system prune -af
+	check "and the cache is empty again" 0 "0 0 0B 0B" summary
+fi
