@@ -197,6 +197,16 @@ static int store(struct target *t, const struct rootfs_stat *st)
 	return r < 0 ? r : owner_store(t->dir_fd, t->name, t->type, t->has_marks, st);
 }
 
+static void drop_capabilities(const struct target *t)
+{
+	int fd = open_for_attributes(t->dir_fd, t->name, t->type);
+
+	if (fd < 0)
+		return;
+	xattrs_drop_capabilities(fd);
+	close(fd);
+}
+
 static int change_mode(const struct rootfs_cred *cred, struct rootfs_stat *st, uint32_t mode)
 {
 	if (!cred_is_root(cred) && cred->uid != st->uid)
@@ -250,9 +260,11 @@ int rootfs_chown(struct rootfs *fs, const struct rootfs_cred *cred, struct rootf
 		return r;
 	was = st;
 	r = change_owner(cred, &st, uid, gid);
-	if (r == 0 && (st.uid != was.uid || st.gid != was.gid || st.mode != was.mode))
+	if (r == 0 && (st.uid != was.uid || st.gid != was.gid || st.mode != was.mode)) {
 		r = store(&t, &st);
-	else if (r == 0)
+		if (r == 0 && t.has_marks && t.type == S_IFREG)
+			drop_capabilities(&t);
+	} else if (r == 0)
 		r = check_writable(t.place.dir);
 	place_done(&t.place);
 	return r;
@@ -349,6 +361,8 @@ int rootfs_fchown(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd
 
 	if (r == 0)
 		r = change_owner(cred, &st, uid, gid);
+	if (r == 0 && dir_has_marks(dir))
+		xattrs_drop_capabilities(fd);
 	return r < 0 ? r : owner_store_fd(fd, S_IFREG, &st);
 }
 

@@ -63,6 +63,7 @@ static void copy_attributes(int from, int to, const struct stat *st)
 
 	if (n > 0)
 		(void)!fsetxattr(to, OWNER_XATTR, text, (size_t)n, 0);
+	xattrs_copy(from, to);
 	(void)!fchmod(to, (st->st_mode & 0777) | S_IRUSR | S_IWUSR);
 	(void)!futimens(to, times);
 }

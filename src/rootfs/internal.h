@@ -14,6 +14,7 @@
 #define OWNER_PREFIX ".wh..wh.own."   /* records beside a file: sidecar.c */
 #define TEMPORARY_PREFIX ".wh..wh.new."
 #define OWNER_XATTR "user.containers.override_stat"
+#define GUEST_XATTRS "user.containers.guest_xattrs"
 
 struct rootfs {
 	struct rootfs_mount *mounts;
@@ -120,6 +121,13 @@ int check_access(const struct rootfs_cred *cred, const struct rootfs_stat *st, i
 int check_dir_access(const struct rootfs_cred *cred, struct rootfs_dir *dir, int bits);
 bool cred_is_root(const struct rootfs_cred *cred);
 bool cred_has_group(const struct rootfs_cred *cred, uint32_t gid);
+
+/* ---- xattrs.c: what the guest's files have of them, as PAX records ---- */
+void xattrs_store(int fd, const char *records, size_t len); /* instead of what is there; where there is room for them */
+size_t xattrs_load(int fd, char to[ROOTFS_XATTRS_MAX]); /* 0: none */
+void xattrs_copy(int from, int to);
+/* As Linux does when a file is written to, or given to another owner. */
+void xattrs_drop_capabilities(int fd);
 
 /* ---- quota.c: all do nothing where the mount has no size ---- */
 enum { DIR_BYTES = 4096 }; /* what a directory counts */

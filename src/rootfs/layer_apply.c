@@ -149,6 +149,8 @@ static int put_file_owner(struct applier *ap, int dir_fd, const char *name, int 
 	}
 	if (!owner_is_default(st) && ap->is_keeping_records)
 		r = put_record(dir_fd, name, st, false);
+	if (ap->entry->nxattrs)
+		xattrs_store(fd, ap->entry->xattrs, ap->entry->nxattrs);
 	if (r == 0 && (made & ap->dirs.umask) && fchmod(fd, made) < 0)
 		r = -errno;
 	if (r == 0 && futimens(fd, times) < 0)
@@ -169,11 +171,13 @@ static int put_dir_owner(struct applier *ap, struct layer_node *n, bool was_made
 	bool is_default = owner_is_default(st);
 	int fd, r = 0;
 
-	if (was_made && is_default && mode == 0755)
+	if (was_made && is_default && mode == 0755 && !ap->entry->nxattrs)
 		return 0;
 	fd = layer_node_fd(&ap->dirs, n);
 	if (fd < 0)
 		return fd;
+	if (!was_made || ap->entry->nxattrs)
+		xattrs_store(fd, ap->entry->xattrs, ap->entry->nxattrs);
 	if (!is_default)
 		r = owner_store_fd(fd, S_IFDIR, st);
 	else if (!was_made && fremovexattr(fd, OWNER_XATTR) < 0 && errno != ENODATA)

@@ -22,6 +22,7 @@ static int copy_xattr(int from, int to)
 	char text[64];
 	ssize_t n = fgetxattr(from, OWNER_XATTR, text, sizeof(text));
 
+	xattrs_copy(from, to);
 	if (n < 0)
 		return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -errno;
 	return fsetxattr(to, OWNER_XATTR, text, (size_t)n, 0) < 0 ? -errno : 0;

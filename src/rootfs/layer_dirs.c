@@ -292,6 +292,7 @@ static int reset_attributes(struct layer_dirs *d, struct layer_node *n)
 	if (fd < 0)
 		return fd;
 	n->has_mtime = false;
+	xattrs_store(fd, NULL, 0);
 	if (fchmod(fd, 0755) < 0 || (fremovexattr(fd, OWNER_XATTR) < 0 && errno != ENODATA && errno != EOPNOTSUPP))
 		return -errno;
 	fd = layer_node_fd(d, n->parent);

@@ -59,6 +59,8 @@ static int open_layer(struct place *p, int flags, struct rootfs_file *f)
 	}
 	f->is_lower = p->entry.place == ENTRY_LOWER;
 	f->fd = openat(entry_layer(p->dir, &p->entry), p->name, (flags & ~(O_CREAT | O_EXCL)) | O_NOFOLLOW | O_NOCTTY);
+	if (f->fd >= 0 && wants_write(flags) && p->entry.type == S_IFREG && dir_has_marks(p->dir))
+		xattrs_drop_capabilities(f->fd);
 	if (f->fd >= 0 && (flags & O_TRUNC) && p->entry.type == S_IFREG)
 		quota_give(p->dir, (uint64_t)p->entry.host.st_blocks * 512);
 	return f->fd < 0 ? -errno : 0;

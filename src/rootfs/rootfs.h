@@ -181,6 +181,13 @@ struct rootfs_space {
 int rootfs_statfs(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		  struct rootfs_space *ret);
 
+/* Extended attributes that came with an archive, as its PAX records ("LENGTH SCHILY.xattr.NAME=VALUE\n"); the guest has none.
+ * Of a file or directory of a layer or volume; 0 bytes: none. The daemon's side. */
+enum { ROOTFS_XATTRS_MAX = 4096 };
+size_t rootfs_xattrs(struct rootfs *fs, struct rootfs_dir *at, const char *path, char to[ROOTFS_XATTRS_MAX]);
+size_t rootfs_file_xattrs(const struct rootfs_file *f, char to[ROOTFS_XATTRS_MAX]);
+void rootfs_set_xattrs(struct rootfs_file *f, const char *records, size_t len);
+
 /* Merged listing with stable offsets. *cookie starts at 0 and is what a
  * guest's lseek/d_off holds; "." and ".." are included. Calls emit until it
  * answers non-zero (that entry counts as not consumed) or the end. */

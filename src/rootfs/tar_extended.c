@@ -205,6 +205,21 @@ static int read_map_record(struct tar_input *in, const char *p)
 	return 0;
 }
 
+/* As it came: next_record has put NULs where it ends, and where its key does. */
+static void keep_xattr(struct tar_input *in, const char *from, size_t len, const char *value)
+{
+	struct tar_entry *e = &in->entry;
+	char *to = in->xattrs + e->nxattrs;
+
+	if (len > sizeof(in->xattrs) - e->nxattrs)
+		return;
+	memcpy(to, from, len);
+	to[value - from - 1] = '=';
+	to[len - 1] = '\n';
+	e->xattrs = in->xattrs;
+	e->nxattrs += len;
+}
+
 int tar_apply_pax(struct tar_input *in, struct error *err)
 {
 	struct sparse_words s = { .size = -1, .major = -1, .minor = -1 };
@@ -214,9 +229,14 @@ int tar_apply_pax(struct tar_input *in, struct error *err)
 	in->nextents = 0;
 	in->sparse_size = -1;
 	in->has_map_ahead = false;
-	while (left > 0)
+	while (left > 0) {
+		const char *from = at;
+
 		if (next_record(&at, &left, &key, &value) < 0 || record(in, &s, key, value) < 0)
 			return tar_broken(err);
+		if (strncmp(key, "SCHILY.xattr.", 13) == 0)
+			keep_xattr(in, from, (size_t)(at - from), value);
+	}
 	if (s.name && *s.name)
 		in->entry.name = s.name;
 	if (s.major == 1 && s.minor == 0)

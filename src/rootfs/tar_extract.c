@@ -225,6 +225,8 @@ static int put_file(struct extraction *x, const char *name)
 	r = put_content(x, &f);
 	if (r == 0)
 		set_file_attributes(x, name, &f);
+	if (r == 0 && x->entry->nxattrs)
+		rootfs_set_xattrs(&f, x->entry->xattrs, x->entry->nxattrs);
 	rootfs_file_done(&f);
 	return r;
 }

@@ -309,6 +309,7 @@ static int finish_entry(struct tar_input *in, struct error *err)
 
 	in->nextents = 0;
 	in->extent = 0;
+	e->nxattrs = 0;
 	r = in->has_pax ? tar_apply_pax(in, err) : 0;
 	if (r < 0)
 		return r;

@@ -23,7 +23,7 @@ enum tar_type {
 	TAR_FIFO = '6',
 };
 
-/* Borrowed from the input until its next entry. What PAX says more (the guest's xattrs) is left out. */
+/* Borrowed from the input until its next entry. */
 struct tar_entry {
 	char type;               /* one of the above, or another letter, that nobody knows what to do with */
 	const char *name, *link; /* link: "" where there is none */
@@ -32,6 +32,8 @@ struct tar_entry {
 	int64_t size;            /* of a file, with its holes */
 	int64_t stored_bytes;    /* of it, in the archive */
 	struct timespec mtime;
+	const char *xattrs; /* the PAX records of xattrs, as they came: at most ROOTFS_XATTRS_MAX bytes, the rest is left out */
+	size_t nxattrs;
 };
 
 struct tar_input;

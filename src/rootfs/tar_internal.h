@@ -46,6 +46,7 @@ struct tar_input {
 	size_t nextents, extents_size, extent;
 	int64_t sparse_size;                 /* what PAX says; -1: nothing */
 	bool has_map_ahead;                  /* the content begins with the map */
+	char xattrs[ROOTFS_XATTRS_MAX];
 };
 
 int tar_broken(struct error *err);

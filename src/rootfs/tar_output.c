@@ -181,6 +181,8 @@ static bool fits(const char *s)
 /* In the alphabet's order, as Go writes them. */
 static void add_records(struct buf *records, const struct tar_entry *e, int64_t size)
 {
+	if (e->nxattrs)
+		buf_append(records, e->xattrs, e->nxattrs);
 	if (e->gid > ID_MAX)
 		add_number(records, "gid", e->gid);
 	if (!fits(e->link))

@@ -43,6 +43,7 @@ static const char *first_name(struct writer *w, const struct rootfs_stat *st)
 
 static int put_file(struct writer *w, struct rootfs_dir *at, const char *name, struct tar_entry *e)
 {
+	char xattrs[ROOTFS_XATTRS_MAX];
 	struct rootfs_file f;
 	int r = rootfs_open(w->fs, NULL, at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0, &f);
 
@@ -51,6 +52,8 @@ static int put_file(struct writer *w, struct rootfs_dir *at, const char *name, s
 	if (r < 0)
 		return r;
 	e->size = f.fd >= 0 && f.st.size > 0 ? f.st.size : 0;
+	e->xattrs = xattrs;
+	e->nxattrs = f.fd >= 0 ? rootfs_file_xattrs(&f, xattrs) : 0;
 	r = tar_output_entry(w->out, e, w->err);
 	if (r == 0 && e->size > 0)
 		r = tar_output_file(w->out, f.fd, e->size, w->err);
@@ -84,7 +87,7 @@ static int put_entry(struct writer *w, struct rootfs_dir *at, const char *name, 
 		.mtime = st->mtime,
 	};
 	const char *first = first_name(w, st);
-	char target[4096];
+	char target[4096], xattrs[ROOTFS_XATTRS_MAX];
 	ssize_t n;
 
 	if (first) {
@@ -96,6 +99,9 @@ static int put_entry(struct writer *w, struct rootfs_dir *at, const char *name, 
 		n = rootfs_readlink(w->fs, NULL, at, name, target, sizeof(target) - 1);
 		target[n > 0 ? n : 0] = '\0';
 		e.link = target;
+	} else if (S_ISDIR(st->mode)) {
+		e.xattrs = xattrs;
+		e.nxattrs = rootfs_xattrs(w->fs, at, name, xattrs);
 	}
 	return tar_output_entry(w->out, &e, w->err);
 }

@@ -3,7 +3,7 @@
 # they write is loaded here, and a whole Debian comes back as it went. Arguments: the parts to run, all by default.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-parts='trips skopeo umoci podman debian crash'
+parts='trips xattrs skopeo umoci podman debian crash'
 tests/support/install-packages.sh skopeo umoci python3 || exit 1
 . tests/support/daemon.sh
 . tests/cli/lib.sh

@@ -156,6 +156,18 @@ static void written(struct layer_fixture *f, struct rootfs *fs, const struct lay
 		fail_msg("written: %s", f->err.message);
 }
 
+static void refused(struct rootfs *fs, const char *why)
+{
+	struct error err = { 0 };
+	uint64_t entries;
+	struct buf tar;
+
+	buf_init(&tar, 1 << 26);
+	assert_int_not_equal(layer_write(fs, NULL, into_buf, &tar, &entries, &err), 0);
+	assert_string_equal(err.message, why);
+	buf_done(&tar);
+}
+
 static char *below_root(const char *text)
 {
 	char *line = strchr(text, '\n');
@@ -328,7 +340,9 @@ static void in_order_and_as_moby_tells(void **state)
 	assert_int_equal(rootfs_unlink(fs, NULL, NULL, "/etc/a", 0), 0);
 	write_file(fs, "/etc/b-");
 	assert_int_equal(rootfs_link(fs, NULL, NULL, "/etc/b-", NULL, "/0", 0), 0);
-	write_file(fs, "/etc/.wh.mine"); /* no layer can tell of it */
+	write_file(fs, "/etc/.wh.mine");
+	refused(fs, "/etc/.wh.mine cannot be in an image: names that begin with \".wh.\" mean that a file is removed");
+	assert_int_equal(rootfs_unlink(fs, NULL, NULL, "/etc/.wh.mine", 0), 0);
 	assert_int_equal(rootfs_utimens(fs, NULL, NULL, "/etc/b", old, 0), 0);
 	assert_int_equal(rootfs_unlink(fs, NULL, NULL, "/gone/z", 0), 0);
 	assert_int_equal(rootfs_unlink(fs, NULL, NULL, "/gone", AT_REMOVEDIR), 0);
