@@ -418,6 +418,7 @@ static void flush_queue(struct sandbox_container *c)
 static void on_poll(uv_poll_t *p, int status, int events)
 {
 	struct sandbox_container *c = p->data;
+	unsigned char room[WIRE_ROOM_BYTES];
 	struct wire_message m;
 
 	(void)status;
@@ -425,7 +426,7 @@ static void on_poll(uv_poll_t *p, int status, int events)
 	if (events & UV_WRITABLE)
 		flush_queue(c);
 	while (!c->is_freed) {
-		int r = wire_recv(c->sock, &m);
+		int r = wire_recv(c->sock, room, &m);
 
 		if (r == -EAGAIN || r == -EINTR)
 			break;

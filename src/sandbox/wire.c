@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define HEADER_MAGIC 0x736b6c77u
-#define INLINE_MAX 65536 /* longer fields go into a memfd: packets stay below any SO_SNDBUF */
 #define MOUNTS_MAX WIRE_MAX_FDS
 #define GROUPS_MAX 64
 #define RLIMITS_MAX 16
@@ -457,7 +456,7 @@ int wire_send(int sock, uint32_t type, uint64_t tag, const struct buf *fields, c
 	if (fields && (fields->max == 0 || fields->len > WIRE_MAX_BYTES))
 		return -EMSGSIZE;
 	h.size = fields ? (uint32_t)fields->len : 0;
-	if (h.size <= INLINE_MAX)
+	if (h.size <= WIRE_ROOM_BYTES)
 		return send_packet(sock, &h, fields, fds, nfds);
 
 	payload = fields_to_memfd(fields);
@@ -523,7 +522,7 @@ static int take_fields(struct wire_message *m, const struct header *h, const voi
 	m->type = h->type;
 	m->tag = h->tag;
 	if (h->flags & HEADER_IN_MEMFD) {
-		if (len || h->size > WIRE_MAX_BYTES || h->size <= INLINE_MAX)
+		if (len || h->size > WIRE_MAX_BYTES || h->size <= WIRE_ROOM_BYTES)
 			return -EPROTO;
 		return read_memfd(m, h->size);
 	}
@@ -539,15 +538,14 @@ static int take_fields(struct wire_message *m, const struct header *h, const voi
 	return 0;
 }
 
-int wire_recv(int sock, struct wire_message *ret)
+int wire_recv(int sock, void *room, struct wire_message *ret)
 {
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int) * (WIRE_MAX_FDS + 1))];
 	} control;
-	unsigned char inline_bytes[INLINE_MAX];
 	struct header h;
-	struct iovec iov[2] = { { &h, sizeof h }, { inline_bytes, sizeof inline_bytes } };
+	struct iovec iov[2] = { { &h, sizeof h }, { room, WIRE_ROOM_BYTES } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control };
 	ssize_t n;
 	int r;
@@ -569,7 +567,7 @@ int wire_recv(int sock, struct wire_message *ret)
 	if ((size_t)n < sizeof h || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		r = -EPROTO;
 	else
-		r = take_fields(ret, &h, inline_bytes, (size_t)n - sizeof h);
+		r = take_fields(ret, &h, room, (size_t)n - sizeof h);
 	if (r < 0) {
 		wire_message_done(ret);
 		return r;

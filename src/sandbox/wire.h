@@ -23,14 +23,15 @@
 #define WIRE_VERSION 1
 #define WIRE_MAX_FDS 250           /* SCM_RIGHTS takes 253; one may be the payload's */
 #define WIRE_MAX_BYTES (64u << 20) /* fields of one message */
+#define WIRE_ROOM_BYTES 65536 /* of one packet; longer fields go into a memfd, so that they stay below any SO_SNDBUF */
 
 enum wire_type {
 	/* daemon → zygote */
-	WIRE_CREATE = 1,   /* fds: [supervisor's socket]; fields: str container id */
+	WIRE_CREATE = 1, /* fds: [supervisor's socket]; fields: str container id */
 
 	/* daemon → supervisor; each carries a tag that the answer repeats */
-	WIRE_SETUP,        /* struct wire_setup; answered by WIRE_READY */
-	WIRE_SPAWN,        /* struct wire_spawn; answered by WIRE_STARTED, later WIRE_EXITED */
+	WIRE_SETUP, /* struct wire_setup; answered by WIRE_READY */
+	WIRE_SPAWN, /* struct wire_spawn; answered by WIRE_STARTED, later WIRE_EXITED */
 	WIRE_SIGNAL, /* u64 tag of the process to signal (0: main), u32 signo, u32 WIRE_SIGNAL_* ; answered by WIRE_DONE */
 	WIRE_PAUSE, /* answered by WIRE_DONE */
 	WIRE_UNPAUSE, /* answered by WIRE_DONE */
@@ -150,8 +151,10 @@ struct wire_message {
 /* Sends one message; fds are borrowed. Blocks only if the socket is blocking.
  * 0, -EAGAIN, -EPIPE, -EMSGSIZE. */
 int wire_send(int sock, uint32_t type, uint64_t tag, const struct buf *fields, const int *fds, size_t nfds);
-/* 1: a message, 0: EOF, -errno (-EAGAIN when nothing is there, -EPROTO). */
-int wire_recv(int sock, struct wire_message *ret);
+/* `room` has WIRE_ROOM_BYTES and is free again when this returns. In the sandbox it is not on the stack, each page of which
+ * would be touched, and what a process touches that has forked is copied.
+ * 1: a message, 0: EOF, -errno (-EAGAIN when nothing is there, -EPROTO). */
+int wire_recv(int sock, void *room, struct wire_message *ret);
 void wire_message_done(struct wire_message *m);
 
 #endif

@@ -17,6 +17,8 @@
 
 #include "sandbox/client.h"
 
+static unsigned char room[WIRE_ROOM_BYTES];
+
 /* ---- the hostile side ---- */
 
 static void answer(int sock, uint32_t type, uint64_t tag, const uint32_t *words, size_t n)
@@ -88,11 +90,11 @@ static int play_zygote(void)
 {
 	struct wire_message create, m;
 
-	while (wire_recv(3, &create) == 1) {
+	while (wire_recv(3, room, &create) == 1) {
 		struct wire_reader r = { .data = create.data, .len = create.len };
 		const char *id = wire_get_str(&r);
 
-		for (int i = 0; i < 5 && wire_recv(create.fds[0], &m) == 1; i++)
+		for (int i = 0; i < 5 && wire_recv(create.fds[0], room, &m) == 1; i++)
 			wire_message_done(&m);
 		act(create.fds[0], id ? atoi(id) : 0);
 		wire_message_done(&create);

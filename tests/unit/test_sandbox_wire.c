@@ -17,6 +17,8 @@
 
 #include "sandbox/wire.h"
 
+static unsigned char room[WIRE_ROOM_BYTES];
+
 static struct wire_mount mounts[] = {
 	{ .kind = 0, .target = "/", .has_lower = true, .has_upper = true },
 	{ .kind = 3, .target = "/proc", .which = "proc", .is_readonly = true },
@@ -204,12 +206,12 @@ static void test_large_fields_travel(void **state)
 	for (uint32_t i = 0; i < 50000; i++)
 		wire_put_u32(&b, i);
 	assert_int_equal(wire_send(p->fd[0], 9, 10, &b, &p->fd[0], 1), 0);
-	assert_int_equal(wire_recv(p->fd[1], &m), 1);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), 1);
 	assert_true(m.type == 9 && m.tag == 10 && m.len == b.len && m.nfds == 1);
 	assert_memory_equal(m.data, b.data, b.len);
 	wire_message_done(&m);
 	buf_done(&b);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EAGAIN);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EAGAIN);
 }
 
 static int open_descriptors(void)
@@ -258,29 +260,29 @@ static void test_hostile_packets(void **state)
 	h = good;
 	h.magic++;
 	send_raw(p->fd[0], &h, sizeof(h), three, 3);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EPROTO);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EPROTO);
 	h = good;
 	h.size = 1; /* more than came */
 	send_raw(p->fd[0], &h, sizeof(h), three, 3);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EPROTO);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EPROTO);
 	h = good;
 	h.flags = 2;
 	send_raw(p->fd[0], &h, sizeof(h), NULL, 0);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EPROTO);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EPROTO);
 	send_raw(p->fd[0], &h, 3, three, 1);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EPROTO);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EPROTO);
 	h = good;
 	h.flags = 1; /* fields in a file: without one, in a device, in one that is shorter */
 	h.size = 100000;
 	send_raw(p->fd[0], &h, sizeof(h), NULL, 0);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EPROTO);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EPROTO);
 	send_raw(p->fd[0], &h, sizeof(h), three, 2);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EPROTO);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EPROTO);
 	three[0] = memfd_create("short", MFD_CLOEXEC);
 	before++;
 	assert_int_equal(ftruncate(three[0], 99999), 0);
 	send_raw(p->fd[0], &h, sizeof(h), three, 1);
-	assert_int_equal(wire_recv(p->fd[1], &m), -EPROTO);
+	assert_int_equal(wire_recv(p->fd[1], room, &m), -EPROTO);
 	assert_int_equal(open_descriptors(), before);
 	close(three[0]);
 	close(zero);
@@ -300,10 +302,10 @@ static void test_last_words_outlive_a_reset(void **state)
 	buf_done(&b);
 	close(pair[1]);
 	pair[1] = -1;
-	assert_int_equal(wire_recv(pair[0], &m), 1);
+	assert_int_equal(wire_recv(pair[0], room, &m), 1);
 	assert_int_equal(m.type, WIRE_EXITED);
 	wire_message_done(&m);
-	assert_int_equal(wire_recv(pair[0], &m), 0);
+	assert_int_equal(wire_recv(pair[0], room, &m), 0);
 }
 
 int main(void)

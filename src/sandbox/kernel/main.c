@@ -118,6 +118,7 @@ static int make_signal_fd(void)
 
 int main(int argc, char **argv)
 {
+	static unsigned char room[WIRE_ROOM_BYTES];
 	struct wire_message m;
 	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	int sock, signal_fd, r = 1;
@@ -152,7 +153,7 @@ int main(int argc, char **argv)
 			reap(signal_fd);
 		if (!fds[0].revents)
 			continue;
-		r = wire_recv(sock, &m);
+		r = wire_recv(sock, room, &m);
 		if (r == 1) {
 			if (m.type == WIRE_CREATE)
 				make_container(&m, sock, signal_fd);

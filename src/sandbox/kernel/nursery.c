@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static struct {
 	/* The answer. */
 	pid_t pid, tid;
 	int error;
+	void *stack_low; /* of the thread, and of all that it forks */
 	/* Files that are bound by name, as they were when the wall was built. */
 	struct file_id {
 		dev_t dev;
@@ -48,8 +50,11 @@ static void wait_for(sem_t *s)
 
 static void *run(void *arg)
 {
+	pid_t pid;
+
 	(void)arg;
 	n.tid = gettid();
+	n.stack_low = guest_runtime_find_stack();
 	n.error = guest_runtime_enter_thread();
 	if (n.error == 0)
 		n.error = wall_enter(n.container);
@@ -58,12 +63,14 @@ static void *run(void *arg)
 		wait_for(&n.wish);
 		if (!n.child)
 			return NULL;
-		n.pid = fork();
-		if (n.pid == 0) {
-			guest_runtime_find_stack();
+		/* Not fork(), which looks after locks of the C library: nobody holds one while the loop waits for us. */
+		pid = _Fork();
+		if (pid == 0) {
+			guest_runtime_take_stack(n.stack_low);
 			n.child(n.arg);
 		}
-		n.error = n.pid < 0 ? -errno : 0;
+		n.error = pid < 0 ? -errno : 0;
+		n.pid = pid;
 		sem_post(&n.answer);
 	}
 }
@@ -124,6 +131,9 @@ static int start(const struct container *c)
 
 	setrlimit(RLIMIT_FSIZE, &none); /* as far as it may: what is not limited, a worker need not say */
 	setrlimit(RLIMIT_CPU, &none);
+
+	/* What is forked has the thread's view of the heap: one arena, and none to be mapped anew in each process. */
+	mallopt(M_ARENA_MAX, 1);
 
 	n.container = c;
 	n.files = look_at_files(c);

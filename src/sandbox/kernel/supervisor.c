@@ -591,8 +591,9 @@ static bool dispatch(struct wire_message *m)
 
 static void on_daemon(void)
 {
+	static unsigned char room[WIRE_ROOM_BYTES];
 	struct wire_message m;
-	int r = wire_recv(sv.sock, &m);
+	int r = wire_recv(sv.sock, room, &m);
 
 	if (r == -EINTR || r == -EAGAIN)
 		return;

@@ -72,16 +72,21 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 	signal(signo, SIG_DFL);
 }
 
-void guest_runtime_find_stack(void)
+void *guest_runtime_find_stack(void)
 {
 	pthread_attr_t attr;
 	size_t size;
 	void *low = NULL;
 
 	if (pthread_getattr_np(pthread_self(), &attr) != 0)
-		return;
+		return NULL;
 	pthread_attr_getstack(&attr, &low, &size);
 	pthread_attr_destroy(&attr);
+	return low;
+}
+
+void guest_runtime_take_stack(void *low)
+{
 	stack_low = low;
 }
 
@@ -108,7 +113,7 @@ int guest_runtime_init(void)
 	alt.ss_sp = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (alt.ss_sp == MAP_FAILED)
 		return -ENOMEM;
-	guest_runtime_find_stack();
+	stack_low = guest_runtime_find_stack();
 	sa.sa_sigaction = on_fault;
 	/* Nothing else may come in between: the handler edits the frame it came from. */
 	sigfillset(&sa.sa_mask);

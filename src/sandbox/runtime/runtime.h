@@ -10,8 +10,10 @@ extern uint8_t *runtime_memory_base;
 
 /* For a thread besides the first, from which programs' processes are forked: its own alternate stack. 0 or -errno. */
 int guest_runtime_enter_thread(void);
+/* The low end of the calling thread's stack; NULL: unknown. */
+void *guest_runtime_find_stack(void);
 /* In the process that was forked there: its stack is that thread's. */
-void guest_runtime_find_stack(void);
+void guest_runtime_take_stack(void *low);
 
 /* Async-signal-safe. */
 bool runtime_is_guest_address(const void *address);
