@@ -1,7 +1,6 @@
 /* One name in one directory: which layer has it, and what it is. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,7 +8,11 @@
 
 void make_whiteout_name(char out[300], const char *name)
 {
-	snprintf(out, 300, WHITEOUT_PREFIX "%s", name);
+	size_t at = sizeof(WHITEOUT_PREFIX) - 1, n = strnlen(name, 299 - at);
+
+	memcpy(out, WHITEOUT_PREFIX, at);
+	memcpy(out + at, name, n);
+	out[at + n] = '\0';
 }
 
 static bool is_mount_point(const struct rootfs_dir *dir, const char *name, unsigned *ret_mount)

@@ -4,7 +4,6 @@
  *
  * Inside the library a name is the stored one; walk and listing translate. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "rootfs/internal.h"
@@ -22,11 +21,21 @@ bool dir_has_marks(const struct rootfs_dir *dir)
 	return m->kind == ROOTFS_MOUNT_UNION || (m->kind == ROOTFS_MOUNT_DIR && !m->is_bind);
 }
 
+/* prefix + name, as much as there is room for; its whole length. Each step of each path comes by: no printf. */
+static size_t put_name(char out[256], const char *prefix, const char *name)
+{
+	size_t n = strlen(prefix), len = strlen(name), fits = n + len < 256 ? len : 255 - n;
+
+	memcpy(out, prefix, n);
+	memmove(out + n, name, fits);
+	out[n + fits] = '\0';
+	return n + len;
+}
+
 int name_store(const struct rootfs_dir *dir, const char *guest, char out[256])
 {
 	bool is_escaped = has_prefix(guest, WHITEOUT_PREFIX) && dir_has_marks(dir);
-	int n = is_escaped ? snprintf(out, 256, ESCAPE_PREFIX "%s", guest + strlen(WHITEOUT_PREFIX)) :
-			     snprintf(out, 256, "%s", guest);
+	size_t n = is_escaped ? put_name(out, ESCAPE_PREFIX, guest + strlen(WHITEOUT_PREFIX)) : put_name(out, "", guest);
 
 	return n < 256 ? 0 : -ENAMETOOLONG;
 }
@@ -34,9 +43,9 @@ int name_store(const struct rootfs_dir *dir, const char *guest, char out[256])
 static void unescape(const char *stored, char out[256])
 {
 	if (has_prefix(stored, ESCAPE_PREFIX))
-		snprintf(out, 256, WHITEOUT_PREFIX "%s", stored + strlen(ESCAPE_PREFIX));
+		put_name(out, WHITEOUT_PREFIX, stored + strlen(ESCAPE_PREFIX));
 	else
-		snprintf(out, 256, "%s", stored);
+		put_name(out, "", stored);
 }
 
 void name_show(const struct rootfs_dir *dir, const char *stored, char out[256])
@@ -44,7 +53,7 @@ void name_show(const struct rootfs_dir *dir, const char *stored, char out[256])
 	if (dir_has_marks(dir))
 		unescape(stored, out);
 	else
-		snprintf(out, 256, "%s", stored);
+		put_name(out, "", stored);
 }
 
 enum name_kind name_read(const char *stored, char guest[256])

@@ -8,16 +8,16 @@
 
 #include "rootfs/internal.h"
 
-enum { LINKS_MAX = 40, REST_MAX = 8192 };
+enum { LINKS_MAX = 40, REST_MAX = 8192, LINK_SHORT = 256, LINK_MAX = 4096 };
 
 struct walker {
 	struct rootfs *fs;
 	const struct rootfs_cred *cred;
 	struct rootfs_dir *cur;   /* reference */
-	char rest[REST_MAX];      /* what is still to be walked */
-	const char *pos;
+	const char *pos;          /* what is still to be walked: in the caller's text or in */
+	char *text; /* ours, after a link; NULL: none yet. On the heap: a worker's stack is copied by pages */
 	unsigned links;
-	bool is_fresh;            /* cur was opened by this walk's last step */
+	bool is_fresh; /* cur was opened by this walk's last step */
 };
 
 static void move_to(struct walker *w, struct rootfs_dir *take_dir)
@@ -34,7 +34,7 @@ static int next_name(struct walker *w, char name[256])
 
 	while (*w->pos == '/')
 		w->pos++;
-	n = strcspn(w->pos, "/");
+	n = (size_t)(strchrnul(w->pos, '/') - w->pos);
 	if (n > 255)
 		return -ENAMETOOLONG;
 	memcpy(name, w->pos, n);
@@ -45,22 +45,43 @@ static int next_name(struct walker *w, char name[256])
 
 static bool at_last(const struct walker *w)
 {
-	return w->pos[strspn(w->pos, "/")] == '\0';
+	const char *p = w->pos;
+
+	while (*p == '/')
+		p++;
+	return *p == '\0';
 }
 
-/* Puts a link's target in front of what is left. */
-static int splice_link(struct walker *w, const char *target, size_t n)
+static ssize_t read_target(struct walker *w, const char *name, const struct entry *e, char *target, size_t size)
+{
+	const struct rootfs_mount *m = dir_mount(w->cur);
+	ssize_t n;
+
+	if (e->place == ENTRY_VIRTUAL)
+		return m->ops->readlink(m->ctx, e->node, target, size);
+	n = readlinkat(entry_layer(w->cur, e), name, target, size);
+	return n < 0 ? -errno : n;
+}
+
+/* Puts a link's target in front of what is left. `room` is for the target: -ENAMETOOLONG may mean that more helps. */
+static int splice_link(struct walker *w, const char *name, const struct entry *e, size_t room)
 {
 	size_t left = strlen(w->pos);
+	char *text = malloc(room + left + 1);
+	ssize_t n = text ? read_target(w, name, e, text, room) : -ENOMEM;
 
 	if (n == 0)
-		return -ENOENT;
-	if (n + left + 2 > REST_MAX)
-		return -ENAMETOOLONG;
-	memmove(w->rest + n, w->pos, left + 1);
-	memcpy(w->rest, target, n);
-	w->pos = w->rest;
-	if (target[0] == '/')
+		n = -ENOENT;
+	if (n > 0 && ((size_t)n >= room || (size_t)n + left + 2 > REST_MAX))
+		n = -ENAMETOOLONG;
+	if (n < 0) {
+		free(text);
+		return (int)n;
+	}
+	memcpy(text + n, w->pos, left + 1);
+	free(w->text);
+	w->pos = w->text = text;
+	if (text[0] == '/')
 		move_to(w, rootfs_dir_ref(w->fs->root));
 	return 0;
 }
@@ -69,30 +90,22 @@ static int splice_link(struct walker *w, const char *target, size_t n)
 static int follow(struct walker *w, const char *name, const struct entry *e)
 {
 	const struct rootfs_mount *m = dir_mount(w->cur);
-	char target[4096];
-	ssize_t n;
+	int r;
 
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
 	if (e->place == ENTRY_VIRTUAL) {
 		struct rootfs_dir *to = NULL;
-		int r = m->ops->follow ? m->ops->follow(m->ctx, e->node, &to) : 0;
+
+		r = m->ops->follow ? m->ops->follow(m->ctx, e->node, &to) : 0;
 
 		if (r == 1)
 			move_to(w, to);
 		if (r != 0)
 			return r < 0 ? r : r - 1;
-		n = m->ops->readlink(m->ctx, e->node, target, sizeof(target));
-		if (n < 0)
-			return (int)n;
-	} else {
-		n = readlinkat(entry_layer(w->cur, e), name, target, sizeof(target));
-		if (n < 0)
-			return -errno;
 	}
-	if ((size_t)n >= sizeof(target))
-		return -ENAMETOOLONG;
-	return splice_link(w, target, (size_t)n);
+	r = e->place == ENTRY_VIRTUAL ? -ENAMETOOLONG : splice_link(w, name, e, LINK_SHORT);
+	return r == -ENAMETOOLONG ? splice_link(w, name, e, LINK_MAX) : r;
 }
 
 static int step_into(struct walker *w, const char *name, const struct entry *e)
@@ -170,7 +183,7 @@ static int step(struct walker *w, int flags, struct place *ret)
 int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
 	 struct place *ret)
 {
-	struct walker w; /* what is still to be walked need not be cleared */
+	struct walker w = { .fs = fs, .cred = cred, .pos = path };
 	size_t n = strlen(path);
 	int r;
 
@@ -178,18 +191,13 @@ int walk(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *a
 		return -ENOENT;
 	if (n >= 4096)
 		return -ENAMETOOLONG;
-	w.fs = fs;
-	w.cred = cred;
-	w.links = 0;
-	w.is_fresh = false;
-	memcpy(w.rest, path, n + 1);
-	w.pos = w.rest;
 	w.cur = rootfs_dir_ref(path[0] == '/' || !at ? fs->root : at);
 	memset(ret, 0, sizeof(*ret));
 	do
 		r = step(&w, flags, ret);
 	while (r == 0);
 	rootfs_dir_unref(w.cur);
+	free(w.text);
 	if (r == 1 && ret->wants_dir && ret->entry.place != ENTRY_NONE && ret->name[0] && ret->entry.type != S_IFDIR) {
 		place_done(ret);
 		return -ENOTDIR;

@@ -116,10 +116,11 @@ static int prepend(struct program *p, const char *interpreter, const char *argum
 	return 0;
 }
 
-/* "#! interpreter [one argument]" */
-static int take_script(struct file_head *h, const char *script, struct program *p, char interpreter[4096])
+/* "#! interpreter [one argument]": what is in p->interpreter is the script. */
+static int take_script(struct file_head *h, struct program *p)
 {
 	char *line = h->text + 2, *end, *argument;
+	int r;
 
 	line[strcspn(line, "\n")] = '\0';
 	line += strspn(line, " \t");
@@ -133,8 +134,9 @@ static int take_script(struct file_head *h, const char *script, struct program *
 	}
 	if (!*line)
 		return -ENOEXEC;
-	snprintf(interpreter, 4096, "%s", line);
-	return prepend(p, line, argument && *argument ? argument : NULL, script);
+	r = prepend(p, line, argument && *argument ? argument : NULL, p->interpreter);
+	memcpy(p->interpreter, line, strlen(line) + 1);
+	return r;
 }
 
 /* Not the paths' whole length: it is done for each directory of PATH. */
@@ -148,32 +150,25 @@ static void clear(struct program *p)
 	p->uid = p->gid = 0;
 }
 
-int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *path,
-		    struct program *ret)
+/* Of ret->path; in place, since a worker's stack is copied page by page. */
+static int resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, struct program *ret)
 {
-	char current[4096], next[4096];
 	struct file_head h;
 	int r;
 
-	clear(ret);
-	if (strlen(path) >= sizeof(current))
-		return -ENAMETOOLONG;
-	snprintf(ret->path, sizeof(ret->path), "%s", path);
-	snprintf(current, sizeof(current), "%s", path);
+	memcpy(ret->interpreter, ret->path, strlen(ret->path) + 1);
 	for (int level = 0;; level++) {
-		r = read_head(fs, cred, cwd, current, &h);
+		r = read_head(fs, cred, cwd, ret->interpreter, &h);
 		if (r < 0)
 			break;
 		ret->is_found = true;
-		snprintf(ret->interpreter, sizeof(ret->interpreter), "%s", current);
 		if (h.len < 2 || h.text[0] != '#' || h.text[1] != '!') {
-			r = classify(&h, current, ret);
+			r = classify(&h, ret->interpreter, ret);
 			break;
 		}
-		r = level < SCRIPTS_MAX ? take_script(&h, current, ret, next) : -ELOOP;
+		r = level < SCRIPTS_MAX ? take_script(&h, ret) : -ELOOP;
 		if (r < 0)
 			break;
-		memcpy(current, next, sizeof(current));
 	}
 	ret->is_setuid = r == 0 && (h.st.mode & S_ISUID);
 	ret->is_setgid = r == 0 && (h.st.mode & S_ISGID) && (h.st.mode & S_IXGRP);
@@ -188,10 +183,35 @@ int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct ro
 	return r;
 }
 
+int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *path,
+		    struct program *ret)
+{
+	size_t n = strlen(path);
+
+	clear(ret);
+	if (n >= sizeof(ret->path))
+		return -ENAMETOOLONG;
+	memcpy(ret->path, path, n + 1);
+	return resolve(fs, cred, cwd, ret);
+}
+
+/* "DIR/NAME"; the empty directory is the current one. */
+static int join(const char *dir, size_t n, const char *name, struct program *ret)
+{
+	size_t len = strlen(name), at = n ? n : 1;
+
+	if (at + 1 + len >= sizeof(ret->path))
+		return -ENAMETOOLONG;
+	memcpy(ret->path, n ? dir : ".", at);
+	if (ret->path[at - 1] != '/')
+		ret->path[at++] = '/';
+	memcpy(ret->path + at, name, len + 1);
+	return 0;
+}
+
 int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *name,
 		   const char *path_list, struct program *ret)
 {
-	char path[8192];
 	int r, worst = -ENOENT;
 
 	if (strchr(name, '/'))
@@ -200,11 +220,14 @@ int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 	if (!*name)
 		return -ENOENT;
 	for (const char *p = path_list ? path_list : DEFAULT_PATH;; p++) {
-		size_t n = strcspn(p, ":");
+		const char *end = strchrnul(p, ':');
+		size_t n = (size_t)(end - p);
 
 		if (n < 4096 && strlen(name) < 4000) {
-			snprintf(path, sizeof(path), "%.*s%s%s", (int)n, n ? p : ".", n && p[n - 1] == '/' ? "" : "/", name);
-			r = program_resolve(fs, cred, cwd, path, ret);
+			clear(ret);
+			r = join(p, n, name, ret);
+			if (r == 0)
+				r = resolve(fs, cred, cwd, ret);
 			if (ret->is_found || (r != -ENOENT && r != -ENOTDIR && r != -EACCES))
 				return r;
 			if (r == -EACCES && ret->kind != PROGRAM_MODULE)
@@ -212,7 +235,7 @@ int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 			if (r == -EACCES)
 				worst = r;
 		}
-		p += n;
+		p = end;
 		if (!*p)
 			return worst;
 	}

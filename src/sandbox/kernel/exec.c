@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,6 +13,15 @@
 #include "sandbox/program.h"
 
 enum { ARGS_MAX = 32768, ARGS_BYTES_MAX = 2 << 20, AUX_PAIRS = 9 };
+
+/* As much of it as there is room for. Not by printf, whose code and tables are pages that a new process need not have. */
+static void put_text(char *out, size_t size, const char *text)
+{
+	size_t n = strnlen(text, size - 1);
+
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
 
 /* ---- the image ---- */
 
@@ -58,7 +66,7 @@ static void set_comm(struct exec_image *image, const char *path)
 		base = slash ? slash + 1 : image->argv[0];
 		base += base[0] == '-';
 	}
-	snprintf(image->comm, sizeof(image->comm), "%.15s", base);
+	put_text(image->comm, sizeof(image->comm), base);
 }
 
 static int exec_prepare(const char *path, char *const argv[], char *const env[], struct exec_image *ret)
@@ -71,32 +79,33 @@ static int exec_prepare(const char *path, char *const argv[], char *const env[],
 
 int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret)
 {
-	struct program p = *take_program;
+	struct program *p = take_program;
 
-	if (p.kind != PROGRAM_MODULE) {
-		program_done(&p);
+	if (p->kind != PROGRAM_MODULE) {
+		program_done(p);
 		return -ENOEXEC;
 	}
-	snprintf(ret->path, sizeof(ret->path), "%s", p.interpreter);
-	ret->is_setuid = p.is_setuid && !p.prefix; /* not of scripts, as on Linux */
-	ret->is_setgid = p.is_setgid && !p.prefix;
-	ret->uid = p.uid;
-	ret->gid = p.gid;
+	ret->path = strdup(p->interpreter);
+	ret->is_setuid = p->is_setuid && !p->prefix; /* not of scripts, as on Linux */
+	ret->is_setgid = p->is_setgid && !p->prefix;
+	ret->uid = p->uid;
+	ret->gid = p->gid;
 	/* A script: interpreter, its argument, the script in place of argv[0]. */
-	ret->argv = p.prefix ? copy_vector(p.prefix, argv && argv[0] ? argv + 1 : argv) : copy_vector(argv, NULL);
+	ret->argv = p->prefix ? copy_vector(p->prefix, argv && argv[0] ? argv + 1 : argv) : copy_vector(argv, NULL);
 	ret->env = copy_vector(env, NULL);
 	/* A native file whose applet runs in its place: the applet goes by the file's name. */
-	if (p.applet_by_name && ret->argv && ret->argv[0]) {
-		const char *slash = strrchr(p.interpreter, '/'), *base = slash ? slash + 1 : p.interpreter;
+	if (p->applet_by_name && ret->argv && ret->argv[0]) {
+		const char *slash = strrchr(p->interpreter, '/'), *base = slash ? slash + 1 : p->interpreter;
 
 		free(ret->argv[0]);
 		ret->argv[0] = strdup(strcmp(base, "bash") ? base : "ash");
 	}
-	program_done(&p);
-	if (ret->argv && ret->env) {
-		set_comm(ret, p.path);
+	program_done(p);
+	if (ret->path && ret->argv && ret->env) {
+		set_comm(ret, p->path);
 		return 0;
 	}
+	free(ret->path);
 	free_vector(ret->argv);
 	free_vector(ret->env);
 	return -ENOMEM;
@@ -174,8 +183,8 @@ static void name_process(const struct exec_image *image)
 	size_t n = 0;
 
 	memcpy(s->comm, image->comm, sizeof(s->comm));
-	snprintf(s->exe, sizeof(s->exe), "%.127s", image->path);
-	snprintf(self.exe, sizeof(self.exe), "%s", image->path);
+	put_text(s->exe, sizeof(s->exe), image->path);
+	put_text(self.exe, sizeof(self.exe), image->path);
 	for (size_t i = 0; image->argv[i] && n + 1 < sizeof(s->cmdline); i++) {
 		size_t len = strlen(image->argv[i]) + 1;
 
@@ -187,11 +196,14 @@ static void name_process(const struct exec_image *image)
 	s->cmdline_len = (uint32_t)n;
 }
 
-static void instantiate(void)
+/* Where the argument block goes: behind what the program itself has, in pages that may have to be made. */
+static uint64_t instantiate(void)
 {
+	uint64_t end;
+
 	guest_jump_reset();
-	if (prepared_take())
-		return;
+	if (prepared_take(&end))
+		return end;
 	if (self.instance) {
 		self.module->release(self.instance);
 		free(self.instance);
@@ -201,21 +213,21 @@ static void instantiate(void)
 	if (!self.instance)
 		guest_out_of_memory();
 	self.module->instantiate(self.instance);
+	return self.module->memory(self.instance)->size;
 }
 
 void exec_enter(struct exec_image *image)
 {
 	wasm_rt_memory_t *mem;
-	uint64_t block, end;
+	uint64_t block = instantiate(), end;
 
-	instantiate();
 	mem = self.module->memory(self.instance);
-	block = mem->size;
 	if (guest_memory_grow_to(mem, block + block_bytes(image)) < 0)
 		guest_out_of_memory();
 	end = write_block(image, (uint32_t)block);
 	name_process(image);
 	keep_environ(image);
+	free(image->path);
 	free_vector(image->argv);
 	free_vector(image->env);
 	memory_init((uint32_t)end);

@@ -227,18 +227,30 @@ void fdtable_exec(void)
 			fdtable_close(fd);
 }
 
-/* The host's table must hold nothing below the floor but these three. */
-void fdtable_init(const int stdio[3], bool has_terminal)
+/* Their three numbers may be each other's. */
+static void place_stdio(const int stdio[3])
 {
 	int high[3];
 
 	for (int i = 0; i < 3; i++)
 		high[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, FD_GUEST_MAX);
-	close_range(0, FD_GUEST_MAX - 1, 0);
 	for (int i = 0; i < 3; i++) {
 		dup2(high[i] >= 0 ? high[i] : self.container->null_fd, i);
 		if (high[i] >= 0)
 			close(high[i]);
+	}
+}
+
+/* The host's table must hold nothing below the floor but these three. */
+void fdtable_init(const int stdio[3], bool has_terminal)
+{
+	if (stdio[0] > 2 && stdio[1] > 2 && stdio[2] > 2)
+		for (int i = 0; i < 3; i++)
+			dup2(stdio[i], i);
+	else
+		place_stdio(stdio);
+	close_range(3, FD_GUEST_MAX - 1, 0);
+	for (int i = 0; i < 3; i++) {
 		files[i] = (struct kfile){ .kind = KFILE_HOST, .flags = O_RDWR };
 		if (has_terminal && isatty(i)) {
 			files[i].kind = KFILE_PTY;

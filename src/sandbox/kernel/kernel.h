@@ -69,7 +69,6 @@ struct process {
 	size_t ngroups;
 	uint32_t umask;
 	struct rootfs_dir *cwd;
-	char exe[4096];           /* guest path of the running program */
 	char comm[16];
 	char *environ;            /* as the program got it, each with its NUL: /proc/self/environ */
 	size_t environ_len;
@@ -78,6 +77,7 @@ struct process {
 	uint32_t tty_number;      /* its name is /dev/pts/N */
 	const struct guest_module *module;
 	void *instance;
+	char exe[4096];           /* guest path of the running program; last, for what is before it to be together */
 };
 extern struct process self;
 
@@ -196,7 +196,7 @@ uint64_t device_terminal_rdev(uint32_t number);
 
 /* What a new program gets; owned by exec.c until the program has started. */
 struct exec_image {
-	char path[4096]; /* guest path of what runs */
+	char *path; /* guest path of what runs */
 	char comm[16]; /* base name of the file asked for: a script's own, not its interpreter's */
 	char **argv, **env;
 	bool is_setuid, is_setgid; /* by the file's mode, as the guest sees it */
@@ -208,8 +208,9 @@ struct program;
 int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret);
 /* prepared.c: a program that stands ready in the zygote, and in all that it forks. Best effort. */
 void prepared_make(void);
-/* self's module and instance, as if just instantiated: what ran before in this process is gone. False: there is none. */
-bool prepared_take(void);
+/* self's module and instance, as if just instantiated: what ran before in this process is gone. *ret_end: where the
+ * program's own memory ends; a little more may be there already, for its arguments. False: there is none. */
+bool prepared_take(uint64_t *ret_end);
 /* Instantiates and runs it. */
 _Noreturn void exec_enter(struct exec_image *image);
 /* The set-id bits of what is about to run take effect: on the guest's ids, nothing of the host's. */

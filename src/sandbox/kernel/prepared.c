@@ -17,13 +17,14 @@
 #include "sandbox/kernel/kernel.h"
 #include "sandbox/kernel/module.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, SPARE_BYTES = 65536 };
 static const uint64_t reserved_bytes = 8ull << 30, wanted_bytes = 9ull << 30;
 
 static struct {
 	const struct guest_module *module;
 	void *instance; /* NULL: there is none */
 	void *pristine; /* its bytes as instantiated */
+	uint64_t end;   /* of its own memory */
 	bool is_used;   /* in this process or one that it was forked from */
 } p;
 
@@ -88,6 +89,7 @@ void prepared_make(void)
 		return;
 	}
 	m->instantiate(instance);
+	p.end = m->memory(instance)->size;
 	if (share_data(m->memory(instance)) < 0) {
 		m->release(instance);
 		free(instance);
@@ -95,6 +97,7 @@ void prepared_make(void)
 		return;
 	}
 	memcpy(pristine, instance, m->instance_size);
+	guest_memory_grow_to(m->memory(instance), p.end + SPARE_BYTES); /* else each process does */
 	p.module = m;
 	p.instance = instance;
 	p.pristine = pristine;
@@ -113,7 +116,7 @@ static void put_back(void)
 		guest_out_of_memory();
 }
 
-bool prepared_take(void)
+bool prepared_take(uint64_t *ret_end)
 {
 	if (!p.instance)
 		return false;
@@ -122,5 +125,6 @@ bool prepared_take(void)
 	p.is_used = true;
 	self.module = p.module;
 	self.instance = p.instance;
+	*ret_end = p.end;
 	return true;
 }

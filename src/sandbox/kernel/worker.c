@@ -207,7 +207,6 @@ void worker_main(const struct worker_start *start)
 	static int report_fd;
 	struct report well = { 0 };
 
-	rootfs_set_fd_floor(FD_GUEST_MAX);
 	set_identity(start);
 	set_terminal(start);
 	if (!start->is_walled)
