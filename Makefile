@@ -88,15 +88,17 @@ $(GUEST)/rootfs.tar: $(GUEST)/libguest.a
 
 $(B)/src/sandbox/program.o $(S)/src/sandbox/program.o: $(GUEST)/applets.inc
 
-$(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a
+# near.ld augments the linker's own script.
+SBX_LINK := $(CC) -static -O2 -g -Wl,-T,src/sandbox/near.ld
+$(SANDBOX): $(SBX_OBJ) $(GUEST)/libguest.a src/sandbox/near.ld
 	@mkdir -p $(@D)
-	$(CC) -static -O2 -g $^ -o $@ -lm
+	$(SBX_LINK) $(filter-out %.ld,$^) -o $@ -lm
 
 # The test build with a hole in the first wall: tests/sandbox/walls.sh.
 DRILLED_OBJ := $(patsubst %,build/drilled/%.o,src/sandbox/kernel/worker src/sandbox/kernel/wall tests/sandbox/attacks \
 	tests/sandbox/attack_network tests/sandbox/fuzz_syscalls tests/sandbox/socket_calls)
 build/drilled/sockerless-sandbox: $(filter-out %/worker.o %/wall.o,$(SBX_OBJ)) $(DRILLED_OBJ) $(GUEST)/libguest.a
-	$(CC) -static -O2 -g $^ -o $@ -lm
+	$(SBX_LINK) $^ -o $@ -lm
 
 build/drilled/%.o: %.c
 	@mkdir -p $(@D)
@@ -104,7 +106,7 @@ build/drilled/%.o: %.c
 
 $(S)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) -O2 -g -fno-strict-aliasing -fstack-clash-protection -MMD -MP -c $< -o $@
+	$(CC) $(STD) $(WARN) -O2 -g -fdata-sections -fno-strict-aliasing -fstack-clash-protection -MMD -MP -c $< -o $@
 
 # getaddrinfo asks the C library of the machine that it runs on, if there is one: names in /etc/hosts and DNS need none.
 $(AGENT): $(AGENT_OBJ)
