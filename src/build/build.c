@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "build/caches.h"
+#include "build/git.h"
 #include "build/internal.h"
 #include "build/remote.h"
 #include "image/reference.h"
@@ -159,9 +160,7 @@ static int check_remote(const char *remote, struct error *err)
 		return error_set_class(
 			err, ERROR_INVALID,
 			"experimental session with v1 builder is no longer supported, use builder version v2 (BuildKit) instead");
-	if (remote_is_git(remote))
-		return error_set_class(err, ERROR_UNIMPLEMENTED, "%.300s: contexts of Git repositories are not fetched", remote);
-	if (!remote_is_url(remote))
+	if (!remote_is_git(remote) && !remote_is_url(remote))
 		return error_set(err, -EINVAL, "remoteURL (%.300s) could not be recognized as URL", remote);
 	return 0;
 }
@@ -179,6 +178,33 @@ static void on_context(struct build *b, const struct error *err)
 	build_finish(b, &told, 0);
 }
 
+/* git tells itself what has failed. */
+static void on_checkout(struct build *b, const struct error *err)
+{
+	if (err)
+		build_finish(b, err, 0);
+	else
+		context_open(b);
+}
+
+static void begin_remote(struct build *b)
+{
+	struct git_source source;
+	struct error err = { 0 };
+
+	if (!remote_is_git(b->options.remote)) {
+		remote_download(b, b->options.remote, on_context);
+		return;
+	}
+	if (git_source_parse(b->options.remote, &source, &err) < 0) {
+		build_finish(b, &err, 0);
+		return;
+	}
+	b->git_dir = xstrdup(source.dir);
+	git_fetch_start(b, &source, on_checkout);
+	git_source_done(&source);
+}
+
 static void on_stored(void *arg, int result)
 {
 	struct build *b = arg;
@@ -193,7 +219,7 @@ static void on_stored(void *arg, int result)
 	if (err.code)
 		build_finish(b, &err, 0);
 	else if (*b->options.remote)
-		remote_download(b, b->options.remote, on_context);
+		begin_remote(b);
 	else
 		context_open(b);
 }
@@ -214,6 +240,7 @@ void build_cancel(struct build *b)
 	if (b->layer_job)
 		layer_job_cancel(b->layer_job);
 	remote_cancel(b);
+	git_fetch_cancel(b->git);
 }
 
 void build_cancel_by_id(struct engine *e, const char *id)
@@ -291,6 +318,7 @@ static void build_free(uv_handle_t *handle)
 	for (size_t i = 0; b->stages && i < b->dockerfile->nstages; i++)
 		free(b->stages[i].image_id);
 	free(b->stages);
+	free(b->git_dir);
 	free(b->is_needed);
 	free(b->image_id);
 	free(b->author);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "build/copy.h"
+#include "build/git.h"
 #include "build/internal.h"
 #include "build/remote.h"
 #include "dockerfile/ignore.h"
@@ -234,13 +235,15 @@ static void work(uv_work_t *w)
 
 	if (j->download && open_download(j) < 0)
 		return;
-	if (mkdir(path, 0755) < 0) {
+	if (j->checkout && git_take_checkout(j->checkout, j->checkout_dir, path, j->keeps_git, &j->err) < 0)
+		return;
+	if (!j->checkout && mkdir(path, 0755) < 0) {
 		error_set(&j->err, -errno, "%s: %s", path, strerror(errno));
 		return;
 	}
 	if (context_view(path, true, &fs, &fd, &j->err) < 0)
 		return;
-	if ((j->is_bare || unpack(j, fs) == 0) && find_dockerfile(j, fs) == 0 && drop_by_own_file(j, fs) == 0)
+	if ((j->is_bare || j->checkout || unpack(j, fs) == 0) && find_dockerfile(j, fs) == 0 && drop_by_own_file(j, fs) == 0)
 		drop_ignored(j, fs);
 	rootfs_free(fs);
 }
@@ -261,6 +264,8 @@ static void after(uv_work_t *w, int status)
 		steps_begin(b, j->text, j->len, j->name);
 	closep(&j->own_fd);
 	free(j->download);
+	free(j->checkout);
+	free(j->checkout_dir);
 	free(j->text);
 	free(j->name);
 	free(j);
@@ -276,7 +281,14 @@ void context_open(struct build *b)
 	j->build = b;
 	j->fd = spool_fd(b->spool);
 	j->own_fd = -1;
-	j->download = *b->options.remote ? remote_file(b, b->options.remote, &digest) : NULL;
+	if (b->git_dir) {
+		const char *keeps = json_string_value(json_object_get(b->options.args, "BUILDKIT_CONTEXT_KEEP_GIT_DIR"));
+
+		j->checkout = xasprintf("%s/git", b->dir);
+		j->checkout_dir = xstrdup(b->git_dir);
+		j->keeps_git = keeps && (strcmp(keeps, "1") == 0 || strcmp(keeps, "true") == 0);
+	}
+	j->download = *b->options.remote && !b->git_dir ? remote_file(b, b->options.remote, &digest) : NULL;
 	j->name = xstrdup(*name ? name : "Dockerfile");
 	uv_queue_work(b->engine->loop, &j->work, work, after);
 }

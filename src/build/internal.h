@@ -73,6 +73,8 @@ struct build {
 	struct run_step *run; /* run.c */
 	struct layer_job *layer_job;
 	struct remote *remote; /* remote.c */
+	struct git_fetch *git; /* git.c */
+	char *git_dir; /* remote=: what in the checked out repository is the context; NULL: it is none */
 	struct words fetched; /* images pulled, and URLs downloaded */
 	json_t *held; /* ids of the images that it uses, as keys: they stay until the end */
 	json_t *digests; /* of the latter: URL → "sha256:…" */
@@ -102,6 +104,8 @@ struct context_job {
 	size_t len;
 	char *name; /* its path, as errors name it */
 	char *download; /* remote=: the file that came; NULL: it is in the spool */
+	char *checkout, *checkout_dir; /* of a Git repository: where it is, and what in it is the context; NULL: none */
+	bool keeps_git;
 	int fd, own_fd;
 	bool is_bare; /* that file is a Dockerfile, and all there is */
 	struct error err;

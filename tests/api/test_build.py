@@ -4,7 +4,11 @@ import http.server
 import io
 import json
 import os
+import shutil
+import socket
+import subprocess
 import tarfile
+import tempfile
 import threading
 import time
 import unittest
@@ -136,6 +140,169 @@ class Remote(BuildTest):
         try:
             reply = d.call("POST", "/build", context(Dockerfile=f"FROM {self.url[7:]}/no/such\n"), timeout=60)
             self.assertTrue(reply.lines()[-1].get("error"), reply.body)
+        finally:
+            d.stop()
+
+
+@unittest.skipUnless(shutil.which("git"), "git is not installed")
+class Git(Remote):
+    """Repositories: over a server of plain files, and over git's own protocol."""
+
+    @classmethod
+    def git(cls, *words, cwd=None):
+        env = {"PATH": os.environ["PATH"], "HOME": cls.dir, "GIT_CONFIG_GLOBAL": "/dev/null"}
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main")
+        return subprocess.run(["git", *who, *words], cwd=cwd or f"{cls.dir}/work", env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+    @classmethod
+    def put(cls, path, text):
+        full = f"{cls.dir}/work/{path}"
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    @classmethod
+    def make_repositories(cls):
+        os.mkdir(f"{cls.dir}/work")
+        cls.git("init", "-q")
+        cls.put("f", "first\n")
+        cls.put("Dockerfile", "FROM busybox\nCOPY . /g/\n")
+        cls.put("sub/Dockerfile", "FROM busybox\nCOPY f /g/sub\n")
+        cls.put("sub/f", "below\n")
+        cls.put("run", "#!/bin/sh\n")
+        os.chmod(f"{cls.dir}/work/run", 0o700)
+        os.symlink("/etc", f"{cls.dir}/work/out")
+        os.symlink("sub", f"{cls.dir}/work/in")
+        cls.git("add", "-A")
+        cls.git("commit", "-qm", "first")
+        cls.git("tag", "v1")
+        cls.put("f", "second\n")
+        cls.git("commit", "-qam", "second")
+        cls.git("checkout", "-qb", "side/branch", "v1")
+        cls.put("f", "side\n")
+        cls.git("commit", "-qam", "side")
+        cls.git("checkout", "-q", "main")
+        cls.git("clone", "-q", "--bare", f"{cls.dir}/work", f"{cls.dir}/srv/x.git", cwd=cls.dir)
+        cls.git("update-server-info", cwd=f"{cls.dir}/srv/x.git")
+        open(f"{cls.dir}/srv/x.git/git-daemon-export-ok", "w", encoding="utf-8").close()
+
+    @classmethod
+    def make_with_submodules(cls):
+        """One that a client of this server may have, and one that it may not."""
+        for name, url in (("with", f"{cls.url}/x.git"), ("evil", f"file://{cls.dir}/srv/x.git")):
+            work = f"{cls.dir}/{name}"
+            cls.git("init", "-q", work, cwd=cls.dir)
+            with open(f"{work}/.gitmodules", "w", encoding="utf-8") as f:
+                f.write(f'[submodule "m"]\n\tpath = m\n\turl = {url}\n')
+            with open(f"{work}/Dockerfile", "w", encoding="utf-8") as f:
+                f.write("FROM busybox\nCOPY m/f /g/f\n")
+            cls.git("add", "-A", cwd=work)
+            cls.git("update-index", "--add", "--cacheinfo", f"160000,{cls.git('rev-parse', 'main')},m", cwd=work)
+            cls.git("commit", "-qm", "m", cwd=work)
+            cls.git("clone", "-q", "--bare", work, f"{cls.dir}/srv/{name}.git", cwd=cls.dir)
+            cls.git("update-server-info", cwd=f"{cls.dir}/srv/{name}.git")
+
+    @classmethod
+    def setUpClass(cls):
+        BuildTest.setUpClass.__func__(cls)
+        cls.dir = tempfile.mkdtemp(prefix="sockerless-git-")
+        os.mkdir(f"{cls.dir}/srv")
+        cls.make_repositories()
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *args):
+                super().__init__(*args, directory=f"{cls.dir}/srv")
+
+            def log_message(self, *_):
+                pass
+        cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        cls.url = f"http://127.0.0.1:{cls.server.server_port}"
+        cls.make_with_submodules()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        shutil.rmtree(cls.dir)
+
+    test_contexts = test_add = test_a_base_that_nobody_has = None
+
+    def clone(self, path, **args):
+        return self.d.call("POST", "/build?" + urlencode({"remote": self.url + path, "buildargs": json.dumps(args)}), b"", timeout=60)
+
+    def file(self, reply, path="/g/f"):
+        return self.text_of(self.image(reply), path)[0].decode()
+
+    def test_refs_and_directories(self):
+        for fragment, path, text in (("", "/g/f", "second\n"), ("#", "/g/f", "second\n"), ("#main", "/g/f", "second\n"), ("#v1", "/g/f", "first\n"),
+                                     ("#side/branch", "/g/f", "side\n"), ("#:sub", "/g/sub", "below\n"), ("#v1:sub/", "/g/sub", "below\n"),
+                                     ("#:in", "/g/sub", "below\n"), ("#refs/tags/v1", "/g/f", "first\n")):
+            self.assertEqual(self.file(self.clone("/x.git" + fragment), path), text, fragment)
+
+    def test_the_tree(self):
+        first, second = self.image(self.clone("/x.git")), self.image(self.clone("/x.git"))
+        self.assertEqual(first, second, "a clone is no reason to copy anew")
+        self.assertEqual(self.text_of(first, "/g/run")[1].mode, 0o755)
+        self.assertRegex(self.file(self.clone("/x.git", BUILDKIT_CONTEXT_KEEP_GIT_DIR="1"), "/g/.git/HEAD"), "^[0-9a-f]{40}\n$")
+        cid = self.d.call("POST", "/containers/create", {"Image": first, "Cmd": ["x"]}).json["Id"]
+        self.assertEqual(self.d.call("HEAD", f"/containers/{cid}/archive?path=/g/.git").status, 404)
+        self.d.remove(cid)
+
+    def test_what_is_refused(self):
+        for fragment, text in (("#nosuch", "error fetching: fatal: "), ("#--upload-pack=touch", "invalid refspec: --upload-pack=touch"),
+                               ("#a..b", "invalid refspec: a..b"), ("#+refs/heads/*", "invalid refspec: +refs/heads/*"),
+                               ("#:nosuch", "error setting git context, stat nosuch: no such file or directory"),
+                               ("#:f", "error setting git context, not a directory: f"), ("#:out", "error setting git context, stat out: no such file"),
+                               ("#:../..", None)):
+            reply = self.clone("/x.git" + fragment)
+            if text is None: # what leads out ends at the repository
+                self.assertEqual(self.file(reply), "second\n")
+                continue
+            self.assertEqual(reply.status, 400 if "refspec" in text else 500, reply.body)
+            self.assertIn(text, reply.message)
+        self.assertEqual(self.clone("/nosuch.git").status, 500)
+        for remote in ("ext::sh -c touch% /tmp/x.git", "file:///etc/x.git", "-u.git"):
+            self.assertError(self.d.call("POST", "/build?" + urlencode({"remote": remote}), b""), 500,
+                             f"remoteURL ({remote}) could not be recognized as URL")
+        self.assertEqual(os.listdir(os.path.join(self.d.data, "build")), [])
+
+    def test_submodules(self):
+        self.assertEqual(self.file(self.clone("/with.git")), "second\n")
+        reply = self.clone("/evil.git")
+        self.assertIn("error initializing submodules: fatal: transport 'file' not allowed", reply.message)
+
+    def test_the_protocol_of_git(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        with subprocess.Popen(["git", "daemon", "--listen=127.0.0.1", f"--port={port}", f"--base-path={self.dir}/srv", "--reuseaddr", "--log-destination=none"]) as p:
+            try:
+                self.d.wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), "git daemon does not listen")
+                reply = self.d.call("POST", "/build?" + urlencode({"remote": f"git://127.0.0.1:{port}/x.git#v1"}), b"", timeout=60)
+                self.assertEqual(self.file(reply), "first\n")
+            finally:
+                p.terminate()
+
+    def test_cancel(self):
+        """A server that never answers: what git has started goes, too."""
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            remote = f"http://127.0.0.1:{s.getsockname()[1]}/slow.git"
+            reply = self.d.later("POST", "/build?" + urlencode({"remote": remote, "buildid": "git"}), b"")
+            s.settimeout(10)
+            with s.accept()[0]:
+                self.d.call("POST", "/build/cancel?id=git")
+                self.assertIn("Build cancelled", reply().message)
+        def left():
+            return subprocess.run(["pgrep", "-f", remote], capture_output=True, check=False).stdout
+        self.d.wait_for(lambda: not left(), "git goes on")
+
+    def test_without_git(self):
+        d = Daemon(env={"PATH": "/nonexistent"})
+        try:
+            self.assertError(d.call("POST", "/build?" + urlencode({"remote": f"{self.url}/x.git"}), b""), 501,
+                             "unable to find 'git': exec: \"git\": executable file not found in $PATH")
         finally:
             d.stop()
 
