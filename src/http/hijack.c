@@ -11,7 +11,7 @@
 #include "http/internal.h"
 #include "util/alloc.h"
 
-enum { HEAD_MAX = 64 << 10 };
+enum { HEAD_MAX = 64 << 10, LINGER_MS = 1000 };
 
 struct hijack {
 	struct stream base;
@@ -22,7 +22,8 @@ struct hijack {
 	char *early;              /* bytes that came with the head */
 	size_t early_len;
 	uv_idle_t early_idle;
-	bool is_ended, is_closing, was_full, is_reading, is_at_eof, has_left;
+	uv_timer_t linger;        /* how long a client that does not close is waited for */
+	bool is_ended, is_lingering, is_closing, was_full, is_reading, is_at_eof, has_left;
 	int fd;
 	unsigned handles, writes;
 	char buffer[65536];
@@ -60,12 +61,52 @@ static void close_hijack(struct hijack *h)
 	server_unwatch(h->server, h->fd);
 	uv_close((uv_handle_t *)&h->pipe, on_handle_closed);
 	uv_close((uv_handle_t *)&h->early_idle, on_handle_closed);
+	uv_close((uv_handle_t *)&h->linger, on_handle_closed);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+{
+	struct hijack *h = handle->data;
+
+	(void)size;
+	*buf = uv_buf_init(h->buffer, sizeof(h->buffer));
+}
+
+static void on_discarded(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	(void)buf;
+	if (n < 0)
+		close_hijack(stream->data);
+}
+
+static void on_linger_over(uv_timer_t *timer)
+{
+	close_hijack(timer->data);
+}
+
+/* A socket that is closed with something unread makes the kernel tell the other side of a reset, which clients report
+ * as an error even if they have read all that we said. So ours is the end of what we say first; what still comes in is
+ * thrown away until the client closes, or for a second. */
+static void linger(struct hijack *h)
+{
+	h->is_lingering = true;
+	shutdown(h->fd, SHUT_WR);
+	uv_idle_stop(&h->early_idle);
+	uv_read_stop((uv_stream_t *)&h->pipe);
+	if (uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_discarded) < 0)
+		close_hijack(h);
+	else
+		uv_timer_start(&h->linger, on_linger_over, LINGER_MS, 0);
 }
 
 static void maybe_finish(struct hijack *h)
 {
-	if (h->is_ended && h->writes == 0)
+	if (!h->is_ended || h->writes > 0 || h->is_closing || h->is_lingering)
+		return;
+	if (h->is_at_eof)
 		close_hijack(h);
+	else
+		linger(h);
 }
 
 static void on_written(uv_write_t *req, int status)
@@ -129,14 +170,6 @@ static void hj_abort(struct stream *s)
 	close_hijack(of(s));
 }
 
-static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
-{
-	struct hijack *h = handle->data;
-
-	(void)size;
-	*buf = uv_buf_init(h->buffer, sizeof(h->buffer));
-}
-
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct hijack *h = stream->data;
@@ -179,7 +212,7 @@ static void on_early(uv_idle_t *idle)
 	if (early && h->base.events && h->base.events->on_data)
 		h->base.events->on_data(h->base.arg, early, h->early_len);
 	free(early);
-	if (h->is_reading && !h->is_closing)
+	if (h->is_reading && !h->is_closing && !h->is_lingering)
 		uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read);
 }
 
@@ -188,7 +221,7 @@ static void hj_read_start(struct stream *s)
 	struct hijack *h = of(s);
 
 	h->is_reading = true;
-	if (h->is_closing)
+	if (h->is_closing || h->is_lingering)
 		return;
 	if (h->early)
 		uv_idle_start(&h->early_idle, on_early);
@@ -202,7 +235,7 @@ static void hj_read_stop(struct stream *s)
 
 	h->is_reading = false;
 	uv_idle_stop(&h->early_idle);
-	if (!h->is_closing)
+	if (!h->is_closing && !h->is_lingering)
 		uv_read_stop((uv_stream_t *)&h->pipe);
 }
 
@@ -230,11 +263,12 @@ static struct hijack *take_over(struct request *req)
 	h->watched.event = on_event;
 	h->server = s;
 	h->fd = fd;
-	h->handles = 2;
+	h->handles = 3;
 	list_append(&s->hijacks, &h->link);
 	uv_pipe_init(s->config.loop, &h->pipe, 0);
 	uv_idle_init(s->config.loop, &h->early_idle);
-	h->pipe.data = h->early_idle.data = h;
+	uv_timer_init(s->config.loop, &h->linger);
+	h->pipe.data = h->early_idle.data = h->linger.data = h;
 	uv_pipe_open(&h->pipe, fd);
 	server_watch(s, fd, &h->watched, EPOLLRDHUP | EPOLLET);
 	s->counters.hijacked++;
@@ -296,7 +330,7 @@ size_t hijack_unsent(const struct http_server *s)
 	list_for_each(it, &s->hijacks) {
 		const struct hijack *h = container_of(it, struct hijack, link);
 
-		n += h->is_ended && !h->is_closing;
+		n += h->is_ended && !h->is_lingering && !h->is_closing;
 	}
 	return n;
 }
