@@ -110,7 +110,7 @@ class Commit(Committing):
         cid = self.d.create("true", name="teller")
         since = time.time()
         image = self.commit(cid, repo="told", comment="why")
-        told = [(e["Type"], e["Action"], e["Actor"]["Attributes"].get("name"), e["Actor"]["Attributes"].get("imageRef")) for e in self.d.events(since)]
+        told = [(e["Type"], e["Action"], e["Actor"]["Attributes"].get("name"), e["Actor"]["Attributes"].get("imageRef")) for e in self.d.events(since, type=["image", "container"])]
         self.assertEqual(told, [("image", "create", image, None), ("image", "tag", "told:latest", None), ("container", "commit", "teller", "told:latest")])
         last = self.d.events(since)[-1]["Actor"]["Attributes"]
         self.assertEqual((last["comment"], last["imageID"]), ("why", image))

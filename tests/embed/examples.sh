@@ -46,6 +46,10 @@ stop() {
 	is "no report of a sanitizer" "" "$(grep -cE 'ERROR: (Address|Leak)|runtime error' "$dir/log" | grep -v '^0$')"
 }
 
+# At a terminal. Who leads a session takes with it, as it exits, what the kernel has not carried from the slave to the
+# master by then: so the leaders, here and in the container, live on a little after the last word.
+at_terminal() { script -qec "$1; code=\$?; sleep 0.1; exit \$code" /dev/null | tr -d '\r^@'; }
+
 state() { "$docker" inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1"; }
 
 # ---- the cloud ----
@@ -124,8 +128,8 @@ is "not to be executed" 126 $?
 run busybox sh -c 'kill -9 $$' >/dev/null
 is "ended by a signal" 137 $?
 is "environment" "b" "$(run -e A=b busybox sh -c 'echo $A')"
-is "a terminal" "/dev/pts" "$(script -qec "$docker run --rm -it busybox tty" /dev/null | tr -d '\r^@' | sed 's,/[0-9]*$,,')"
-is "its size" "33 77" "$(script -qec "stty rows 33 cols 77; $docker run --rm -it busybox sh -c 'sleep 0.3; stty size'" /dev/null | tr -d '\r^@' | tail -1)"
+is "a terminal" "/dev/pts" "$(at_terminal "$docker run --rm -it busybox sh -c 'tty; sleep 0.1'" | sed 's,/[0-9]*$,,')"
+is "its size" "33 77" "$(at_terminal "stty rows 33 cols 77; $docker run --rm -it busybox sh -c 'sleep 0.3; stty size; sleep 0.1'" | tail -1)"
 "$docker" run -d --name host1 busybox sh -c 'trap "echo told; exit 3" TERM; while :; do echo alive; sleep 0.1; done' >/dev/null
 is "a pid of this host" yes "$(kill -0 "$("$docker" inspect -f '{{.State.Pid}}' host1)" 2>/dev/null && echo yes || echo no)"
 soon "logs" alive sh -c "'$docker' logs host1 | head -1"
@@ -134,7 +138,7 @@ is "exec" "5 in exec" "$? $out"
 is "exec with stdin" "piped" "$(echo piped | "$docker" exec -i host1 cat)"
 "$docker" exec host1 no-such-program >"$dir/err" 2>&1
 is "exec: no such program" 127 $?
-is "exec at a terminal" "/dev/pts" "$(script -qec "$docker exec -it host1 tty" /dev/null | tr -d '\r^@' | sed 's,/[0-9]*$,,')"
+is "exec at a terminal" "/dev/pts" "$(at_terminal "$docker exec -it host1 sh -c 'tty; sleep 0.1'" | sed 's,/[0-9]*$,,')"
 timeout 20 "$docker" attach --no-stdin host1 >"$dir/attached" &
 attached=$!
 "$docker" wait host1 >"$dir/wait" &

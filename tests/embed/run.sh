@@ -82,7 +82,7 @@ running() {
 	"$docker" run -d --name fake7 busybox sleep >/dev/null
 	is "exec" "early
 exec ls /" "$("$docker" exec fake7 ls /)"
-	has "shell at a terminal" "shell sh" "$(script -qec "$docker exec -it fake7 sh" /dev/null)"
+	has "shell at a terminal" "shell sh" "$(script -qec "$docker exec -it fake7 sh; sleep 0.1" /dev/null)"
 	has "top" 4711 "$("$docker" top fake7)"
 	is "stats" "fake7 4KiB 1" "$("$docker" stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' fake7 | sed 's, / [^ ]*,,')"
 	is "cp from root_path" "in the fake's root" "$("$docker" cp fake7:/where - | tar xO)"
