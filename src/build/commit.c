@@ -40,8 +40,7 @@ static bool is_step(const struct build *b, const struct image *i, const char *cr
 	json_t *history = json_object_get(i->config, "history");
 	json_t *last = json_array_get(history, json_array_size(history) - 1);
 
-	return i->is_step && is_same_text(i->parent_id, b->image_id) &&
-	       (b->image_id || json_array_size(history) == 1) && /* a parent that was removed is none either */
+	return i->is_step && (b->image_id || json_array_size(history) == 1) && /* a parent that was removed is none either */
 	       is_same_text(json_string_value(json_object_get(last, "created_by")), created_by) &&
 	       (b->epoch_s < 0 || i->created_ns == b->epoch_s * NS);
 }
@@ -116,7 +115,8 @@ bool cache_probe(struct build *b, const char *created_by)
 {
 	if (b->options.no_cache || b->is_cache_lost)
 		return false;
-	for (struct image *i = images_next(b->engine->images, NULL); i; i = images_next(b->engine->images, i)) {
+	for (struct image *i = images_child(b->engine->images, b->image_id, NULL); i;
+	     i = images_child(b->engine->images, b->image_id, i)) {
 		if (!is_step(b, i, created_by))
 			continue;
 		output_text(b, " ---> Using cache\n");

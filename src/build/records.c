@@ -204,9 +204,11 @@ static void remove_step(struct engine *e, struct cache_record *r, uint64_t *byte
 {
 	CLEANUP(freep) char *id = xstrdup(r->step->id), *parent_id = xstrdup(r->step->parent_id);
 
-	images_forget_step(e->images, r->step);
+	r->step->is_step = false;
 	if (!r->is_shared && engine_step_remove(e, id, bytes))
 		remove_forgotten(e, parent_id, bytes);
+	else
+		images_forget_step(e->images, r->step);
 }
 
 json_t *cache_records_prune(struct engine *e, const struct cache_prune *p, uint64_t *ret_bytes)
@@ -219,7 +221,8 @@ json_t *cache_records_prune(struct engine *e, const struct cache_prune *p, uint6
 	cache_records_get(e, &r);
 	left = r.own_bytes;
 	for (size_t k = 0; k < r.count; k++) {
-		struct cache_record *c = &r.items[k];
+		/* Those of a line from its end, unless what is to stay decides: each can go at once. */
+		struct cache_record *c = &r.items[p->keep_bytes ? k : r.count - 1 - k];
 		uint64_t freed = 0;
 
 		if (c->is_used || (c->is_shared && !p->takes_shared) || (p->keep_bytes && left <= p->keep_bytes) ||

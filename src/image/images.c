@@ -87,17 +87,42 @@ void image_event(struct images *im, const char *action, const struct image *i, c
 
 /* ---- indexes ---- */
 
-static void count_child(struct images *im, const char *parent_id, int by)
+static struct list *children_of(const struct images *im, const char *parent_id)
 {
-	uintptr_t n;
+	return map_get(&im->children, parent_id ? parent_id : "");
+}
 
-	if (!parent_id)
+static void add_child(struct images *im, struct image *i)
+{
+	struct list *family = children_of(im, i->parent_id);
+
+	if (!family) {
+		family = xnew(struct list);
+		list_init(family);
+		map_put(&im->children, i->parent_id ? i->parent_id : "", family);
+	}
+	list_append(family, &i->siblings);
+}
+
+static void drop_child(struct images *im, struct image *i)
+{
+	struct list *family = children_of(im, i->parent_id);
+
+	list_remove(&i->siblings);
+	if (!list_is_empty(family))
 		return;
-	n = (uintptr_t)map_get(&im->children, parent_id) + (uintptr_t)by;
-	if (n)
-		map_put(&im->children, parent_id, (void *)n);
-	else
-		map_remove(&im->children, parent_id);
+	map_remove(&im->children, i->parent_id ? i->parent_id : "");
+	free(family);
+}
+
+struct image *images_child(const struct images *im, const char *parent_id, const struct image *after)
+{
+	struct list *family = children_of(im, parent_id), *it;
+
+	if (!family)
+		return NULL;
+	it = after ? after->siblings.prev : family->prev;
+	return it == family ? NULL : container_of(it, struct image, siblings);
 }
 
 bool images_has_child(struct images *im, const struct image *i)
@@ -113,8 +138,9 @@ void image_set_parent(struct images *im, struct image *i, const char *parent_id)
 		;
 	if (i->parent_id || above == i)
 		return;
+	drop_child(im, i);
 	i->parent_id = xstrdup(parent_id);
-	count_child(im, parent_id, 1);
+	add_child(im, i);
 	image_save(im, i);
 }
 
@@ -129,7 +155,7 @@ static void index_image(struct images *im, struct image *i)
 		map_put(&im->by_name, json_string_value(name), i);
 	json_array_foreach(i->digests, at, name)
 		map_put(&im->by_name, json_string_value(name), i);
-	count_child(im, i->parent_id, 1);
+	add_child(im, i);
 	im->count++;
 }
 
@@ -146,7 +172,7 @@ void image_drop(struct images *im, struct image *i)
 	json_array_foreach(i->digests, at, name)
 		if (map_get(&im->by_name, json_string_value(name)) == i)
 			map_remove(&im->by_name, json_string_value(name));
-	count_child(im, i->parent_id, -1);
+	drop_child(im, i);
 	im->count--;
 	image_free(im, i);
 }
@@ -334,6 +360,8 @@ int images_open(const struct images_options *opt, struct images **ret, struct er
 /* Layers are let go as they are: nothing is removed from the disk. */
 void images_free(struct images *im)
 {
+	const struct map_entry *family;
+
 	if (!im)
 		return;
 	list_for_each_safe(it, &im->by_age) {
@@ -346,6 +374,8 @@ void images_free(struct images *im)
 	layers_free(im->layers);
 	map_done(&im->by_id);
 	map_done(&im->by_name);
+	for (size_t at = 0; (family = map_next(&im->children, &at));)
+		free(family->value);
 	map_done(&im->children);
 	free(im);
 }

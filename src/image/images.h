@@ -32,6 +32,7 @@ const char *image_kind_name(enum image_kind kind);
 
 struct image {
 	struct list by_age;
+	struct list siblings; /* those of the same parent, in the order in which they came */
 	char *id;             /* "sha256:…": digest of the config's bytes */
 	json_t *tags;         /* array of "name:tag" in familiar form */
 	json_t *digests;      /* array of "name@sha256:…" */
@@ -108,6 +109,8 @@ void images_hold(struct images *im, const char *id);
 void images_release(struct images *im, const char *id);
 /* Has another image this one as its parent? */
 bool images_has_child(struct images *im, const struct image *i);
+/* Those upon this parent (NULL: upon none), newest first; `after` NULL starts. */
+struct image *images_child(const struct images *im, const char *parent_id, const struct image *after);
 
 /* Makes an image of this reference over the built-in root: a synthetic one, labelled so, or a stand-in
  * (engine/standins.h). `changes`: what its config has beside the built-in one's, Labels merged; borrowed, may be NULL. */

@@ -10,7 +10,7 @@ struct images {
 	struct layers *layers;
 	struct list by_age;
 	struct map by_id, by_name; /* → struct image; names are tags and "name@digest" */
-	struct map children;       /* id of a parent → how many (as a pointer's value) */
+	struct map children;       /* id of a parent ("": none) → list of their siblings, never empty; owned */
 	size_t count;
 };
 

@@ -150,10 +150,11 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct bench *b);
 	} sections[] = {
-		{ "ping", bench_ping },   { "calls", bench_calls },   { "cli", bench_cli },
-		{ "loops", bench_loops }, { "bytes", bench_bytes },   { "many", bench_many },
-		{ "store", bench_store }, { "checks", bench_checks }, { "net", bench_net },
-		{ "ports", bench_ports }, { "pull", bench_pull },     { "unpack", bench_unpack },
+		{ "ping", bench_ping },     { "calls", bench_calls },   { "cli", bench_cli },
+		{ "loops", bench_loops },   { "bytes", bench_bytes },   { "many", bench_many },
+		{ "store", bench_store },   { "checks", bench_checks }, { "net", bench_net },
+		{ "ports", bench_ports },   { "pull", bench_pull },     { "unpack", bench_unpack },
+		{ "builds", bench_builds },
 	};
 	static struct bench b;
 	const char *only = getenv("ONLY");

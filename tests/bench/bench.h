@@ -66,6 +66,7 @@ void bench_checks(struct bench *b);
 void bench_ports(struct bench *b);
 void bench_pull(struct bench *b); /* where run.sh has a registry */
 void bench_unpack(struct bench *b);
+void bench_builds(struct bench *b);
 
 /* net.c: so many bytes through TCP over the loopback, natively. The time, or 0. */
 uint64_t tcp_native(uint64_t bytes);

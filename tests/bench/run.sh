@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make bench`: starts a daemon, and the peers that are installed, and runs the
 # bench on them. BENCH=quick for smaller numbers, ONLY="cli bytes …" for some of
-# the sections (daemon ping calls cli loops bytes many store checks net ports pull), NO_PEERS=1.
+# the sections (daemon ping calls cli loops bytes many store checks net ports pull unpack builds), NO_PEERS=1.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/bench/peers.sh

@@ -32,7 +32,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "api"))
-from harness import Daemon, urlencode  # noqa: E402
+from harness import ROOT, Daemon, urlencode  # noqa: E402
 
 
 class Case:
@@ -235,8 +235,7 @@ class Buildah:
         script = (f"c=$(buildah {' '.join(self.store)} from scratch); m=$(buildah {' '.join(self.store)} mount $c); mkdir -p $m/bin $m/etc $m/tmp $m/root $m/usr/bin;"
                   f"chmod 1777 $m/tmp; cp {busybox} $m/bin/busybox; for a in $($m/bin/busybox --list); do ln -sf busybox $m/bin/$a; done;"
                   "rm -f $m/bin/busybox; cp %s $m/bin/busybox; ln -s /bin/env $m/usr/bin/env;" % busybox +
-                  "printf 'root:x:0:0:root:/root:/bin/sh\\ndaemon:x:1:1::/:/bin/false\\n' >$m/etc/passwd;"
-                  "printf 'root:x:0:\\ndaemon:x:1:\\n' >$m/etc/group;"
+                  f"cp -a {ROOT}/build/guest/rootfs/etc $m;"
                   f"buildah {' '.join(self.store)} config --cmd sh --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $c; buildah {' '.join(self.store)} commit -q --identity-label=false $c docker.io/library/busybox")
         subprocess.run(["sh", "-ec", script], check=True, capture_output=True)
 
