@@ -66,7 +66,7 @@ A        := build/agent
 AGENT    := build/bin/sockerless-agent
 AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c conn.c dialer.c flow.c handshake.c message.c sha1.c ws.c) \
 	$(filter-out src/rootfs/layer%,$(wildcard src/rootfs/*.c)) \
-	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c locale.c map.c)
+	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c locale.c map.c tls.c tls_relay.c)
 AGENT_OBJ := $(AGENT_SRC:%.c=$(A)/%.o)
 UV_A     := $(firstword $(wildcard $(shell $(CC) -print-file-name=libuv_a.a) $(shell $(CC) -print-file-name=libuv.a)))
 
@@ -111,8 +111,8 @@ $(S)/%.o: %.c
 # getaddrinfo asks the C library of the machine that it runs on, if there is one: names in /etc/hosts and DNS need none.
 $(AGENT): $(AGENT_OBJ)
 	@mkdir -p $(@D)
-	$(CC) -static -O2 -g -Wl,--gc-sections $^ -o $@ $(UV_A) $(ARCHIVE_A) -ljansson $(ARCHIVE_L) -lpthread -lutil 2>&1 | \
-		{ grep -vE "getaddrinfo|getpw|getgr|function .(uv_|serve_open)" || true; }
+	$(CC) -static -O2 -g -Wl,--gc-sections $^ -o $@ $(UV_A) $(ARCHIVE_A) -ljansson -lgnutls -lhogweed -ltasn1 -lgmp $(ARCHIVE_L) -lnettle -lpthread -lutil 2>&1 | \
+		{ grep -vE "getaddrinfo|getpw|getgr|function .(uv_|serve_open|_gnutls)" || true; }
 	@test -x $@
 
 $(A)/%.o: %.c

@@ -19,6 +19,8 @@ enum { HANDSHAKE_MS = 10000 };
 
 struct dialer {
 	struct dial_target *target;
+	struct tls_context *tls;
+	struct tls_relay *relay; /* at work on its handshake */
 	uv_timer_t timer;       /* the beginning, then the deadline */
 	uv_poll_t poll;
 	uv_getaddrinfo_t lookup;
@@ -43,7 +45,7 @@ static int parse_host(const char *at, const char *url, const char *default_path,
 
 	if (colon && strchr(colon, ']'))
 		colon = NULL;
-	t->port = xstrdup(colon ? colon + 1 : "80");
+	t->port = xstrdup(colon ? colon + 1 : t->is_tls ? "443" : "80");
 	if (colon)
 		*colon = '\0';
 	if (authority[0] == '[' && authority[strlen(authority) - 1] == ']')
@@ -62,7 +64,8 @@ int dial_parse(const char *url, const char *default_path, struct dial_target *re
 	*ret = (struct dial_target){ .fd = -1 };
 	if (strpbrk(url, " \r\n\t"))
 		return error_set_class(err, ERROR_INVALID, "a URL holds no blanks");
-	if (strncmp(url, "ws://", 5) == 0 || strncmp(url, "http://", 7) == 0)
+	ret->is_tls = strncmp(url, "wss://", 6) == 0 || strncmp(url, "https://", 8) == 0;
+	if (ret->is_tls || strncmp(url, "ws://", 5) == 0 || strncmp(url, "http://", 7) == 0)
 		return parse_host(strstr(url, "://") + 3, url, default_path, ret, err);
 	if (strncmp(url, "fd://", 5) == 0) {
 		ret->is_fd = true;
@@ -73,7 +76,7 @@ int dial_parse(const char *url, const char *default_path, struct dial_target *re
 			       error_set_class(err, ERROR_INVALID, "%s: no such descriptor", url);
 	}
 	if (strncmp(url, "unix://", 7) != 0)
-		return error_set_class(err, ERROR_INVALID, "%.200s: ws://, unix:// or fd:// is expected", url);
+		return error_set_class(err, ERROR_INVALID, "%.200s: ws://, wss://, unix:// or fd:// is expected", url);
 	path = strchr(url + 7, ':');
 	ret->socket = path ? xstrndup(url + 7, (size_t)(path - url - 7)) : xstrdup(url + 7);
 	ret->path = path && path[1] ? xstrdup(path + 1) : xstrdup(default_path);
@@ -116,6 +119,8 @@ static int let_go(struct dialer *d)
 
 	d->sock = -1;
 	d->is_over = true;
+	tls_relay_cancel(d->relay);
+	d->relay = NULL;
 	if (d->is_polling)
 		uv_close((uv_handle_t *)&d->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&d->timer, on_handle_closed);
@@ -222,6 +227,27 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	}
 }
 
+static void watch(struct dialer *d)
+{
+	uv_poll_init(d->timer.loop, &d->poll, d->sock);
+	d->poll.data = d;
+	d->handles++;
+	d->is_polling = true;
+	uv_poll_start(&d->poll, UV_WRITABLE, on_poll);
+}
+
+static void on_tls(void *arg, int take_fd, const char *why)
+{
+	struct dialer *d = arg;
+
+	d->relay = NULL;
+	d->sock = take_fd;
+	if (take_fd < 0)
+		fail(d, -EPROTO, why);
+	else
+		watch(d);
+}
+
 static void connect_to(struct dialer *d, int family, const struct sockaddr *addr, socklen_t len)
 {
 	if (d->target->is_fd) {
@@ -238,11 +264,10 @@ static void connect_to(struct dialer *d, int family, const struct sockaddr *addr
 			return;
 		}
 	}
-	uv_poll_init(d->timer.loop, &d->poll, d->sock);
-	d->poll.data = d;
-	d->handles++;
-	d->is_polling = true;
-	uv_poll_start(&d->poll, UV_WRITABLE, on_poll);
+	if (d->target->is_tls)
+		d->relay = tls_relay_start(d->timer.loop, d->tls, steal_fd(&d->sock), d->target->host, on_tls, d);
+	else
+		watch(d);
 }
 
 static void on_address(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
@@ -261,7 +286,9 @@ static void on_address(uv_getaddrinfo_t *req, int status, struct addrinfo *found
 
 static void on_late(uv_timer_t *t)
 {
-	fail(t->data, -ETIMEDOUT, "it does not answer");
+	struct dialer *d = t->data;
+
+	fail(d, -ETIMEDOUT, d->relay ? "it does not answer the TLS handshake" : "it does not answer");
 }
 
 static void begin(uv_timer_t *t)
@@ -287,12 +314,13 @@ static void begin(uv_timer_t *t)
 	}
 }
 
-struct dialer *dialer_start(uv_loop_t *loop, struct dial_target *t, const char *token,
+struct dialer *dialer_start(uv_loop_t *loop, struct dial_target *t, struct tls_context *tls, const char *token,
 			    void (*done)(void *arg, const struct dial_result *r), void *arg)
 {
 	struct dialer *d = xnew(struct dialer);
 
 	d->target = t;
+	d->tls = tls;
 	d->done = done;
 	d->arg = arg;
 	d->sock = -1;

@@ -26,6 +26,7 @@ struct expected {
 struct door {
 	struct list link;
 	struct agent_registry *registry;
+	bool is_tls;
 	uv_poll_t poll;
 	int fd;
 };
@@ -42,12 +43,21 @@ struct visitor {
 	char head[HANDSHAKE_HEAD_MAX];
 };
 
+/* Somebody whose TLS is being agreed upon. */
+struct greeting {
+	struct list link;
+	struct agent_registry *registry;
+	struct tls_relay *relay;
+};
+
 struct agent_registry {
 	uv_loop_t *loop;
+	struct tls_context *tls; /* the doors' certificate; NULL: none */
 	struct map by_id;
-	struct list doors, visitors;
-	size_t nvisitors;
-	unsigned said_unknown;
+	struct list doors, visitors, greetings;
+	size_t nvisitors; /* with the greetings */
+	unsigned said_unknown, said_tls; /* lines of the log; said_tls: of this minute */
+	uint64_t minute;
 };
 
 /* ---- who is expected ---- */
@@ -60,6 +70,7 @@ struct agent_registry *agent_registry_new(uv_loop_t *loop)
 	map_init(&r->by_id);
 	list_init(&r->doors);
 	list_init(&r->visitors);
+	list_init(&r->greetings);
 	return r;
 }
 
@@ -300,6 +311,47 @@ void agent_registry_enter(struct agent_registry *r, int take_fd, bool is_patient
 
 /* ---- listeners ---- */
 
+/* Strangers must not fill the log. */
+static void say_no_tls(struct agent_registry *r, const char *why)
+{
+	uint64_t minute = uv_now(r->loop) / 60000;
+
+	if (r->minute != minute)
+		r->said_tls = 0;
+	r->minute = minute;
+	if (r->said_tls++ < SAID_MAX)
+		log_warn("a connection to --agent-listen was refused: %s", why);
+}
+
+static void on_greeted(void *arg, int take_fd, const char *why)
+{
+	struct greeting *g = arg;
+	struct agent_registry *r = g->registry;
+
+	list_remove(&g->link);
+	r->nvisitors--;
+	free(g);
+	if (take_fd >= 0)
+		agent_registry_enter(r, take_fd, false);
+	else
+		say_no_tls(r, why);
+}
+
+static void greet(struct agent_registry *r, int take_fd)
+{
+	struct greeting *g;
+
+	if (r->nvisitors >= VISITORS_MAX) {
+		close(take_fd);
+		return;
+	}
+	g = xnew(struct greeting);
+	g->registry = r;
+	list_append(&r->greetings, &g->link);
+	r->nvisitors++;
+	g->relay = tls_relay_start(r->loop, r->tls, take_fd, NULL, on_greeted, g);
+}
+
 static void on_door_closed(uv_handle_t *h)
 {
 	struct door *d = h->data;
@@ -318,11 +370,20 @@ static void on_knock(uv_poll_t *poll, int status, int events)
 
 		if (fd < 0)
 			return;
-		agent_registry_enter(d->registry, fd, false);
+		if (d->is_tls)
+			greet(d->registry, fd);
+		else
+			agent_registry_enter(d->registry, fd, false);
 	}
 }
 
-int agent_registry_listen(struct agent_registry *r, int take_fd, struct error *err)
+void agent_registry_set_tls(struct agent_registry *r, struct tls_context *take_tls)
+{
+	tls_unref(r->tls);
+	r->tls = take_tls;
+}
+
+int agent_registry_listen(struct agent_registry *r, int take_fd, bool is_tls, struct error *err)
 {
 	struct door *d = xnew(struct door);
 	int result = uv_poll_init(r->loop, &d->poll, take_fd);
@@ -334,6 +395,7 @@ int agent_registry_listen(struct agent_registry *r, int take_fd, struct error *e
 	}
 	d->registry = r;
 	d->fd = take_fd;
+	d->is_tls = is_tls;
 	d->poll.data = d;
 	list_append(&r->doors, &d->link);
 	uv_poll_start(&d->poll, UV_READABLE, on_knock);
@@ -351,6 +413,13 @@ void agent_registry_free(struct agent_registry *r)
 		uv_close((uv_handle_t *)&container_of(it, struct door, link)->poll, on_door_closed);
 	while (!list_is_empty(&r->visitors))
 		close(leave(container_of(r->visitors.next, struct visitor, link)));
+	list_for_each_safe(it, &r->greetings) {
+		struct greeting *g = container_of(it, struct greeting, link);
+
+		tls_relay_cancel(g->relay);
+		free(g);
+	}
+	tls_unref(r->tls);
 	while ((entry = map_next(&r->by_id, &pos)))
 		expected_free(entry->value);
 	map_done(&r->by_id);

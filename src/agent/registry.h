@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "agent/link.h"
+#include "util/tls.h"
 
 struct agent_registry;
 
@@ -27,7 +28,9 @@ void agent_registry_forget(struct agent_registry *r, const char *id);
 bool agent_registry_claim(void *ctx, const char *head, size_t len, int take_fd);
 /* A connected socket that will speak as an agent does: in time, or whenever its launcher has made ready. */
 void agent_registry_enter(struct agent_registry *r, int take_fd, bool is_patient);
+/* The certificate of listeners with TLS, before the first of them. */
+void agent_registry_set_tls(struct agent_registry *r, struct tls_context *take_tls);
 /* A listening socket that serves nothing but the agents' path. */
-int agent_registry_listen(struct agent_registry *r, int take_fd, struct error *err);
+int agent_registry_listen(struct agent_registry *r, int take_fd, bool is_tls, struct error *err);
 
 #endif

@@ -133,10 +133,13 @@ static json_t *config_view(struct engine *e, const struct container *c)
 		json_object_set(config, "MacAddress", mac);
 	json_decref(endpoints);
 
-	if (!c->driver)
+	if (!c->driver && !c->route)
 		return config;
 	labels = json_copy(json_object_get(config, "Labels"));
-	json_object_set_new(labels, "sockerless.driver", json_string(c->driver));
+	if (c->driver)
+		json_object_set_new(labels, "sockerless.driver", json_string(c->driver));
+	if (c->route)
+		json_object_set_new(labels, "sockerless.route", json_string(c->route));
 	json_object_set_new(config, "Labels", labels);
 	return config;
 }

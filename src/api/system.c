@@ -225,6 +225,8 @@ static json_t *view_runtimes(struct engine *e)
 /* How containers are run here. */
 static void put_execution(json_t *o, struct engine *e)
 {
+	CLEANUP(freep) char *native = launchers_tell(agent_driver_launchers(e->agents));
+
 	put(o, "Driver", json_string(engine_storage_driver(e)));
 	put(o, "Plugins",
 	    json_pack("{s:[s], s:[s, s, s], s:n, s:[s, s, s]}", "Volume", "local", "Network", "bridge", "host", "null",
@@ -234,7 +236,8 @@ static void put_execution(json_t *o, struct engine *e)
 	put(o, "CgroupVersion", json_string("2"));
 	put(o, "Runtimes", view_runtimes(e));
 	put(o, "DriverStatus",
-	    json_pack("[[s, o], [s, s]]", "Execution drivers", execution_drivers(e), "Synthetic driver",
+	    json_pack("[[s, o], [s, s], [s, s]]", "Execution drivers", execution_drivers(e), "Native images", native,
+		      "Synthetic driver",
 		      e->options.pretend ? "pretends to run what no driver can run" : "refuses what no driver can run"));
 	put(o, "DefaultRuntime", json_string(e->options.default_runtime));
 	put(o, "InitBinary", json_string("docker-init"));

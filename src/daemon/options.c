@@ -21,7 +21,8 @@ const char options_help[] =
 	"      --data-root DIR    where containers and their state live\n"
 	"      --ephemeral        keep no state over a restart\n"
 	"      --synthetic        pretend to run what no driver can run\n"
-	"      --default-runtime NAME  auto, wasm, agent, synthetic or a launcher's name\n"
+	"      --default-runtime NAME  auto, wasm, agent, synthetic, native or a launcher's name\n"
+	"      --route PATTERN=RUNTIME what containers of images with such names run by (repeatable; the first that matches)\n"
 	"      --images MODE      auto, registry or synthetic\n"
 	"      --registry-mirror URL      asked before docker.io (repeatable)\n"
 	"      --insecure-registry HOST   spoken to without TLS or trust: host, host:port or network (repeatable)\n"
@@ -34,11 +35,13 @@ const char options_help[] =
 	"      --host-gateway-ip ADDRESS  what host-gateway means in --add-host\n"
 	"      --allow-host-loopback  a gateway's address reaches what listens on the host's 127.0.0.1\n"
 	"      --agent-listen URL agents connect there, and nothing else is served: tcp://ADDRESS:PORT, unix://PATH (repeatable)\n"
-	"      --agent-listen-plain    --agent-listen on addresses that other machines reach, without TLS\n"
+	"      --agent-listen-plain    --agent-listen without TLS, also on addresses that other machines reach\n"
+	"      --tlscert FILE --tlskey FILE  the certificate of --agent-listen tcp://, which makes it wss://\n"
+	"      --tlscacert FILE        who vouches for agents at wss:// addresses, and for --tlscert to remote agents\n"
 	"      --agent-token-file FILE what agents are told that this daemon dials\n"
 	"      --agent-wait SECONDS    how long a start waits for its agent (60)\n"
 	"      --agent-grace SECONDS   how long a lost agent may take to come back (30)\n"
-	"      --agent-callback URL    what remote agents are told to connect to, ws://HOST:PORT (the first --agent-listen)\n"
+	"      --agent-callback URL    what remote agents are told to connect to, ws:// or wss://HOST:PORT (the first --agent-listen)\n"
 	"      --agent-program FILE    the agent, for launchers\n"
 	"      --launcher-dirs DIR:DIR where launchers are (docs/agents.md)\n"
 	"      --native NAME           the launcher for images with native programs: auto, none, or its name\n"
@@ -84,6 +87,10 @@ static const struct option {
 	{ "agent-program", STRING },
 	{ "launcher-dirs", STRING },
 	{ "native", STRING },
+	{ "tlscert", STRING },
+	{ "tlskey", STRING },
+	{ "tlscacert", STRING },
+	{ "route", STRING },
 };
 
 static const struct option *find(const char *name, size_t n)
@@ -127,6 +134,7 @@ static bool find_list(struct options *o, const char *name, struct values *ret)
 		{ "agent-listen", "agent-listens", o->agent_listens, &o->nagent_listens },
 		{ "registry-mirror", "registry-mirrors", o->mirrors, &o->nmirrors },
 		{ "insecure-registry", "insecure-registries", o->insecure, &o->ninsecure },
+		{ "route", "routes", o->routes, &o->nroutes },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
@@ -216,6 +224,47 @@ static int add_registry(struct options *o, const char *name, const char *value, 
 	return 0;
 }
 
+/* Whether there is such a runtime is known when the drivers are. */
+static int add_route(struct options *o, const char *value, struct error *err)
+{
+	const char *equals = strrchr(value, '=');
+
+	if (!equals || equals == value || !equals[1])
+		return error_set_class(err, ERROR_INVALID, "--route %s: expected PATTERN=RUNTIME", value);
+	if (o->nroutes == ROUTES_MAX)
+		return error_set_class(err, ERROR_INVALID, "at most %d --route", ROUTES_MAX);
+	o->routes[o->nroutes++] = xstrdup(value);
+	return 0;
+}
+
+/* Those that are kept as they are said; what is wrong with them is found where they are used. */
+static bool set_text(struct options *o, const char *name, const char *value)
+{
+	const struct {
+		const char *name;
+		char **at;
+	} texts[] = {
+		{ "data-root", &o->data_root },
+		{ "sandbox", &o->sandbox_path },
+		{ "guest", &o->guest_path },
+		{ "fetch", &o->fetch_path },
+		{ "launcher-dirs", &o->launcher_dirs },
+		{ "native", &o->native },
+		{ "default-runtime", &o->default_runtime },
+		{ "tlscert", &o->tls_cert },
+		{ "tlskey", &o->tls_key },
+		{ "tlscacert", &o->tls_ca },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (strcmp(texts[i].name, name) != 0)
+			continue;
+		replace(texts[i].at, value);
+		return true;
+	}
+	return false;
+}
+
 static int set(struct options *o, const char *name, const char *value, struct error *err)
 {
 	struct prefix bip;
@@ -225,6 +274,8 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		return add_pool(o, value, err);
 	if (strncmp(name, "agent-", 6) == 0)
 		return set_agent(o, name, value, err);
+	if (strcmp(name, "route") == 0)
+		return add_route(o, value, err);
 	if (strcmp(name, "registry-mirror") == 0 || strcmp(name, "insecure-registry") == 0)
 		return add_registry(o, name, value, err);
 	if (strcmp(name, "host") == 0) {
@@ -233,19 +284,9 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		o->hosts[o->nhosts++] = xstrdup(value);
 		return options_check_host(value, err);
 	}
-	if (strcmp(name, "data-root") == 0)
-		replace(&o->data_root, value);
-	else if (strcmp(name, "sandbox") == 0)
-		replace(&o->sandbox_path, value);
-	else if (strcmp(name, "guest") == 0)
-		replace(&o->guest_path, value);
-	else if (strcmp(name, "launcher-dirs") == 0)
-		replace(&o->launcher_dirs, value);
-	else if (strcmp(name, "native") == 0)
-		replace(&o->native, value);
-	else if (strcmp(name, "fetch") == 0)
-		replace(&o->fetch_path, value);
-	else if (strcmp(name, "ephemeral") == 0)
+	if (set_text(o, name, value))
+		return 0;
+	if (strcmp(name, "ephemeral") == 0)
 		o->is_ephemeral = true;
 	else if (strcmp(name, "version") == 0)
 		o->wants_version = true;
@@ -264,11 +305,6 @@ static int set(struct options *o, const char *name, const char *value, struct er
 		if (ip_parse(value, &ip, NULL) < 0 || ip_is_none(ip))
 			return error_set_class(err, ERROR_INVALID, "--host-gateway-ip %s: not an address", value);
 		replace(&o->host_gateway_ip, value);
-	} else if (strcmp(name, "default-runtime") == 0) {
-		if (!routing_is_runtime(value))
-			return error_set_class(err, ERROR_INVALID,
-					       "--default-runtime %s: expected auto, wasm, agent or synthetic", value);
-		replace(&o->default_runtime, value);
 	} else if (strcmp(name, "log-level") == 0 && log_parse_level(value, &o->log_level) < 0)
 		return error_set_class(err, ERROR_INVALID, "--log-level %s: not a level", value);
 	else if (strcmp(name, "log-format") == 0) {
@@ -553,6 +589,11 @@ void options_copy(const struct options *o, struct options *ret)
 	ret->agent_path = xstrdup(o->agent_path);
 	ret->launcher_dirs = xstrdup(o->launcher_dirs);
 	ret->native = xstrdup(o->native);
+	ret->tls_cert = xstrdup(o->tls_cert);
+	ret->tls_key = xstrdup(o->tls_key);
+	ret->tls_ca = xstrdup(o->tls_ca);
+	for (int i = 0; i < o->nroutes; i++)
+		ret->routes[i] = xstrdup(o->routes[i]);
 	for (int i = 0; i < o->nagent_listens; i++)
 		ret->agent_listens[i] = xstrdup(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)
@@ -605,6 +646,11 @@ void options_done(struct options *o)
 	free(o->agent_path);
 	free(o->launcher_dirs);
 	free(o->native);
+	free(o->tls_cert);
+	free(o->tls_key);
+	free(o->tls_ca);
+	for (int i = 0; i < o->nroutes; i++)
+		free(o->routes[i]);
 	for (int i = 0; i < o->nagent_listens; i++)
 		free(o->agent_listens[i]);
 	for (int i = 0; i < o->npools; i++)

@@ -9,7 +9,7 @@
 #include "util/error.h"
 #include "util/log.h"
 
-enum { HOSTS_MAX = 8, POOLS_MAX = 16, REGISTRIES_MAX = 32 };
+enum { HOSTS_MAX = 8, POOLS_MAX = 16, REGISTRIES_MAX = 32, ROUTES_MAX = 64 };
 
 struct options {
 	char *hosts[HOSTS_MAX];
@@ -24,6 +24,9 @@ struct options {
 	int nagent_listens;
 	bool agent_listen_plain;
 	char *agent_token_file, *agent_callback, *agent_path, *launcher_dirs, *native;
+	char *tls_cert, *tls_key, *tls_ca;
+	char *routes[ROUTES_MAX + 1]; /* --route PATTERN=RUNTIME; NULL-ended */
+	int nroutes;
 	unsigned agent_wait_s, agent_grace_s; /* 0: the defaults */
 	bool is_ephemeral, pretend, is_log_json;
 	enum log_level log_level;

@@ -20,6 +20,8 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/list.h"
+#include "util/log.h"
+#include "util/tls.h"
 
 enum { CONNECTIONS_MAX = 10000, DRAIN_MS = 1000 };
 
@@ -191,6 +193,31 @@ static int read_token(const char *path, char **ret, struct error *err)
 	return 0;
 }
 
+/* Does this --agent-listen speak TLS? */
+static bool is_tls(const struct options *o, const char *url)
+{
+	return o->tls_cert && !o->agent_listen_plain && strncmp(url, "tcp://", 6) == 0;
+}
+
+static int open_tls(struct server *s, struct error *err)
+{
+	const struct options *o = s->options;
+	struct tls_context *tls = NULL;
+	int r = 0;
+
+	if (!o->tls_cert != !o->tls_key)
+		return error_set_class(err, ERROR_INVALID, "--tlscert and --tlskey belong together");
+	if (o->tls_ca) { /* read again when it is needed: a fault is to be told now */
+		r = tls_client_new(o->tls_ca, &tls, err);
+		tls_unref(tls);
+	}
+	if (r == 0 && o->tls_cert)
+		r = tls_server_new(o->tls_cert, o->tls_key, &tls, err);
+	if (r == 0 && o->tls_cert)
+		agent_registry_set_tls(agent_driver_registry(s->engine->agents), tls);
+	return r;
+}
+
 static int open_engine(struct server *s, struct error *err)
 {
 	const struct options *o = s->options;
@@ -205,6 +232,7 @@ static int open_engine(struct server *s, struct error *err)
 				     .registry_mirrors = (const char *const *)o->mirrors,
 				     .insecure_registries = (const char *const *)o->insecure,
 				     .default_runtime = o->default_runtime,
+				     .routes = (const char *const *)o->routes,
 				     .address_pools = (const char *const *)o->pools,
 				     .bip = o->bip,
 				     .host_gateway_ip = o->host_gateway_ip,
@@ -213,6 +241,7 @@ static int open_engine(struct server *s, struct error *err)
 				     .descriptor = s->descriptor,
 				     .agents = { .wait_s = o->agent_wait_s,
 						 .grace_s = o->agent_grace_s,
+						 .authorities = o->tls_ca,
 						 .agent_path = o->agent_path,
 						 .launcher_dirs = o->launcher_dirs,
 						 .native = o->native } };
@@ -223,7 +252,8 @@ static int open_engine(struct server *s, struct error *err)
 	eo.agents.token = token;
 	for (int i = 0; i < o->nagent_listens && !callback; i++)
 		if (!o->agent_callback && strncmp(o->agent_listens[i], "tcp://", 6) == 0)
-			callback = xasprintf("ws://%s", o->agent_listens[i] + 6);
+			callback = xasprintf("%s%s", is_tls(o, o->agent_listens[i]) ? "wss://" : "ws://",
+					     o->agent_listens[i] + 6);
 	eo.agents.callback = o->agent_callback ? o->agent_callback : callback;
 	r = engine_open(&eo, &s->engine, err);
 	if (r == 0)
@@ -232,7 +262,7 @@ static int open_engine(struct server *s, struct error *err)
 		r = engine_add_driver(s->engine, s->added[i].ops, s->added[i].ctx, err);
 	if (r == 0 && s->factory)
 		r = engine_set_factory(s->engine, s->factory, s->factory_ctx, err);
-	return r;
+	return r == 0 ? engine_check_routes(s->engine, err) : r;
 }
 
 /* Clients must not take the descriptors that containers need. */
@@ -247,18 +277,19 @@ static size_t connections_max(void)
 /* Of theirs alone: the path by which agents connect, and not the Docker API. */
 static int listen_for_agents(struct server *s, const char *url, struct error *err)
 {
+	bool has_tls = is_tls(s->options, url);
 	int fds[LISTEN_FDS_MAX], n;
 
-	if (!s->options->agent_listen_plain && strncmp(url, "tcp://", 6) == 0 && options_check_host(url, NULL) < 0)
+	if (!has_tls && !s->options->agent_listen_plain && strncmp(url, "tcp://", 6) == 0 && options_check_host(url, NULL) < 0)
 		return error_set_class(err, ERROR_INVALID,
-				       "--agent-listen %s: without TLS only loopback is served, or what --agent-listen-plain allows",
+				       "--agent-listen %s: without TLS (--tlscert) only loopback is served, or what --agent-listen-plain allows",
 				       url);
 	n = listen_open(url, fds, err);
 	if (n < 0)
 		return n;
 	s->urls[s->nurls++] = xstrdup(url);
-	log_info("agents may connect to %s", url);
-	return agent_registry_listen(agent_driver_registry(s->engine->agents), fds[0], err);
+	log_info("agents may connect to %s%s", url, has_tls ? " with TLS" : "");
+	return agent_registry_listen(agent_driver_registry(s->engine->agents), fds[0], has_tls, err);
 }
 
 static int open_http(struct server *s, struct error *err)
@@ -273,6 +304,8 @@ static int open_http(struct server *s, struct error *err)
 				  .server_header = "Docker/" SOCKERLESS_VERSION " (linux) sockerless" };
 	int r = http_server_new(&hc, &s->http, err);
 
+	if (r == 0)
+		r = open_tls(s, err);
 	for (int i = 0; r == 0 && i < s->options->nhosts; i++)
 		r = server_listen(s, s->options->hosts[i], err);
 	for (int i = 0; r == 0 && i < s->options->nagent_listens; i++)

@@ -50,8 +50,7 @@ static int lifecycle_start(struct driver *base, struct container *c, struct run_
 		free(p);
 		return r;
 	}
-	if (!p->container->plan)
-		run_plan_free(plan);
+	run_plan_free(plan);
 	*ret = &p->base;
 	return 0;
 }
@@ -322,6 +321,18 @@ struct launchers *agent_driver_launchers(struct driver *d)
 	return driver_of(d)->launchers;
 }
 
+void agent_driver_when_ready(struct driver *d, const char *runtime, void (*ready)(void *arg), void *arg)
+{
+	struct launchers *ls = driver_of(d)->launchers;
+	const struct launcher *l = runtime ? launchers_find(ls, runtime) : NULL;
+	bool is_native = runtime && strcmp(runtime, "native") == 0;
+
+	if (is_native || (l && !launchers_is_known(l)))
+		launchers_when_known(ls, is_native ? NULL : l, ready, arg);
+	else
+		ready(arg);
+}
+
 const char *agent_driver_prepare(struct driver *base, const char *id)
 {
 	struct agent_driver *d = driver_of(base);
@@ -374,8 +385,10 @@ static void agent_free(struct driver *base)
 	agent_registry_free(d->registry);
 	launchers_free(d->launchers);
 	map_done(&d->running);
+	tls_unref(d->tls);
 	free(d->token);
 	free(d->data_root);
+	free(d->authorities);
 	free(d);
 }
 
@@ -417,7 +430,8 @@ struct driver *agent_driver_new(uv_loop_t *loop, struct store *store, const stru
 					.agent_path = options->agent_path,
 					.data_root = options->data_root,
 					.native = options->native,
-					.callback = options->callback };
+					.callback = options->callback,
+					.authorities = options->authorities };
 
 	d->base.ops = &agent_ops;
 	d->launchers = launchers_new(&lo);
@@ -428,6 +442,7 @@ struct driver *agent_driver_new(uv_loop_t *loop, struct store *store, const stru
 	d->grace_ms = (options->grace_s ? options->grace_s : GRACE_S) * 1000;
 	d->token = xstrdup(options->token);
 	d->data_root = xstrdup(options->data_root);
+	d->authorities = xstrdup(options->authorities);
 	map_init(&d->running);
 	list_init(&d->all);
 	store_load(store, "agent", load_token, d, NULL);

@@ -20,7 +20,8 @@ struct agent_driver {
 	struct map running;     /* container id → struct agent_container */
 	struct list all;        /* those and the ones that are ending */
 	unsigned wait_ms, grace_ms;
-	char *token, *data_root;
+	char *token, *data_root, *authorities;
+	struct tls_context *tls; /* NULL: no agent was dialled with TLS yet */
 };
 
 /* One run of a container: its agent, how it is reached, its main process. */
@@ -32,8 +33,6 @@ struct agent_container {
 	struct agent_process *main;
 	struct list execs;
 	struct launch *launch;  /* of a launcher's; NULL: another's, or it has ended */
-	struct run_plan *plan;  /* until it is launched */
-	struct container *container; /* a reference, while the plan is kept */
 	struct process_exit exit; /* of the main process, while its launcher still takes the changes */
 	char *reason;
 	json_t *command;        /* the exec that becomes the main process, should the agent have none */
@@ -57,7 +56,7 @@ struct agent_process {
 };
 
 /* agent_run.c */
-/* As lifecycle.start; keeps the plan when the container's is set. */
+/* As lifecycle.start; borrows the plan. */
 int agent_container_start(struct agent_driver *d, struct container *c, struct run_plan *plan,
 			  struct agent_process *main, struct error *err);
 void agent_container_end(struct agent_container *ac); /* whatever still runs is killed */

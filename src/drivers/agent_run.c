@@ -182,11 +182,6 @@ void agent_container_end(struct agent_container *ac)
 		agent_registry_end(d->registry, ac->id);
 	dialer_cancel(ac->dialer);
 	ac->dialer = NULL;
-	launchers_forget_waiting(d->launchers, ac);
-	run_plan_free(ac->plan);
-	ac->plan = NULL;
-	container_unref(ac->container);
-	ac->container = NULL;
 	launch_drop(ac->launch);
 	ac->launch = NULL;
 	list_for_each(it, &ac->execs)
@@ -263,7 +258,7 @@ static void on_no_agent(uv_timer_t *t)
 static void on_dialled(void *arg, const struct dial_result *r)
 {
 	struct agent_container *ac = arg;
-	char text[300];
+	char text[400];
 
 	ac->dialer = NULL;
 	if (r->status == 101) {
@@ -275,7 +270,7 @@ static void on_dialled(void *arg, const struct dial_result *r)
 		dial_again(ac);
 		return;
 	}
-	snprintf(text, sizeof(text), "the agent at %.160s cannot be reached: %.100s",
+	snprintf(text, sizeof(text), "the agent at %.100s cannot be reached: %.180s",
 		 ac->target.host ? ac->target.host : "its socket", r->why);
 	if (ac->main)
 		agent_process_fail(ac->main, 128, text);
@@ -283,7 +278,7 @@ static void on_dialled(void *arg, const struct dial_result *r)
 
 static void dial(struct agent_container *ac)
 {
-	ac->dialer = dialer_start(ac->driver->loop, &ac->target, ac->driver->token, on_dialled, ac);
+	ac->dialer = dialer_start(ac->driver->loop, &ac->target, ac->driver->tls, ac->driver->token, on_dialled, ac);
 }
 
 static struct agent_container *container_new_run(struct agent_driver *d, struct container *c, struct run_plan *plan)
@@ -355,44 +350,6 @@ static int launch(struct agent_container *ac, const struct launcher *l, struct c
 	return 0;
 }
 
-static const struct launcher *wanted(struct launchers *ls, const char *runtime, bool *ret_is_known)
-{
-	const struct launcher *l = launchers_find(ls, runtime);
-
-	if (strcmp(runtime, "native") == 0)
-		return launchers_best(ls, ret_is_known);
-	*ret_is_known = !l || launchers_is_known(l);
-	return l;
-}
-
-/* The best launcher is known, or how the one that was named is started. */
-static void on_known(void *arg)
-{
-	struct agent_container *ac = arg;
-	struct error err = { 0 };
-	bool is_known;
-	const struct launcher *l = wanted(ac->driver->launchers, ac->container->runtime, &is_known);
-	int r;
-
-	if (!l)
-		r = error_set_class(&err, ERROR_INVALID,
-				    "no launcher works on this host: native programs cannot run (docker info says why)");
-	else if (l->state == LAUNCHER_FAILS)
-		r = error_set_class(&err, ERROR_INVALID, "launcher %s does not work on this host: %s", l->name, l->why);
-	else
-		r = launch(ac, l, ac->container, ac->plan, &err);
-	if (l) {
-		free(ac->container->runtime);
-		ac->container->runtime = xstrdup(l->name);
-	}
-	run_plan_free(ac->plan);
-	ac->plan = NULL;
-	container_unref(ac->container);
-	ac->container = NULL;
-	if (r < 0 && ac->main)
-		agent_process_fail(ac->main, 128, err.message);
-}
-
 static void set_runtime(struct container *c, const char *name)
 {
 	free(c->runtime);
@@ -402,22 +359,37 @@ static void set_runtime(struct container *c, const char *name)
 static int start_launched(struct agent_container *ac, struct container *c, struct run_plan *plan, struct error *err)
 {
 	struct agent_driver *d = ac->driver;
-	bool is_known;
-	const struct launcher *l = wanted(d->launchers, c->runtime, &is_known);
+	bool is_native = strcmp(c->runtime, "native") == 0, is_known;
+	const struct launcher *l =
+		is_native ? launchers_best(d->launchers, &is_known) : launchers_find(d->launchers, c->runtime);
 
-	if (is_known && !l) { /* the sandbox, for what it can run */
+	if (is_native) {
+		free(c->route);
+		c->route = launchers_tell(d->launchers);
+	}
+	if (!l) { /* the sandbox, for what it can run; agent_driver_when_ready has waited */
 		set_runtime(c, "auto");
 		return DRIVER_DECLINED;
 	}
+	/* Others are tried again when they are asked for by name; how this one is started was to be found out. */
+	if (l->state == LAUNCHER_FAILS && l->root == LAUNCHER_COPY)
+		return error_set_class(err, ERROR_INVALID, "launcher %s does not work on this host: %s", l->name, l->why);
 	agent_registry_expect(d->registry, c->id, agent_driver_prepare(&d->base, c->id), ac->agent);
-	if (is_known) {
-		set_runtime(c, l->name);
-		return launch(ac, l, c, plan, err);
-	}
-	ac->plan = plan;
-	ac->container = container_ref(c);
-	launchers_when_known(d->launchers, l, on_known, ac);
-	return 0;
+	set_runtime(c, l->name);
+	return launch(ac, l, c, plan, err);
+}
+
+/* The target of a label. Whom to trust is read at the first wss://. */
+static int aim(struct agent_container *ac, const char *url, struct error *err)
+{
+	struct agent_driver *d = ac->driver;
+	int r = dial_parse(url, "/ws", &ac->target, err);
+
+	if (r == 0 && ac->target.is_fd)
+		r = error_set_class(err, ERROR_INVALID, "%.200s: no descriptor can be dialled", url);
+	if (r == 0 && ac->target.is_tls && !d->tls)
+		r = tls_client_new(d->authorities, &d->tls, err);
+	return r;
 }
 
 int agent_container_start(struct agent_driver *d, struct container *c, struct run_plan *plan,
@@ -444,11 +416,11 @@ int agent_container_start(struct agent_driver *d, struct container *c, struct ru
 		uv_timer_start(&ac->timer, on_no_agent, ac->wait_ms, 0);
 		return 0;
 	}
-	if (dial_parse(url, "/ws", &ac->target, err) < 0 || ac->target.is_fd) {
+	if (aim(ac, url, err) < 0) {
 		error_prefix(err, "label " AGENT_LABEL);
 		ac->main = NULL;
 		agent_container_end(ac);
-		return err->code ? err->code : error_set_class(err, ERROR_INVALID, "label " AGENT_LABEL ": %.200s", url);
+		return err->code;
 	}
 	dial(ac);
 	return 0;

@@ -131,6 +131,8 @@ static char **make_env(const struct launchers *ls, const struct launcher *l, con
 	put(&e, xasprintf("SOCKERLESS_HOSTNAME=%s", plan->hostname ? plan->hostname : ""));
 	put(&e, xasprintf("SOCKERLESS_AGENT=%s", ls->agent_path));
 	put(&e, xasprintf("SOCKERLESS_AGENT_TOKEN=%s", token));
+	if (l->is_remote && ls->authorities)
+		put(&e, xasprintf("SOCKERLESS_AGENT_CA_FILE=%s", ls->authorities));
 	put(&e, xasprintf("SOCKERLESS_STATE=%s/containers/%s/launcher", ls->data_root, c->id));
 	put(&e, xasprintf("SOCKERLESS_NETWORK=%s", mode && strcmp(mode, "none") == 0 ? "none" : "host"));
 	put(&e, xasprintf("SOCKERLESS_READONLY=%d", plan->is_readonly_root));

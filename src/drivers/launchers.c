@@ -11,10 +11,11 @@
 
 #include "drivers/launchers_internal.h"
 #include "util/alloc.h"
+#include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
-enum { CHECK_MS = 5000 };
+enum { CHECK_MS = 5000, TOLD_MAX = 8192 };
 
 /* ---- what is there ---- */
 
@@ -75,6 +76,7 @@ struct launchers *launchers_new(const struct launchers_options *o)
 	ls->data_root = xstrdup(o->data_root);
 	ls->native = xstrdup(o->native ? o->native : "auto");
 	ls->callback = xstrdup(o->callback);
+	ls->authorities = xstrdup(o->authorities);
 	list_init(&ls->waiting);
 	list_init(&ls->runs);
 	if (ls->agent_path)
@@ -152,7 +154,14 @@ static void check_done(uv_handle_t *h)
 static void on_check_exit(uv_process_t *p, int64_t status, int signo)
 {
 	struct check *c = p->data;
+	ssize_t n;
+	int fd;
 
+	/* What it said last may not have been read yet. */
+	if (uv_fileno((uv_handle_t *)&c->out, &fd) == 0 && c->len + 1 < sizeof(c->said)) {
+		n = read(fd, c->said + c->len, sizeof(c->said) - 1 - c->len);
+		c->len += n > 0 ? (size_t)n : 0;
+	}
 	c->status = status;
 	c->signo = signo;
 	uv_close((uv_handle_t *)&c->process, check_done);
@@ -223,6 +232,12 @@ static void check(struct launchers *ls, struct launcher *l, bool is_alone)
 	uv_read_start((uv_stream_t *)&c->out, on_alloc, on_said);
 }
 
+static bool takes_part(const struct launchers *ls, const struct launcher *l)
+{
+	return strcmp(ls->native, "auto") == 0 ? l->grade > 0 && !l->is_remote : strcmp(ls->native, l->name) == 0;
+}
+
+/* Of those that do not fail: what is not known yet counts. */
 static struct launcher *best(struct launchers *ls)
 {
 	struct launcher *found = NULL;
@@ -231,13 +246,38 @@ static struct launcher *best(struct launchers *ls)
 		return NULL;
 	for (size_t i = 0; i < ls->n; i++) {
 		struct launcher *l = &ls->v[i];
-		bool is_wanted = strcmp(ls->native, "auto") == 0 ? l->grade > 0 && !l->is_remote :
-								   strcmp(ls->native, l->name) == 0;
 
-		if (is_wanted && l->state != LAUNCHER_FAILS && (!found || l->grade > found->grade))
+		if (takes_part(ls, l) && l->state != LAUNCHER_FAILS && (!found || l->grade > found->grade))
 			found = l;
 	}
 	return found;
+}
+
+char *launchers_tell(struct launchers *ls)
+{
+	struct launcher *l = best(ls);
+	const char *separator = " (";
+	char *text;
+	struct buf b;
+
+	if (l && l->state == LAUNCHER_UNKNOWN)
+		return xstrdup("not tried yet: the first container with native programs does");
+	buf_init(&b, TOLD_MAX);
+	if (l)
+		buf_printf(&b, "launcher %s", l->name);
+	else
+		buf_printf(&b, "the sandbox: %s", strcmp(ls->native, "none") == 0 ? "--native none" : "no launcher works here");
+	for (size_t i = 0; i < ls->n; i++) {
+		if (!takes_part(ls, &ls->v[i]) || ls->v[i].state != LAUNCHER_FAILS)
+			continue;
+		buf_printf(&b, "%s%s: %s", separator, ls->v[i].name, ls->v[i].why);
+		separator = "; ";
+	}
+	if (*separator == ';')
+		buf_puts(&b, ")");
+	text = xstrdup(b.data);
+	buf_done(&b);
+	return text;
 }
 
 struct waiting {
@@ -274,6 +314,7 @@ static bool tell_one(struct launchers *ls, const struct launcher *l)
 /* Those that were asked for by name, then from the best downwards, until one works. */
 static void check_next(struct launchers *ls)
 {
+	CLEANUP(freep) char *told = NULL;
 	struct launcher *l;
 
 	if (ls->checking)
@@ -293,10 +334,8 @@ static void check_next(struct launchers *ls)
 		check_it(ls, l);
 		return;
 	}
-	if (l)
-		log_info("images with native programs go to launcher %s", l->name);
-	else
-		log_info("no launcher works here: images with native programs go to the sandbox");
+	told = launchers_tell(ls);
+	log_info("images with native programs go to %s", told);
 	while (tell_one(ls, NULL)) {
 	}
 }
@@ -327,18 +366,6 @@ void launchers_when_known(struct launchers *ls, const struct launcher *l, void (
 	check_next(ls);
 }
 
-void launchers_forget_waiting(struct launchers *ls, void *arg)
-{
-	list_for_each_safe(it, &ls->waiting) {
-		struct waiting *w = container_of(it, struct waiting, link);
-
-		if (w->arg != arg)
-			continue;
-		list_remove(it);
-		free(w);
-	}
-}
-
 /* ---- the end ---- */
 
 void launchers_free_memory(struct launchers *ls)
@@ -353,6 +380,7 @@ void launchers_free_memory(struct launchers *ls)
 	free(ls->data_root);
 	free(ls->native);
 	free(ls->callback);
+	free(ls->authorities);
 	free(ls);
 }
 

@@ -30,6 +30,7 @@ struct launchers_options {
 	const char *agent_path, *data_root;
 	const char *native; /* "auto", "none", or the name that images with native programs go to */
 	const char *callback; /* what remote agents connect to: "ws://HOST:PORT"; may be NULL */
+	const char *authorities; /* a file: who vouches for that, with wss://; may be NULL */
 };
 /* Reads the directories; the checks begin at the first need. */
 struct launchers *launchers_new(const struct launchers_options *o);
@@ -41,9 +42,11 @@ const struct launcher *launchers_next(const struct launchers *ls, const struct l
 const struct launcher *launchers_best(struct launchers *ls, bool *ret_is_known);
 /* Is it known how to start it: in a user namespace, or without one? */
 bool launchers_is_known(const struct launcher *l);
-/* Calls back, later and once, when that is known of `l`; NULL: when the best is known. */
+/* In words: where native images go, and why not to others. malloc'd. */
+char *launchers_tell(struct launchers *ls);
+/* Calls back once, now or later, when that is known of `l`; NULL: when the best is known. Not any more when the launchers
+ * have been freed. */
 void launchers_when_known(struct launchers *ls, const struct launcher *l, void (*known)(void *arg), void *arg);
-void launchers_forget_waiting(struct launchers *ls, void *arg);
 
 /* ---- a run ---- */
 

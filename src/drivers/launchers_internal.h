@@ -11,7 +11,7 @@ struct check;
 
 struct launchers {
 	uv_loop_t *loop;
-	char *agent_path, *data_root, *native, *callback;
+	char *agent_path, *data_root, *native, *callback, *authorities;
 	struct launcher v[LAUNCHERS_MAX];
 	size_t n;
 	struct list waiting, runs;

@@ -159,6 +159,9 @@ json_t *config_merge(json_t *own, json_t *defaults)
 		merge_map(config, defaults, merged[i]);
 	if (!json_object_get(config, "Labels"))
 		json_object_set_new(config, "Labels", json_object());
+	/* An image must not choose whom its containers' token is sent to. */
+	if (!json_object_get(json_object_get(own, "Labels"), AGENT_LABEL))
+		json_object_del(json_object_get(config, "Labels"), AGENT_LABEL);
 	return config;
 }
 
@@ -360,7 +363,7 @@ static int create(struct engine *e, const struct container_create *req, struct c
 	const char *image_name = json_string_value(json_object_get(body, "Image"));
 	const char *name = req->name && req->name[0] == '/' ? req->name + 1 : req->name;
 	const char *wanted = json_string_value(json_object_get(json_object_get(body, "HostConfig"), "Runtime"));
-	char *runtime = NULL;
+	char *runtime = NULL, *why = NULL;
 	struct container *c;
 	struct image *image;
 	int r = name && *name ? check_name(name, err) : 0;
@@ -380,11 +383,12 @@ static int create(struct engine *e, const struct container_create *req, struct c
 	if (r == 0)
 		r = check_platform(req->platform, image_name, err);
 	if (r == 0)
-		r = routing_decide(e, image, wanted, json_object_get(body, "Labels"), &runtime, err);
+		r = routing_decide(e, image, wanted, json_object_get(body, "Labels"), &runtime, &why, err);
 	if (r < 0)
 		return r;
 	c = build(e, body, image);
 	c->runtime = runtime;
+	c->route = why;
 	c->name = name && *name ? xstrdup(name) : generate_name(e);
 	r = set_command(c, err);
 	if (r == 0)

@@ -48,6 +48,7 @@ static void copy_options(struct engine *e, const struct engine_options *o)
 	e->options.data_root = xstrdup(o->data_root);
 	e->options.socket_path = xstrdup(o->socket_path);
 	e->options.default_runtime = xstrdup(o->default_runtime ? o->default_runtime : "auto");
+	e->options.routes = copy_list(o->routes);
 	e->options.sandbox_path = xstrdup(o->sandbox_path);
 	e->options.guest_path = xstrdup(o->guest_path);
 	e->options.images_mode = xstrdup(o->images_mode ? o->images_mode : "auto");
@@ -63,6 +64,7 @@ static void copy_options(struct engine *e, const struct engine_options *o)
 	e->options.agents.launcher_dirs = xstrdup(o->agents.launcher_dirs);
 	e->options.agents.native = xstrdup(o->agents.native);
 	e->options.agents.callback = xstrdup(o->agents.callback);
+	e->options.agents.authorities = xstrdup(o->agents.authorities);
 }
 
 /* What ran when the daemon ended was killed with it. */
@@ -264,7 +266,9 @@ void engine_free(struct engine *e)
 	free((char *)e->options.agents.launcher_dirs);
 	free((char *)e->options.agents.native);
 	free((char *)e->options.agents.callback);
+	free((char *)e->options.agents.authorities);
 	free((char *)e->options.default_runtime);
+	free_list(e->options.routes);
 	free((char *)e->options.sandbox_path);
 	free((char *)e->options.guest_path);
 	free((char *)e->options.images_mode);

@@ -43,6 +43,7 @@ struct engine_options {
 	const char *data_root;       /* exists, 0700 */
 	const char *socket_path;     /* our own, for binds of docker.sock; may be NULL */
 	const char *default_runtime; /* "auto" */
+	const char *const *routes;   /* --route: "PATTERN=RUNTIME", NULL-ended; NULL: none */
 	const char *sandbox_path;    /* sockerless-sandbox */
 	const char *guest_path;      /* the built-in image's root file system (directory or tar) */
 	bool is_ephemeral;
@@ -293,6 +294,8 @@ int engine_container_adopt(struct engine *e, struct container *c, const struct s
 bool routing_is_runtime(const char *name);
 /* The same and those of an embedder's drivers. */
 bool engine_is_runtime(const struct engine *e, const char *name);
+/* Are the default runtime and those of --route there? When all drivers are. ERROR_INVALID. */
+int engine_check_routes(struct engine *e, struct error *err);
 
 /* ---- events in Docker's attributes ---- */
 void engine_container_event(struct engine *e, struct container *c, const char *action, json_t *take_extra);

@@ -132,10 +132,10 @@ void resources_limits(json_t *host, struct limits *ret);
 
 /* ---- routing.c ---- */
 struct image;
-/* `requested`: HostConfig.Runtime, may be NULL; labels: the container's. ret: malloc'd. ERROR_INVALID for a name that
- * is no runtime. */
+/* `requested`: HostConfig.Runtime, may be NULL; labels: the container's own. ret, ret_why (may become NULL): malloc'd.
+ * ERROR_INVALID for a name that is no runtime. */
 int routing_decide(struct engine *e, const struct image *image, const char *requested, json_t *labels, char **ret,
-		   struct error *err);
+		   char **ret_why, struct error *err);
 
 /* ---- users.c (any thread, blocks) ---- */
 struct rootfs;

@@ -263,6 +263,13 @@ static void on_no_network(void *arg, const struct error *err)
 	fail_start(arg, 128, err);
 }
 
+static void make_plan(void *arg)
+{
+	struct crun *run = arg;
+
+	plan_make(run->engine, run->container, PLAN_START, NULL, on_planned, run);
+}
+
 static void begin(struct crun *run)
 {
 	struct error err = { 0 };
@@ -272,7 +279,7 @@ static void begin(struct crun *run)
 	if (networks_start(run->engine, run->container, &err) < 0)
 		engine_later(run->engine, on_no_network, run, &err);
 	else
-		plan_make(run->engine, run->container, PLAN_START, NULL, on_planned, run);
+		agent_driver_when_ready(run->engine->agents, run->container->runtime, make_plan, run);
 }
 
 static int check_startable(const struct engine *e, const struct container *c, struct error *err)

@@ -86,6 +86,7 @@ void container_unref(struct container *c)
 	free(c->platform);
 	free(c->path);
 	free(c->runtime);
+	free(c->route);
 	free(c->driver);
 	free(c->state.error);
 	free(c->traits);
@@ -140,11 +141,11 @@ static json_t *container_to_json(const struct container *c)
 
 	for (size_t i = 0; i < c->nmounts; i++)
 		json_array_append_new(mounts, mount_to_json(&c->mounts[i]));
-	return json_pack("{s:s, s:I, s:O*, s:O*, s:O*, s:s*, s:s*, s:s*, s:s*, s:O*, s:s*, s:s*, s:o, s:o}", "name",
-			 c->name, "created", (json_int_t)c->created_ns, "config", c->config, "host_config",
+	return json_pack("{s:s, s:I, s:O*, s:O*, s:O*, s:s*, s:s*, s:s*, s:s*, s:O*, s:s*, s:s*, s:s*, s:o, s:o}",
+			 "name", c->name, "created", (json_int_t)c->created_ns, "config", c->config, "host_config",
 			 c->host_config, "networking", c->networking, "image_ref", c->image_ref, "image_id",
 			 c->image_id, "platform", c->platform, "path", c->path, "args", c->args, "runtime", c->runtime,
-			 "driver", c->driver, "mounts", mounts, "state", state_to_json(&c->state));
+			 "route", c->route, "driver", c->driver, "mounts", mounts, "state", state_to_json(&c->state));
 }
 
 static char *text_of(json_t *o, const char *key)
@@ -206,6 +207,7 @@ static struct container *container_from_json(const char *id, json_t *o)
 	c->path = text_of(o, "path");
 	c->args = json_incref(json_object_get(o, "args"));
 	c->runtime = text_of(o, "runtime");
+	c->route = text_of(o, "route");
 	c->driver = text_of(o, "driver");
 	c->nmounts = json_array_size(mounts);
 	c->mounts = xcalloc(c->nmounts ? c->nmounts : 1, sizeof(*c->mounts));

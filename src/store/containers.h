@@ -79,6 +79,7 @@ struct container {
 	char *path; /* inspect's Path and Args: entrypoint and cmd merged */
 	json_t *args;
 	char *runtime; /* routing, decided once: "wasm", "agent", "synthetic" */
+	char *route; /* why that one, where the container has not asked for it; may be NULL */
 	char *driver; /* name of the driver that serves it */
 	struct container_mount *mounts;
 	size_t nmounts;

@@ -184,10 +184,10 @@ def is_alive(pid):
 class Proxy:
     """A way to a port that can be cut, held, and opened again."""
 
-    def __init__(self, port):
+    def __init__(self, port, host="127.0.0.1"):
         self.target = port
         self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener.bind((host, 0))
         self.listener.listen(64)
         self.port = self.listener.getsockname()[1]
         self.pairs, self.is_open, self.is_over, self.is_held = [], True, False, False

@@ -25,7 +25,7 @@ refused "--data-root is given twice" --data-root /a --data-root /b
 refused "not a level" --log-level loud
 refused "expected text or json" --log-format xml
 refused "expected auto, registry or synthetic" --images some
-refused "expected auto, wasm, agent or synthetic" --default-runtime runc
+refused "expected PATTERN=RUNTIME" --route wasm
 echo '{"data-root": "/a"}' >"$dir/config.json"
 refused "given both as a flag and in the configuration file" --config "$dir/config.json" --data-root /b
 echo '{"data-roof": "/a"}' >"$dir/config.json"

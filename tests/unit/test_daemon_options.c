@@ -77,7 +77,6 @@ static void test_refusals(void **state)
 					   "--log-level loud",
 					   "--log-format xml",
 					   "--images some",
-					   "--default-runtime runc",
 					   "--config /no/such/file" };
 
 	(void)state;

@@ -122,8 +122,10 @@ void peer_welcome(struct peer *p, const char *response);
 void peers_changed(void); /* one came or went: the clock of loneliness */
 
 /* ---- serve.c, dial.c ---- */
-int serve_open(const char *addr, struct error *err);
-int dial_open(const char *url, struct error *err);
+/* certificate NULL: without TLS. */
+int serve_open(const char *addr, const char *certificate, const char *key, struct error *err);
+/* authorities: a file: who vouches for a daemon at wss://; NULL: the system's. */
+int dial_open(const char *url, const char *authorities, struct error *err);
 
 /* ---- native.c ---- */
 int native_main(int argc, char **argv);

@@ -12,6 +12,7 @@
 enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000 };
 
 static struct dial_target target;
+static struct tls_context *tls; /* of wss:// */
 static uv_timer_t timer; /* the next try */
 static unsigned pause_ms = PAUSE_FIRST_MS;
 
@@ -19,7 +20,7 @@ static void on_dialled(void *arg, const struct dial_result *r);
 
 static void on_timer(uv_timer_t *t)
 {
-	dialer_start(t->loop, &target, agent.token, on_dialled, NULL);
+	dialer_start(t->loop, &target, tls, agent.token, on_dialled, NULL);
 }
 
 static void retry(const char *why)
@@ -65,11 +66,13 @@ static void on_dialled(void *arg, const struct dial_result *r)
 	}
 }
 
-int dial_open(const char *url, struct error *err)
+int dial_open(const char *url, const char *authorities, struct error *err)
 {
 	int r = dial_parse(url, AGENT_PATH, &target, err);
 	char *path;
 
+	if (r == 0 && target.is_tls)
+		r = tls_client_new(authorities, &tls, err);
 	if (r < 0) {
 		error_prefix(err, "--callback");
 		return r;

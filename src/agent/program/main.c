@@ -22,9 +22,11 @@ static const char help[] =
 	"       sockerless-agent --callback URL [options] [--keep-alive -- command…]\n"
 	"\n"
 	"  --addr ADDRESS:PORT  serve GET /health and GET /ws there (default :9111)\n"
-	"  --callback URL       connect to a daemon instead: ws://HOST:PORT/PATH, unix:///SOCKET:/PATH, fd://N\n"
+	"  --callback URL       connect to a daemon instead: ws[s]://HOST:PORT/PATH, unix:///SOCKET:/PATH, fd://N\n"
 	"  --keep-alive         run the command as the main process; the agent ends when it has\n"
 	"  --token-file FILE    where the token is (default: $SOCKERLESS_AGENT_TOKEN)\n"
+	"  --ca-file FILE       who vouches for a daemon at wss:// (default: $SOCKERLESS_AGENT_CA_FILE, then the system's)\n"
+	"  --tls-cert FILE --tls-key FILE  serve with this certificate: wss:// and https://\n"
 	"  --grace SECONDS      how long processes outlive the last connection (default 60)\n"
 	"  --chroot DIRECTORY   its root, and that of what it runs\n"
 	"  --version, --help\n";
@@ -139,6 +141,9 @@ enum {
 	OPT_CALLBACK,
 	OPT_KEEP_ALIVE,
 	OPT_TOKEN_FILE,
+	OPT_CA_FILE,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
 	OPT_GRACE,
 	OPT_LOG_LEVEL,
 	OPT_CHROOT,
@@ -147,7 +152,7 @@ enum {
 };
 
 struct wishes {
-	const char *addr, *callback, *token_file, *chroot;
+	const char *addr, *callback, *token_file, *chroot, *ca_file, *tls_cert, *tls_key;
 	bool keep_alive;
 };
 
@@ -159,6 +164,9 @@ static int read_options(int argc, char **argv, struct wishes *w)
 		{ "callback", required_argument, NULL, OPT_CALLBACK },
 		{ "keep-alive", no_argument, NULL, OPT_KEEP_ALIVE },
 		{ "token-file", required_argument, NULL, OPT_TOKEN_FILE },
+		{ "ca-file", required_argument, NULL, OPT_CA_FILE },
+		{ "tls-cert", required_argument, NULL, OPT_TLS_CERT },
+		{ "tls-key", required_argument, NULL, OPT_TLS_KEY },
 		{ "grace", required_argument, NULL, OPT_GRACE },
 		{ "log-level", required_argument, NULL, OPT_LOG_LEVEL }, /* of the Go agent; there is one level here */
 		{ "chroot", required_argument, NULL, OPT_CHROOT },
@@ -174,6 +182,9 @@ static int read_options(int argc, char **argv, struct wishes *w)
 		case OPT_CALLBACK: w->callback = optarg; break;
 		case OPT_KEEP_ALIVE: w->keep_alive = true; break;
 		case OPT_TOKEN_FILE: w->token_file = optarg; break;
+		case OPT_CA_FILE: w->ca_file = optarg; break;
+		case OPT_TLS_CERT: w->tls_cert = optarg; break;
+		case OPT_TLS_KEY: w->tls_key = optarg; break;
 		case OPT_GRACE: agent.grace_ms = (unsigned)strtoul(optarg, NULL, 10) * 1000; break;
 		case OPT_LOG_LEVEL: break;
 		case OPT_CHROOT: w->chroot = optarg; break;
@@ -183,6 +194,15 @@ static int read_options(int argc, char **argv, struct wishes *w)
 		}
 	}
 	return -1;
+}
+
+static int open_door(const struct wishes *w, struct error *err)
+{
+	if (w->callback)
+		return dial_open(w->callback, w->ca_file ? w->ca_file : getenv("SOCKERLESS_AGENT_CA_FILE"), err);
+	if (!w->tls_cert != !w->tls_key)
+		return error_set(err, -EINVAL, "--tls-cert and --tls-key belong together");
+	return serve_open(w->addr, w->tls_cert, w->tls_key, err);
 }
 
 int main(int argc, char **argv)
@@ -212,7 +232,7 @@ int main(int argc, char **argv)
 	if (r == 0 && w.keep_alive && optind == argc)
 		r = error_set(&err, -EINVAL, "--keep-alive needs a command");
 	if (r == 0)
-		r = w.callback ? dial_open(w.callback, &err) : serve_open(w.addr, &err);
+		r = open_door(&w, &err);
 	if (r == 0 && w.keep_alive)
 		r = main_start(argv + optind, &code, &err);
 	if (r < 0) {

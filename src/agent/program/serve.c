@@ -1,4 +1,5 @@
-/* The server mode: GET /health and GET /ws on a TCP port, both behind the token when there is one. */
+/* The server mode: GET /health and GET /ws on a TCP port, both behind the token when there is one, with TLS where there
+ * is a certificate. */
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -9,11 +10,17 @@
 #include "agent/program/agent.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/tls.h"
 
-enum { BACKLOG = 128, HEAD_MS = 10000 };
+enum { BACKLOG = 128, HEAD_MS = 10000, GREETINGS_MAX = 500 };
 
 struct visitor {
-	uv_tcp_t tcp;
+	union {
+		uv_stream_t stream;
+		uv_handle_t handle;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe; /* the inner end of TLS */
+	};
 	uv_timer_t deadline;
 	uv_write_t write;
 	char *answer;
@@ -24,6 +31,8 @@ struct visitor {
 };
 
 static uv_tcp_t listener;
+static struct tls_context *tls; /* NULL: none */
+static unsigned ngreetings; /* visitors whose TLS is being agreed upon */
 
 static void on_closed(uv_handle_t *h)
 {
@@ -40,7 +49,7 @@ static void leave(struct visitor *v)
 	if (v->is_closing)
 		return;
 	v->is_closing = true;
-	uv_close((uv_handle_t *)&v->tcp, on_closed);
+	uv_close(&v->handle, on_closed);
 	uv_close((uv_handle_t *)&v->deadline, on_closed);
 }
 
@@ -57,8 +66,8 @@ static void answer(struct visitor *v, int status, const char *type, const char *
 	v->answer = handshake_refusal(status, type, body);
 	b = uv_buf_init(v->answer, (unsigned)strlen(v->answer));
 	v->write.data = v;
-	uv_read_stop((uv_stream_t *)&v->tcp);
-	if (uv_write(&v->write, (uv_stream_t *)&v->tcp, &b, 1, on_written) < 0)
+	uv_read_stop(&v->stream);
+	if (uv_write(&v->write, &v->stream, &b, 1, on_written) < 0)
 		leave(v);
 }
 
@@ -96,7 +105,7 @@ static void open_socket(struct visitor *v, size_t head)
 		answer(v, 400, "text/plain", fault);
 		return;
 	}
-	if (uv_fileno((uv_handle_t *)&v->tcp, &fd) == 0)
+	if (uv_fileno(&v->handle, &fd) == 0)
 		mine = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (mine >= 0)
 		p = peer_new(mine, true, is_ours, v->head + head, v->len - head, NULL, NULL, &err);
@@ -116,7 +125,7 @@ static void look(struct visitor *v)
 
 	if (head == 0)
 		return;
-	uv_read_stop((uv_stream_t *)&v->tcp);
+	uv_read_stop(&v->stream);
 	if (!target)
 		answer(v, 400, "text/plain", "bad request\n");
 	else if (!has_token(v, (size_t)head))
@@ -155,26 +164,75 @@ static void on_deadline(uv_timer_t *t)
 	leave(t->data);
 }
 
+static struct visitor *visitor_new(uv_loop_t *loop)
+{
+	struct visitor *v = xnew(struct visitor);
+
+	uv_timer_init(loop, &v->deadline);
+	v->deadline.data = v;
+	v->handles = 2;
+	return v;
+}
+
+static void receive(struct visitor *v)
+{
+	uv_timer_start(&v->deadline, on_deadline, HEAD_MS, 0);
+	uv_read_start(&v->stream, on_alloc, on_read);
+}
+
+static void on_greeted(void *arg, int take_fd, const char *why)
+{
+	struct visitor *v;
+
+	(void)arg;
+	ngreetings--;
+	if (take_fd < 0) {
+		say("a connection was refused: %s", why);
+		return;
+	}
+	v = visitor_new(listener.loop);
+	uv_pipe_init(listener.loop, &v->pipe, 0);
+	v->handle.data = v;
+	if (uv_pipe_open(&v->pipe, take_fd) == 0) {
+		receive(v);
+		return;
+	}
+	close(take_fd);
+	leave(v);
+}
+
+/* The descriptor goes to the relay, the handle that it was accepted into does not. */
+static void greet(struct visitor *v)
+{
+	int fd = -1, mine = -1;
+
+	if (ngreetings < GREETINGS_MAX && uv_fileno(&v->handle, &fd) == 0)
+		mine = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (mine >= 0) {
+		ngreetings++;
+		tls_relay_start(listener.loop, tls, mine, NULL, on_greeted, NULL);
+	}
+	leave(v);
+}
+
 static void on_visitor(uv_stream_t *server, int status)
 {
 	struct visitor *v;
 
 	if (status < 0)
 		return;
-	v = xnew(struct visitor);
+	v = visitor_new(server->loop);
 	uv_tcp_init(server->loop, &v->tcp);
-	uv_timer_init(server->loop, &v->deadline);
-	v->tcp.data = v->deadline.data = v;
-	v->handles = 2;
-	if (uv_accept(server, (uv_stream_t *)&v->tcp) < 0) {
+	v->handle.data = v;
+	if (uv_accept(server, &v->stream) < 0)
 		leave(v);
-		return;
-	}
-	uv_timer_start(&v->deadline, on_deadline, HEAD_MS, 0);
-	uv_read_start((uv_stream_t *)&v->tcp, on_alloc, on_read);
+	else if (tls)
+		greet(v);
+	else
+		receive(v);
 }
 
-int serve_open(const char *addr, struct error *err)
+int serve_open(const char *addr, const char *certificate, const char *key, struct error *err)
 {
 	const char *colon = strrchr(addr, ':');
 	CLEANUP(freep) char *host = colon ? xstrndup(addr, (size_t)(colon - addr)) : NULL;
@@ -183,6 +241,8 @@ int serve_open(const char *addr, struct error *err)
 	size_t n = host ? strlen(host) : 0;
 	int r;
 
+	if (certificate && tls_server_new(certificate, key, &tls, err) < 0)
+		return err->code;
 	if (!colon)
 		return error_set(err, -EINVAL, "--addr %s: ADDRESS:PORT is expected", addr);
 	if (n > 1 && host[0] == '[' && host[n - 1] == ']') {
