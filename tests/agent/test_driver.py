@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -18,15 +19,16 @@ class Driver(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.port = free_port()
-        with open("/tmp/sockerless-agent-token", "w", encoding="ascii") as f:
+        with tempfile.NamedTemporaryFile("w", prefix="sockerless-agent-token-", delete=False) as f:
             f.write("secret\n")
+        cls.token_file = f.name
         cls.d = Daemon("--agent-listen", f"tcp://127.0.0.1:{cls.port}", "--agent-wait", "5", "--agent-grace", cls.grace,
                        "--agent-token-file", f.name)
 
     @classmethod
     def tearDownClass(cls):
         cls.d.stop()
-        os.unlink("/tmp/sockerless-agent-token")
+        os.unlink(cls.token_file)
 
     def prepare(self, cid):
         reply = self.d.call("POST", f"/internal/v1/agent/prepare/{cid}", version=None)
