@@ -41,6 +41,7 @@ struct agent_container {
 	uv_timer_t timer; /* the patience with an agent that does not come; the pause before it is dialled again */
 	bool is_forward, was_up, is_over, is_launched;
 	unsigned pause_ms, wait_ms;
+	int leftover_code; /* of execs that are over with the container: killed with it, or lost with its agent */
 };
 
 /* A main process, or an exec. */

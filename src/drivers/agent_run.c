@@ -10,7 +10,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 3000, LAUNCHER_STAYS_MS = 10000, LAUNCHER_WAIT_MS = 300000 };
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 3000, LAUNCHER_STAYS_MS = 10000, LAUNCHER_WAIT_MS = 300000, KILLED_CODE = 137 };
 
 static void on_launcher_stays(uv_timer_t *t)
 {
@@ -106,6 +106,8 @@ static void on_exited(void *arg, int code, const char *reason)
 
 	if (p->is_told || p->is_released)
 		return;
+	if (p->is_main && reason)
+		p->container->leftover_code = LINK_LOST_CODE;
 	if (p->is_main && p->container->launch) {
 		main_has_ended(p->container, code, reason);
 		return;
@@ -154,7 +156,7 @@ static void on_timer_closed(uv_handle_t *h)
 static void on_leftovers(uv_timer_t *t)
 {
 	struct agent_container *ac = t->data;
-	struct process_exit exit = { .code = 137 };
+	struct process_exit exit = { .code = ac->leftover_code };
 
 	while (!list_is_empty(&ac->execs)) {
 		struct agent_process *p = container_of(ac->execs.next, struct agent_process, link);
@@ -289,6 +291,7 @@ static struct agent_container *container_new_run(struct agent_driver *d, struct 
 	memcpy(ac->id, c->id, sizeof(ac->id));
 	ac->command = agent_exec_message(&plan->spec);
 	ac->pause_ms = PAUSE_FIRST_MS;
+	ac->leftover_code = KILLED_CODE;
 	ac->target.fd = -1;
 	list_init(&ac->execs);
 	list_append(&d->all, &ac->link);
@@ -323,7 +326,7 @@ static void on_launcher_exited(void *arg, int status, int signo, const char *sai
 	p->is_told = true;
 	exit.reason = ac->reason;
 	if (!ac->is_over) {
-		exit.code = LINK_LOST_CODE;
+		exit.code = ac->leftover_code = LINK_LOST_CODE;
 		exit.reason = text;
 	} else if (status == LAUNCH_FAILED && exit.code != LAUNCH_FAILED && !exit.reason) {
 		exit.reason = text; /* its changes are lost */

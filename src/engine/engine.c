@@ -78,6 +78,8 @@ static void reconcile(struct engine *e)
 			continue;
 		if (c->state.status != CONTAINER_RESTARTING) {
 			c->state.exit_code = 137;
+			free(c->state.error);
+			c->state.error = xstrdup("it was ended with the daemon, which did not end in order");
 			c->state.finished_ns = clock_wall_ns();
 		}
 		c->state.status = CONTAINER_EXITED;

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from harness import DEADLINE_S, ROOT
+from harness import DEADLINE_S, ROOT, Daemon
 
 AGENT = os.path.join(ROOT, "build", "bin", "sockerless-agent")
 PROTOCOL = "sockerless.agent.v1"
@@ -99,10 +99,26 @@ class WebSocket:
         self.sock.close()
 
 
-class Agent:
-    """An agent's process. With serve it listens, else it connects to `callback`."""
+class Wrapped(Daemon):
+    """One that is started by way of another command: wrap(*words) is the whole."""
 
-    def __init__(self, *command, callback=None, token="secret", options=()):
+    def __init__(self, wrap, *options):
+        self.wrap = wrap
+        super().__init__(*options)
+
+    def start(self):
+        real = subprocess.Popen
+        try:
+            subprocess.Popen = lambda arguments, **more: real(self.wrap(*arguments), **more)
+            super().start()
+        finally:
+            subprocess.Popen = real
+
+
+class Agent:
+    """An agent's process. It connects to `callback`, else it listens. wrap(*words): what it is started by."""
+
+    def __init__(self, *command, callback=None, token="secret", options=(), wrap=lambda *words: words):
         self.port = free_port()
         self.log = b""
         argv = [AGENT, *(["--callback", callback] if callback else ["--addr", f"127.0.0.1:{self.port}"]), *options]
@@ -113,7 +129,7 @@ class Agent:
         if token:
             env["SOCKERLESS_AGENT_TOKEN"] = token
         self.token = token
-        self.process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(wrap(*argv), env=env, stderr=subprocess.PIPE)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         if not callback:

@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import ROOT, Daemon
+from agents import Wrapped
+from harness import ROOT
 
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 NEEDED = ("useradd", "userdel", "setpriv", "newuidmap", "unshare")
@@ -56,18 +57,13 @@ class User:
         self._command("userdel", self.name)
 
 
-class AsUser(Daemon):
+class AsUser(Wrapped):
     """The daemon of another user's."""
 
     def __init__(self, user, *options):
         self.user = user
-        super().__init__(*options)
+        super().__init__(user.words, *options)
 
     def start(self):
         os.chown(self.dir, self.user.entry.pw_uid, self.user.entry.pw_gid)
-        real = subprocess.Popen
-        try:
-            subprocess.Popen = lambda arguments, **more: real(self.user.words(*arguments), **more)
-            super().start()
-        finally:
-            subprocess.Popen = real
+        super().start()
