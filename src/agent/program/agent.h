@@ -129,8 +129,8 @@ int dial_open(const char *url, const char *authorities, struct error *err);
 
 /* ---- native.c ---- */
 int native_main(int argc, char **argv);
-/* old_calls.c: runs a program that is told that the kernel has none of the newer calls. For proot. */
-int old_calls_main(char **argv);
+/* guard.c: runs proot. */
+int guard_main(char **argv);
 
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* a line on stderr */
 

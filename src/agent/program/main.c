@@ -214,8 +214,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--native") == 0)
 		return native_main(argc - 2, argv + 2);
-	if (argc > 3 && strcmp(argv[1], "--old-calls") == 0)
-		return old_calls_main(argv + 3);
+	if (argc > 3 && strcmp(argv[1], "--guard") == 0)
+		return guard_main(argv + 3);
 	agent.grace_ms = 60000;
 	agent.linger_ms = 10000;
 	r = read_options(argc, argv, &w);

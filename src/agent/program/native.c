@@ -327,11 +327,14 @@ static int take_back(struct native *n)
 
 /* ---- the run ---- */
 
+/* Half removed it is not to be taken for what the container has left: first it is ready no more. */
 static void forget(struct native *n)
 {
+	CLEANUP(freep) char *ready = xasprintf("%s/ready", n->dir);
 	char *slash;
 	int fd;
 
+	unlink(ready);
 	if (n->is_overlay)
 		umount2(n->root, MNT_DETACH);
 	slash = strrchr(n->dir, '/');
