@@ -10,7 +10,13 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 3000, LAUNCHER_STAYS_MS = 10000, LAUNCHER_WAIT_MS = 300000, KILLED_CODE = 137 };
+enum {
+	PAUSE_FIRST_MS = 100,
+	PAUSE_MAX_MS = 3000,
+	LAUNCHER_STAYS_MS = 10000,
+	LAUNCHER_WAIT_MS = 300000,
+	KILLED_CODE = 137
+};
 
 static void on_launcher_stays(uv_timer_t *t)
 {
