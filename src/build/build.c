@@ -118,7 +118,7 @@ struct build *build_start(struct engine *e, const struct build_options *opt, con
 	b->engine = e;
 	b->sink = *sink;
 	copy_options(&b->options, opt);
-	b->digests = json_object();
+	b->downloads = json_object();
 	b->held = json_object();
 	b->epoch_s = epoch_of(b->options.args);
 	build_args_init(&b->args, b->options.args, BUILD_PLATFORM);
@@ -135,7 +135,7 @@ struct build *build_start(struct engine *e, const struct build_options *opt, con
 			error_set(err, -errno, "no temporary file: %s", strerror(errno));
 		free_options(&b->options);
 		build_args_done(&b->args);
-		json_decref(b->digests);
+		json_decref(b->downloads);
 		json_decref(b->held);
 		free(b->dir);
 		free(b);
@@ -201,7 +201,7 @@ static void begin_remote(struct build *b)
 		return;
 	}
 	b->git_dir = xstrdup(source.dir);
-	git_fetch_start(b, &source, on_checkout);
+	git_fetch_start(b, &source, "git", on_checkout);
 	git_source_done(&source);
 }
 
@@ -323,7 +323,7 @@ static void build_free(uv_handle_t *handle)
 	free(b->image_id);
 	free(b->author);
 	json_decref(b->config);
-	json_decref(b->digests);
+	json_decref(b->downloads);
 	json_decref(b->held);
 	spool_free(b->spool);
 	dockerfile_free(b->dockerfile);

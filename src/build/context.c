@@ -274,7 +274,7 @@ static void after(uv_work_t *w, int status)
 void context_open(struct build *b)
 {
 	struct context_job *j = xnew(struct context_job);
-	const char *name = b->options.dockerfile, *digest;
+	const char *name = b->options.dockerfile;
 
 	while (*name == '/' || strncmp(name, "./", 2) == 0)
 		name += *name == '/' ? 1 : 2;
@@ -288,7 +288,7 @@ void context_open(struct build *b)
 		j->checkout_dir = xstrdup(b->git_dir);
 		j->keeps_git = keeps && (strcmp(keeps, "1") == 0 || strcmp(keeps, "true") == 0);
 	}
-	j->download = *b->options.remote && !b->git_dir ? remote_file(b, b->options.remote, &digest) : NULL;
+	j->download = *b->options.remote && !b->git_dir ? remote_file(b, b->options.remote, NULL) : NULL;
 	j->name = xstrdup(*name ? name : "Dockerfile");
 	uv_queue_work(b->engine->loop, &j->work, work, after);
 }

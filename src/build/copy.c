@@ -3,15 +3,19 @@
 #include "build/copy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "build/git.h"
 #include "build/internal.h"
 #include "build/remote.h"
 #include "dockerfile/change.h"
 #include "dockerfile/text.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/digest.h"
+#include "util/json.h"
 
 struct copy_step {
 	uv_work_t work;
@@ -106,6 +110,8 @@ static char *flags_told(struct build *b)
 		told = arena_printf(&b->arena, "%s--chmod=%s ", told, b->now.chmod);
 	if (b->now.has_parents)
 		told = arena_printf(&b->arena, "%s--parents ", told);
+	if (b->now.is_unpack_given)
+		told = arena_printf(&b->arena, "%s--unpack=%s ", told, b->now.unpacks ? "true" : "false");
 	for (size_t i = 0; i < b->now.excludes.count; i++)
 		told = arena_printf(&b->arena, "%s--exclude=%s ", told, b->now.excludes.items[i]);
 	return told;
@@ -191,19 +197,62 @@ static char *url_name(struct arena *a, const char *url)
 /* ADD of a URL that has been downloaded. */
 static int take_download(struct build *b, struct copy_job *j, const char *url, struct error *err)
 {
-	const char *digest = NULL;
-	CLEANUP(freep) char *file = remote_file(b, url, &digest);
+	struct remote_facts facts = { "", "", 0 };
+	CLEANUP(freep) char *file = remote_file(b, url, &facts);
 	struct copy_source *s = &j->documents[j->ndocuments++];
 
 	s->name = url_name(&j->arena, url);
+	if (!*s->name && !strchr(facts.name, '/') && strcmp(facts.name, ".") && strcmp(facts.name, ".."))
+		s->name = arena_dup(&j->arena, facts.name);
 	s->file = arena_dup(&j->arena, file);
-	s->hash = arena_printf(&j->arena, "file:%s", digest ? digest + 7 : "");
+	s->hash = arena_printf(&j->arena, "file:%s", *facts.digest ? facts.digest + 7 : "");
+	s->modified_s = facts.modified_s;
 	if (!*s->name && j->dest[strlen(j->dest) - 1] == '/')
 		return error_set(err, -EINVAL, "ADD failed: cannot determine filename for source %.300s", url);
 	if (!*s->name)
 		s->name = arena_dup(&j->arena, "__unnamed__");
-	if (*b->now.checksum && (!digest || strcmp(digest, b->now.checksum) != 0))
-		return error_set(err, -EINVAL, "ADD failed: digest mismatch %s: %s", digest ? digest : "", b->now.checksum);
+	if (*b->now.checksum && strcmp(facts.digest, b->now.checksum) != 0)
+		return error_set(err, -EINVAL, "ADD failed: digest mismatch %s: %s", facts.digest, b->now.checksum);
+	return 0;
+}
+
+/* What is clearly no path: "github.com/x" may be one. */
+static bool is_git_word(const char *word)
+{
+	return remote_is_git(word) && strncmp(word, "github.com/", 11) != 0;
+}
+
+/* buildkit: dispatchCopy */
+static int check_checksum(struct build *b, struct error *err)
+{
+	const char *checksum = b->now.checksum, *word = b->now.args.items[0];
+
+	if (!*checksum)
+		return 0;
+	if (b->now.args.count != 2)
+		return error_set_class(err, ERROR_INVALID, "checksum can't be specified for multiple sources");
+	if (is_git_word(word))
+		return error_set_class(err, ERROR_INVALID,
+				       "checksum of a Git source is not supported: name the commit in its URL");
+	if (!remote_is_url(word))
+		return error_set_class(err, ERROR_INVALID, "checksum requires HTTP(S) or Git sources");
+	return digest_is_valid(checksum) ? 0 : error_set_class(err, ERROR_INVALID, "invalid checksum digest format");
+}
+
+/* ADD of a repository: all that is checked out. It stands alone, since it is a root of its own. */
+static int take_checkout(struct build *b, struct copy_job *j, const char *word, struct error *err)
+{
+	json_t *told = json_object_get(b->downloads, word);
+
+	if (b->now.args.count != 2)
+		return error_set_class(err, ERROR_INVALID, "ADD failed: a Git repository must be the only source");
+	free(j->source_root);
+	j->source_root = xasprintf("%s/%s-%u", b->dir, json_text(told, "name"), ++b->nuppers);
+	j->checkout = arena_printf(&j->arena, "%s/%s", b->dir, json_text(told, "name"));
+	j->checkout_dir = arena_dup(&j->arena, json_text(told, "dir"));
+	j->keeps_git = b->now.keeps_git;
+	json_object_del(b->downloads, word); /* it is moved: the next ADD of it checks out anew */
+	words_add(&j->arena, &j->sources, arena_dup(&j->arena, "."));
 	return 0;
 }
 
@@ -222,6 +271,9 @@ static int take_sources(struct build *b, struct copy_job *j, struct error *err)
 
 			j->documents[j->ndocuments++] = (struct copy_source){ .name = arena_dup(&j->arena, doc->name),
 									      .content = arena_dup(&j->arena, doc->content) };
+		} else if (j->is_add && is_git_word(word)) {
+			if (take_checkout(b, j, word, err) < 0)
+				return err->code;
 		} else if (remote_is_url(word) && !j->is_add) {
 			return error_set(err, -EINVAL, "COPY failed: source can't be a URL for COPY");
 		} else if (remote_is_url(word)) {
@@ -273,27 +325,54 @@ static void on_fetched(struct build *b, const struct error *err)
 	step_done(b, &told, 0);
 }
 
+static bool fetch_checkout(struct build *b, const char *url)
+{
+	struct git_source source;
+	struct error err = { 0 };
+	char name[32];
+
+	if (json_object_get(b->downloads, url))
+		return false;
+	if (git_source_parse(url, &source, &err) < 0) {
+		error_prefix(&err, "ADD failed");
+		step_done(b, &err, 0);
+		return true;
+	}
+	snprintf(name, sizeof(name), "add-%u", ++b->nuppers);
+	json_object_set_new(b->downloads, url, json_pack("{s:s, s:s}", "name", name, "dir", source.dir));
+	git_fetch_start(b, &source, name, on_fetched);
+	git_source_done(&source);
+	return true;
+}
+
+static bool fetch_word(struct build *b, const char *word)
+{
+	CLEANUP(freep) char *file = NULL;
+
+	if (is_git_word(word))
+		return fetch_checkout(b, word);
+	if (!remote_is_url(word))
+		return false;
+	file = remote_file(b, word, NULL);
+	if (file)
+		return false;
+	remote_download(b, word, on_fetched);
+	return true;
+}
+
 /* Images and files that are not here yet. */
 static bool fetch_first(struct build *b)
 {
-	const char *from = b->now.from, *digest;
+	const char *from = b->now.from;
 
 	if (*from && strcmp(from, "scratch") != 0 && strspn(from, "0123456789") != strlen(from) &&
 	    dockerfile_stage_before(b->dockerfile, b->stage, from, true) < 0 && remote_wants_image(b, from)) {
 		remote_pull(b, from, on_fetched);
 		return true;
 	}
-	for (size_t i = 0; b->now.kind == INSTRUCTION_ADD && i + 1 < b->now.args.count; i++) {
-		CLEANUP(freep) char *file = NULL;
-
-		if (!remote_is_url(b->now.args.items[i]))
-			continue;
-		file = remote_file(b, b->now.args.items[i], &digest);
-		if (file)
-			continue;
-		remote_download(b, b->now.args.items[i], on_fetched);
-		return true;
-	}
+	for (size_t i = 0; b->now.kind == INSTRUCTION_ADD && i + 1 < b->now.args.count; i++)
+		if (fetch_word(b, b->now.args.items[i]))
+			return true;
 	return false;
 }
 
@@ -306,6 +385,7 @@ static void copy_begin(struct build *b)
 	j->is_add = b->now.kind == INSTRUCTION_ADD;
 	j->name = j->is_add ? "ADD" : "COPY";
 	j->unpacks = j->is_add && (!b->now.is_unpack_given || b->now.unpacks);
+	j->unpacks_downloads = j->is_add && b->now.is_unpack_given && b->now.unpacks;
 	j->is_from_image = *b->now.from != '\0';
 	j->has_parents = b->now.has_parents;
 	j->dest = destination(b, &j->arena);
@@ -319,7 +399,11 @@ static void copy_begin(struct build *b)
 
 void step_copy(struct build *b)
 {
-	if (!fetch_first(b))
+	struct error err = { 0 };
+
+	if (check_checksum(b, &err) < 0)
+		step_done(b, &err, 0);
+	else if (!fetch_first(b))
 		copy_begin(b);
 }
 

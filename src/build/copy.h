@@ -20,13 +20,14 @@ struct copy_source {
 	char *hash;          /* "file:…" or "dir:…" */
 	const char *content; /* of a here document; NULL: a path */
 	const char *file;    /* of a URL: host path of the download; NULL: a path */
+	int64_t modified_s;  /* of a URL: what the server says; 0: nothing */
 	bool is_dir;
 };
 
 struct copy_job {
 	struct arena arena;
 	const char *name;             /* "COPY", for errors */
-	bool is_add, is_from_image, has_parents, unpacks;
+	bool is_add, is_from_image, has_parents, unpacks, unpacks_downloads;
 	struct words sources;
 	struct copy_source *documents; /* here documents: name and content */
 	size_t ndocuments;
@@ -35,9 +36,11 @@ struct copy_job {
 	struct ignore *excludes;
 	char *source_root, *below;    /* host paths: what is read, and the root that is copied onto */
 	char *upper;                  /* where the changes go */
+	char *checkout, *checkout_dir; /* ADD of a Git repository: what source_root is to be made of (git.h); NULL: it is there */
+	bool keeps_git;
 	const atomic_bool *is_cancelled;
 
-	struct copy_source *found;    /* by copy_find */
+	struct copy_source *found; /* by copy_find */
 	size_t nfound, found_size;
 	struct error err;
 };

@@ -386,29 +386,41 @@ bool copy_is_archive(int fd)
 }
 
 /* 1: it is no archive. */
-static int unpack(struct copying *c, const char *from, const char *to)
+static int unpack_fd(struct copying *c, int fd, const char *to)
 {
 	struct tar_extract_options opt = {
 		.copy_uid_gid = true, .has_owner = *c->job->chown != '\0', .uid = c->uid, .gid = c->gid, .max_bytes = UNPACKED_MAX_BYTES
 	};
 	struct unpacking *u;
-	struct rootfs_file f;
-	int r = rootfs_open(c->from, NULL, NULL, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, &f);
+	int r;
 
-	if (r < 0)
-		return r;
-	if (f.fd < 0 || !copy_is_archive(f.fd)) {
-		rootfs_file_done(&f);
+	if (fd < 0 || !copy_is_archive(fd))
 		return 1;
-	}
 	u = xnew(struct unpacking);
-	u->fd = f.fd;
+	u->fd = fd;
 	r = make_dirs(c, to);
 	if (r == 0)
 		r = tar_extract(c->to, to, &opt, read_archive, u, &c->job->err);
 	if (r < 0 && c->job->err.code)
 		error_prefix(&c->job->err, "failed to copy files");
 	free(u);
+	return r;
+}
+
+static int unpack(struct copying *c, const struct copy_source *s, const char *from, const char *to)
+{
+	struct rootfs_file f;
+	int r;
+
+	if (s->file) {
+		CLEANUP(closep) int fd = open(s->file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+		return fd < 0 ? -errno : unpack_fd(c, fd, to);
+	}
+	r = rootfs_open(c->from, NULL, NULL, from, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0, &f);
+	if (r < 0)
+		return r;
+	r = unpack_fd(c, f.fd, to);
 	rootfs_file_done(&f);
 	return r;
 }
@@ -437,11 +449,11 @@ static int write_document(struct copying *c, const struct copy_source *s, const 
 	return r < 0 ? r : set_attributes(c, to, &st);
 }
 
-/* As Docker leaves it: for its owner alone, and of the beginning of time. */
+/* As Docker leaves it: for its owner alone, and as old as the server says, else of the beginning of time. */
 static int write_download(struct copying *c, const struct copy_source *s, const char *to)
 {
 	CLEANUP(closep) int fd = open(s->file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct rootfs_stat st = { .mode = S_IFREG | 0600 };
+	struct rootfs_stat st = { .mode = S_IFREG | 0600, .mtime.tv_sec = s->modified_s };
 	struct rootfs_file out;
 	int r = fd < 0 ? -errno : open_new(c, to, &out);
 
@@ -494,8 +506,8 @@ static int copy_source(struct copying *c, const struct copy_source *s)
 			r = -ENOTDIR;
 		return r < 0 ? r : copy_content(c, from, to, "");
 	}
-	if (r == 0 && j->unpacks && !s->content && !s->file) {
-		r = unpack(c, from, text_clean_path(&j->arena, dest));
+	if (r == 0 && (s->file ? j->unpacks_downloads : j->unpacks) && !s->content) {
+		r = unpack(c, s, from, text_clean_path(&j->arena, dest));
 		if (r != 1)
 			return r;
 		r = 0;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "build/copy.h"
+#include "build/git.h"
 #include "build/internal.h"
 #include "dockerfile/glob.h"
 #include "dockerfile/text.h"
@@ -323,8 +324,13 @@ int copy_find(struct copy_job *j)
 {
 	CLEANUP(closep) int fd = -1;
 	struct rootfs *fs;
-	int r = context_view(j->source_root, false, &fs, &fd, &j->err);
+	int r = 0;
 
+	if (j->checkout && git_take_checkout(j->checkout, j->checkout_dir, j->source_root, j->keeps_git, &j->err) < 0) {
+		error_prefix(&j->err, "%s failed", j->name);
+		return j->err.code;
+	}
+	r = context_view(j->source_root, false, &fs, &fd, &j->err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < j->sources.count; i++)

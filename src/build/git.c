@@ -286,7 +286,8 @@ static int spawn(struct git_fetch *f, const char *url)
 	return r;
 }
 
-void git_fetch_start(struct build *b, const struct git_source *s, void (*then)(struct build *b, const struct error *err))
+void git_fetch_start(struct build *b, const struct git_source *s, const char *name,
+		     void (*then)(struct build *b, const struct error *err))
 {
 	struct git_fetch *f = b->git = xnew(struct git_fetch);
 	uv_loop_t *loop = b->engine->loop;
@@ -295,7 +296,7 @@ void git_fetch_start(struct build *b, const struct git_source *s, void (*then)(s
 	f->build = b;
 	f->then = then;
 	f->ref = xstrdup(s->ref);
-	f->dir = xasprintf("%s/git", b->dir);
+	f->dir = xasprintf("%s/%s", b->dir, name);
 	uv_pipe_init(loop, &f->out, 0);
 	uv_timer_init(loop, &f->timer);
 	f->process.data = f->out.data = f->timer.data = f;

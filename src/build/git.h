@@ -17,9 +17,10 @@ struct git_source {
 int git_source_parse(const char *text, struct git_source *ret, struct error *err);
 void git_source_done(struct git_source *s);
 
-/* Checks the source out into <build's directory>/git; `then` once, later, never from within. */
+/* Checks the source out into <build's directory>/<name>; `then` once, later, never from within. */
 struct git_fetch;
-void git_fetch_start(struct build *b, const struct git_source *s, void (*then)(struct build *b, const struct error *err));
+void git_fetch_start(struct build *b, const struct git_source *s, const char *name,
+		     void (*then)(struct build *b, const struct error *err));
 void git_fetch_cancel(struct git_fetch *f); /* takes NULL; `then` comes with an error */
 
 /* Makes the checkout, or `dir` in it, the directory `to`. Blocks: pool. `keeps_git`: with .git. */

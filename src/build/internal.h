@@ -77,7 +77,7 @@ struct build {
 	char *git_dir; /* remote=: what in the checked out repository is the context; NULL: it is none */
 	struct words fetched; /* images pulled, and URLs downloaded */
 	json_t *held; /* ids of the images that it uses, as keys: they stay until the end */
-	json_t *digests; /* of the latter: URL → "sha256:…" */
+	json_t *downloads; /* of the latter: URL → {"digest", "modified" (seconds, 0: not told), "name" ("": not told)} */
 	uv_timer_t tick; /* the next instruction, from the loop */
 };
 

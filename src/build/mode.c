@@ -58,8 +58,8 @@ int mode_parse(const char *text, struct mode_change *ret, struct error *err)
 	}
 	if (!in)
 		return error_set_class(err, ERROR_INVALID,
-				       "invalid chmod parameter: '%.100s'. it should be octal string and between 0 and 07777, or symbolic",
-				       text);
+				       "invalid chmod parameter: '%.100s'. it should be octal string and between 0 and 07777%s",
+				       text, strspn(text, "0123456789") == strlen(text) ? "" : ", or symbolic");
 	*ret = m;
 	return 0;
 }

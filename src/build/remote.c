@@ -1,8 +1,10 @@
 #include "build/remote.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "build/internal.h"
 #include "engine/pull.h"
@@ -10,6 +12,7 @@
 #include "registry/registry.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/json.h"
 
 #define DOWNLOAD_MAX_BYTES (16ll << 30)
 
@@ -141,22 +144,48 @@ static char *file_of(struct build *b, const char *url)
 	return xasprintf("%s/url-%.32s", b->dir, digest + 7);
 }
 
-char *remote_file(struct build *b, const char *url, const char **ret_digest)
+char *remote_file(struct build *b, const char *url, struct remote_facts *ret)
 {
+	json_t *told = json_object_get(b->downloads, url);
+
 	if (!has_fetched(b, url))
 		return NULL;
-	*ret_digest = json_string_value(json_object_get(b->digests, url));
+	if (ret)
+		*ret = (struct remote_facts){ .digest = json_text(told, "digest"),
+					      .name = json_text(told, "name"),
+					      .modified_s = json_integer_value(json_object_get(told, "modified")) };
 	return file_of(b, url);
+}
+
+/* RFC 9110, 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT"; 0: another form, or none. */
+static int64_t parse_http_date(const char *text)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm tm = { 0 };
+	char month[4];
+	const char *at;
+
+	if (sscanf(text, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min,
+		   &tm.tm_sec) != 6)
+		return 0;
+	at = strstr(months, month);
+	if (!at || (at - months) % 3)
+		return 0;
+	tm.tm_mon = (int)(at - months) / 3;
+	tm.tm_year -= 1900;
+	return timegm(&tm) > 0 ? timegm(&tm) : 0;
 }
 
 static void on_downloaded(void *arg, json_t *result, const struct error *err, bool is_unreachable)
 {
 	struct remote *r = arg;
-	json_t *digest = json_object_get(result, "digest");
 
 	(void)is_unreachable;
-	if (digest)
-		json_object_set(r->build->digests, r->name, digest);
+	if (!err)
+		json_object_set_new(r->build->downloads, r->name,
+				    json_pack("{s:s, s:s, s:I}", "digest", json_text(result, "digest"), "name",
+					      json_text(result, "fileName"), "modified",
+					      (json_int_t)parse_http_date(json_text(result, "lastModified"))));
 	end(r, err);
 }
 

@@ -4,6 +4,7 @@
 #define SOCKERLESS_BUILD_REMOTE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/error.h"
 
@@ -16,8 +17,14 @@ void remote_pull(struct build *b, const char *name, void (*then)(struct build *b
 
 bool remote_is_url(const char *text); /* http:// or https:// */
 bool remote_is_git(const char *text);
-/* Where a download of this build's is, malloc'd; NULL: it has not been made. *ret_digest: "sha256:…", borrowed. */
-char *remote_file(struct build *b, const char *url, const char **ret_digest);
+/* What a server told of a download; "" and 0 where it did not. Borrowed. */
+struct remote_facts {
+	const char *digest; /* "sha256:…" */
+	const char *name;   /* Content-Disposition's */
+	int64_t modified_s;
+};
+/* Where a download of this build's is, malloc'd; NULL: it has not been made. `ret` may be NULL. */
+char *remote_file(struct build *b, const char *url, struct remote_facts *ret);
 /* Downloads the URL. */
 void remote_download(struct build *b, const char *url, void (*then)(struct build *b, const struct error *err));
 /* Ends what is under way: `then` runs with an error. */

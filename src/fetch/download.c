@@ -1,7 +1,7 @@
 /* One URL into a file: ADD of the builder, remote build contexts, docker import of a URL.
  *
  * Request: url, dir, file (a name in it), max (bytes). Events: "head" {status, contentType, length, lastModified, etag},
- * "progress", "result" {size, digest, lastModified, contentType}. The file is not there unless it is whole. */
+ * "progress", "result" {size, digest, lastModified, contentType, fileName}. The file is not there unless it is whole. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,6 +33,25 @@ static json_t *text_or_empty(const char *text)
 	return v ? v : json_string("");
 }
 
+/* Of Content-Disposition: filename="a b", filename=a; the last part of a path. "": none. */
+static json_t *file_name(const char *disposition)
+{
+	const char *at = disposition ? strcasestr(disposition, "filename=") : NULL, *end;
+	char name[256];
+
+	if (!at)
+		return json_string("");
+	at += strlen("filename=");
+	if (*at == '"')
+		end = strchr(++at, '"');
+	else
+		end = at + strcspn(at, "; ");
+	if (!end || end == at || end[-1] == '/' || (size_t)(end - at) >= sizeof(name))
+		return json_string("");
+	snprintf(name, sizeof(name), "%.*s", (int)(end - at), at);
+	return text_or_empty(strrchr(name, '/') ? strrchr(name, '/') + 1 : name);
+}
+
 static int on_head(void *arg, const struct http_response *head, struct error *err)
 {
 	struct file *f = arg;
@@ -42,10 +61,11 @@ static int on_head(void *arg, const struct http_response *head, struct error *er
 		return error_set(err, -EFBIG, "%s: %lld bytes, more than %lld", f->url, (long long)f->total,
 				 (long long)f->max);
 	json_decref(f->head);
-	f->head = json_pack("{s:i, s:o, s:I, s:o, s:o}", "status", head->status, "contentType",
+	f->head = json_pack("{s:i, s:o, s:I, s:o, s:o, s:o}", "status", head->status, "contentType",
 			    text_or_empty(http_header(head, "Content-Type")), "length", (json_int_t)f->total,
 			    "lastModified", text_or_empty(http_header(head, "Last-Modified")), "etag",
-			    text_or_empty(http_header(head, "ETag")));
+			    text_or_empty(http_header(head, "ETag")), "fileName",
+			    file_name(http_header(head, "Content-Disposition")));
 	event_emit("head", json_copy(f->head));
 	return 0;
 }
@@ -121,9 +141,10 @@ int op_download(struct run *run, struct error *err)
 	if (r < 0)
 		unlink(part);
 	else
-		event_emit("result", json_pack("{s:I, s:s, s:O, s:O}", "size", (json_int_t)f.have, "digest", digest,
-					       "lastModified", json_object_get(f.head, "lastModified"), "contentType",
-					       json_object_get(f.head, "contentType")));
+		event_emit("result", json_pack("{s:I, s:s, s:O, s:O, s:O}", "size", (json_int_t)f.have, "digest",
+					       digest, "lastModified", json_object_get(f.head, "lastModified"),
+					       "contentType", json_object_get(f.head, "contentType"), "fileName",
+					       json_object_get(f.head, "fileName")));
 	json_decref(f.head);
 	return r;
 }

@@ -83,13 +83,16 @@ class Remote(BuildTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.files = {"/context.tar": context(Dockerfile="FROM busybox\nCOPY f /g\n", f="from afar\n"), "/Dockerfile": b"FROM busybox\nENV A=afar\n",
-                     "/dir/file": b"downloaded\n", "/": b"root\n"}
+                     "/dir/file": b"downloaded\n", "/": b"root\n", "/told/": b"told\n"}
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 data = cls.files.get(self.path)
                 self.send_response(200 if data is not None else 404)
                 self.send_header("Content-Length", str(len(data or b"")))
+                if self.path == "/told/":
+                    self.send_header("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")
+                    self.send_header("Content-Disposition", 'attachment; filename="../x/named.txt"')
                 self.end_headers()
                 self.wfile.write(data or b"")
 
@@ -134,6 +137,16 @@ class Remote(BuildTest):
         for line, text in ((f"ADD --checksum=sha256:{'0' * 64} {self.url}/dir/file /x", "digest mismatch"), (f"ADD {self.url}/nope /x", "failed to GET"),
                            (f"ADD {self.url}/ /d/", "cannot determine filename for source")):
             self.assertIn(text, self.build(f"FROM busybox\n{line}\n").lines()[-1]["error"])
+
+    def test_what_a_server_tells(self):
+        """When a file was changed last, and what it is called where the URL does not say so."""
+        image = self.image(self.build(f"FROM busybox\nADD {self.url}/dir/file /old\nADD {self.url}/told/ /d/\n"))
+        self.assertEqual(self.text_of(image, "/old")[1].mtime, 0)
+        text, member = self.text_of(image, "/d/named.txt")
+        self.assertEqual((text, member.mtime), (b"told\n", 784111777))
+        packed, open_ = (self.image(self.build(f"FROM busybox\nADD {flag}{self.url}/context.tar /p/\n")) for flag in ("", "--unpack "))
+        self.assertTrue(self.text_of(packed, "/p/context.tar")[0])
+        self.assertEqual(self.text_of(open_, "/p/f")[0], b"from afar\n")
 
     def test_a_base_that_nobody_has(self):
         d = Daemon("--images", "registry")
@@ -225,7 +238,7 @@ class Git(Remote):
         super().tearDownClass()
         shutil.rmtree(cls.dir)
 
-    test_contexts = test_add = test_a_base_that_nobody_has = None
+    test_contexts = test_what_a_server_tells = test_a_base_that_nobody_has = None
 
     def clone(self, path, **args):
         return self.d.call("POST", "/build?" + urlencode({"remote": self.url + path, "buildargs": json.dumps(args)}), b"", timeout=60)
@@ -265,6 +278,22 @@ class Git(Remote):
             self.assertError(self.d.call("POST", "/build?" + urlencode({"remote": remote}), b""), 500,
                              f"remoteURL ({remote}) could not be recognized as URL")
         self.assertEqual(os.listdir(os.path.join(self.d.data, "build")), [])
+
+    def test_add(self):
+        """ADD of a repository: a new checkout for each, its files root's, found in the cache by what they are."""
+        dockerfile = f"FROM busybox\nADD {self.url}/x.git#v1 /one\nADD --keep-git-dir=true {self.url}/x.git#main:sub /two/\nADD {self.url}/x.git#v1 /three\n"
+        image = self.image(self.build(dockerfile))
+        self.assertEqual(self.text_of(image, "/one/f")[0], b"first\n")
+        self.assertEqual(self.text_of(image, "/two/f")[0], b"below\n")
+        self.assertEqual(self.text_of(image, "/three/f")[0], b"first\n")
+        self.assertEqual(self.text_of(image, "/one/run")[1].mode, 0o755)
+        self.assertEqual(self.image(self.build(dockerfile)), image)
+        kept = self.image(self.build(f"FROM busybox\nADD --keep-git-dir {self.url}/x.git#v1 /one\n"))
+        self.assertRegex(self.text_of(kept, "/one/.git/HEAD")[0], b"^[0-9a-f]{40}\n$")
+        for words, text in ((f"{self.url}/x.git f /d/", "ADD failed: a Git repository must be the only source"),
+                            (f"{self.url}/x.git#nosuch /d/", "ADD failed: error fetching: fatal: "),
+                            (f"{self.url}/x.git#:nosuch /d/", "ADD failed: error setting git context, stat nosuch: no such file or directory")):
+            self.assertIn(text, self.build(f"FROM busybox\nADD {words}\n", f="").lines()[-1]["error"])
 
     def test_submodules(self):
         self.assertEqual(self.file(self.clone("/with.git")), "second\n")
