@@ -233,20 +233,22 @@ int place_stat(struct place *p, struct rootfs_stat *ret)
 int rootfs_open_dir(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		    struct rootfs_dir **ret)
 {
+	struct rootfs_dir *dir = NULL;
 	struct place p;
 	int r = walk_existing(fs, cred, at, path, 0, &p);
 
 	if (r < 0)
 		return r;
 	if (p.name[0] == '\0')
-		*ret = rootfs_dir_ref(p.dir);
+		dir = rootfs_dir_ref(p.dir);
 	else
-		r = entry_open_dir(p.dir, p.name, &p.entry, ret);
+		r = entry_open_dir(p.dir, p.name, &p.entry, &dir);
 	place_done(&p);
-	if (r < 0)
-		return r;
-	r = check_dir_access(cred, *ret, X_OK);
-	if (r < 0)
-		rootfs_dir_unref(*ret);
+	if (r == 0)
+		r = check_dir_access(cred, dir, X_OK);
+	if (r == 0)
+		*ret = dir;
+	else
+		rootfs_dir_unref(dir);
 	return r;
 }
