@@ -381,7 +381,6 @@ static int spawn(struct wasm_process *p, const struct run_spec *spec, struct err
 		.argv = (const char *const *)spec->argv,
 		.env = (const char *const *)spec->env,
 		.cwd = spec->cwd,
-		.found = spec->program_error == 0 ? spec->program.path : NULL,
 		.uid = spec->uid,
 		.gid = spec->gid,
 		.groups = spec->groups,
@@ -393,6 +392,8 @@ static int spawn(struct wasm_process *p, const struct run_spec *spec, struct err
 	};
 	int theirs[3] = { -1, -1, -1 }, r;
 
+	if (spec->program_error == 0)
+		w.program = program_told(&spec->program);
 	for (size_t i = 0; i < w.nrlimits; i++)
 		rlimits[i] = (struct wire_rlimit){ spec->rlimits[i].resource, spec->rlimits[i].soft, spec->rlimits[i].hard };
 	r = open_streams(p, spec, theirs);

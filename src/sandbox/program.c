@@ -241,6 +241,18 @@ int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct roo
 	}
 }
 
+struct wire_program program_told(const struct program *p)
+{
+	return (struct wire_program){ .path = p->path,
+				      .interpreter = p->interpreter,
+				      .prefix = (const char *const *)p->prefix,
+				      .is_setuid = p->is_setuid,
+				      .is_setgid = p->is_setgid,
+				      .applet_by_name = p->applet_by_name,
+				      .uid = p->uid,
+				      .gid = p->gid };
+}
+
 void program_done(struct program *p)
 {
 	for (size_t i = 0; p->prefix && p->prefix[i]; i++)

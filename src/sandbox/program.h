@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "rootfs/rootfs.h"
+#include "sandbox/wire.h"
 
 enum program_kind {
 	PROGRAM_MODULE,  /* a wasm file that is a module of ours, or a native ELF whose
@@ -35,6 +36,8 @@ int program_resolve(struct rootfs *fs, const struct rootfs_cred *cred, struct ro
  * /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin). */
 int program_search(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *cwd, const char *name,
 		   const char *path_list, struct program *ret);
+/* As it is told to the sandbox; points into p. */
+struct wire_program program_told(const struct program *p);
 void program_done(struct program *p);
 
 #endif

@@ -281,6 +281,38 @@ void wire_setup_done(struct wire_setup *s)
 
 /* ---- spawn ---- */
 
+static void put_program(struct buf *b, const struct wire_program *p)
+{
+	wire_put_str(b, p->path);
+	if (!p->path)
+		return;
+	wire_put_str(b, p->interpreter);
+	wire_put_strv(b, p->prefix);
+	wire_put_u32(b, p->is_setuid);
+	wire_put_u32(b, p->is_setgid);
+	wire_put_u32(b, p->applet_by_name);
+	wire_put_u32(b, p->uid);
+	wire_put_u32(b, p->gid);
+}
+
+static void get_program(struct wire_reader *r, struct wire_program *p)
+{
+	p->path = wire_get_str(r);
+	if (!p->path)
+		return;
+	p->interpreter = get_text(r);
+	p->prefix = (const char *const *)wire_get_strv(r);
+	if (p->prefix && !p->prefix[0]) {
+		free((void *)p->prefix);
+		p->prefix = NULL;
+	}
+	p->is_setuid = get_bool(r);
+	p->is_setgid = get_bool(r);
+	p->applet_by_name = get_bool(r);
+	p->uid = wire_get_u32(r);
+	p->gid = wire_get_u32(r);
+}
+
 void wire_put_spawn(struct buf *b, const struct wire_spawn *s)
 {
 	wire_put_u32(b, s->is_main);
@@ -288,7 +320,7 @@ void wire_put_spawn(struct buf *b, const struct wire_spawn *s)
 	wire_put_strv(b, s->argv);
 	wire_put_strv(b, s->env);
 	wire_put_str(b, s->cwd);
-	wire_put_str(b, s->found);
+	put_program(b, &s->program);
 	wire_put_u32(b, s->uid);
 	wire_put_u32(b, s->gid);
 	wire_put_u32(b, (uint32_t)s->ngroups);
@@ -358,7 +390,7 @@ int wire_get_spawn(struct wire_reader *r, struct wire_spawn *ret)
 	s.argv = (const char *const *)wire_get_strv(r);
 	s.env = (const char *const *)wire_get_strv(r);
 	s.cwd = wire_get_str(r);
-	s.found = wire_get_str(r);
+	get_program(r, &s.program);
 	s.uid = wire_get_u32(r);
 	s.gid = wire_get_u32(r);
 	get_groups(r, &s);
@@ -382,6 +414,7 @@ void wire_spawn_done(struct wire_spawn *s)
 {
 	free((void *)s->argv);
 	free((void *)s->env);
+	free((void *)s->program.prefix);
 	free((void *)s->groups);
 	free((void *)s->rlimits);
 	*s = (struct wire_spawn){ 0 };

@@ -87,13 +87,22 @@ struct wire_rlimit {
 	uint64_t soft, hard;
 };
 
+/* A module of ours, looked up by execve's rules (program.h says what each means). */
+struct wire_program {
+	const char *path; /* NULL: there is none */
+	const char *interpreter;
+	const char *const *prefix; /* NULL: none */
+	bool is_setuid, is_setgid, applet_by_name;
+	uint32_t uid, gid;
+};
+
 /* fds: a terminal: [slave]; else [stdin, stdout, stderr]. */
 struct wire_spawn {
 	bool is_main, tty;
 	const char *const *argv; /* argv[0] looked up in PATH of env as execvp does */
 	const char *const *env;
 	const char *cwd;
-	const char *found; /* where the daemon has found argv[0]: there the look-up begins; NULL: in PATH */
+	struct wire_program program; /* what the daemon has found for argv[0] a moment ago; without one the worker looks */
 	uint32_t uid, gid;
 	const uint32_t *groups;
 	size_t ngroups;

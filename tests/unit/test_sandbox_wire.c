@@ -38,19 +38,21 @@ static const struct wire_setup setup = { .id = "id",
 static const char *const argv[] = { "sh", "-c", "", NULL }, *const env[] = { "A=b", NULL };
 static const uint32_t groups[] = { 1, UINT32_MAX };
 static const struct wire_rlimit rlimits[] = { { 7, 1, 2 } };
-static const struct wire_spawn spawn = { .is_main = true,
-					 .argv = argv,
-					 .env = env,
-					 .cwd = "/",
-					 .found = "/bin/sh",
-					 .uid = 5,
-					 .gid = 6,
-					 .groups = groups,
-					 .ngroups = 2,
-					 .rlimits = rlimits,
-					 .nrlimits = 1,
-					 .rows = 24,
-					 .cols = 80 };
+static const struct wire_spawn spawn = {
+	.is_main = true,
+	.argv = argv,
+	.env = env,
+	.cwd = "/",
+	.program = { .path = "/bin/sh", .interpreter = "/bin/busybox", .prefix = argv, .is_setgid = true, .uid = 8, .gid = 9 },
+	.uid = 5,
+	.gid = 6,
+	.groups = groups,
+	.ngroups = 2,
+	.rlimits = rlimits,
+	.nrlimits = 1,
+	.rows = 24,
+	.cols = 80
+};
 
 static void test_setup_round_trip(void **state)
 {
@@ -89,7 +91,10 @@ static void test_spawn_round_trip(void **state)
 	assert_int_equal(wire_get_spawn(&r, &got), 0);
 	assert_string_equal(got.argv[1], "-c");
 	assert_null(got.argv[3]);
-	assert_string_equal(got.found, "/bin/sh");
+	assert_string_equal(got.program.path, "/bin/sh");
+	assert_string_equal(got.program.interpreter, "/bin/busybox");
+	assert_string_equal(got.program.prefix[1], "-c");
+	assert_true(got.program.is_setgid && !got.program.is_setuid && got.program.uid == 8 && got.program.gid == 9);
 	assert_int_equal(got.groups[1], UINT32_MAX);
 	assert_int_equal(got.rlimits[0].hard, 2);
 	assert_int_equal(got.cols, 80);

@@ -77,21 +77,17 @@ static int exec_prepare(const char *path, char *const argv[], char *const env[],
 	return r < 0 ? r : exec_prepare_found(&p, argv, env, ret);
 }
 
-int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret)
+int exec_prepare_known(const struct wire_program *p, char *const argv[], char *const env[], struct exec_image *ret)
 {
-	struct program *p = take_program;
+	char *const *prefix = (char *const *)p->prefix;
 
-	if (p->kind != PROGRAM_MODULE) {
-		program_done(p);
-		return -ENOEXEC;
-	}
 	ret->path = strdup(p->interpreter);
-	ret->is_setuid = p->is_setuid && !p->prefix; /* not of scripts, as on Linux */
-	ret->is_setgid = p->is_setgid && !p->prefix;
+	ret->is_setuid = p->is_setuid && !prefix; /* not of scripts, as on Linux */
+	ret->is_setgid = p->is_setgid && !prefix;
 	ret->uid = p->uid;
 	ret->gid = p->gid;
 	/* A script: interpreter, its argument, the script in place of argv[0]. */
-	ret->argv = p->prefix ? copy_vector(p->prefix, argv && argv[0] ? argv + 1 : argv) : copy_vector(argv, NULL);
+	ret->argv = prefix ? copy_vector(prefix, argv && argv[0] ? argv + 1 : argv) : copy_vector(argv, NULL);
 	ret->env = copy_vector(env, NULL);
 	/* A native file whose applet runs in its place: the applet goes by the file's name. */
 	if (p->applet_by_name && ret->argv && ret->argv[0]) {
@@ -100,7 +96,6 @@ int exec_prepare_found(struct program *take_program, char *const argv[], char *c
 		free(ret->argv[0]);
 		ret->argv[0] = strdup(strcmp(base, "bash") ? base : "ash");
 	}
-	program_done(p);
 	if (ret->path && ret->argv && ret->env) {
 		set_comm(ret, p->path);
 		return 0;
@@ -109,6 +104,15 @@ int exec_prepare_found(struct program *take_program, char *const argv[], char *c
 	free_vector(ret->argv);
 	free_vector(ret->env);
 	return -ENOMEM;
+}
+
+int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret)
+{
+	const struct wire_program known = program_told(take_program);
+	int r = take_program->kind == PROGRAM_MODULE ? exec_prepare_known(&known, argv, env, ret) : -ENOEXEC;
+
+	program_done(take_program);
+	return r;
 }
 
 /* ---- entering ---- */

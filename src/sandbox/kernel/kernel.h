@@ -206,6 +206,8 @@ struct exec_image {
  * exec_enter; or -errno and nothing has changed. argv and env are copied. */
 struct program;
 int exec_prepare_found(struct program *take_program, char *const argv[], char *const env[], struct exec_image *ret);
+/* The same for one that somebody else has looked up. */
+int exec_prepare_known(const struct wire_program *p, char *const argv[], char *const env[], struct exec_image *ret);
 /* prepared.c: a program that stands ready in the zygote, and in all that it forks. Best effort. */
 void prepared_make(void);
 /* self's module and instance, as if just instantiated: what ran before in this process is gone. *ret_end: where the

@@ -177,26 +177,40 @@ static void enter_cwd(const struct worker_start *start)
 	}
 }
 
-/* The daemon looked a moment ago, for its drivers to decide: most likely it is where it was. */
-static int find_program(const struct wire_spawn *s, struct program *ret)
+static bool is_below(const char *path, const char *dir)
 {
-	if (s->found && !strchr(s->argv[0], '/') &&
-	    program_resolve(self.container->fs, process_cred(), self.cwd, s->found, ret) == 0)
-		return 0;
-	return program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), ret);
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-static void prepare_program(const struct worker_start *start, struct exec_image *image)
+/* The daemon has looked a moment ago, for its drivers to decide, by the same rules as we would; but it does not see what
+ * is mounted there. */
+static bool is_known(const struct wire_program *p)
+{
+	return p->path && !is_below(p->path, "/proc") && !is_below(p->path, "/dev");
+}
+
+static int find_program(const struct worker_start *start, struct exec_image *image)
 {
 	const struct wire_spawn *s = start->spawn;
 	struct program p;
-	int r = find_program(s, &p);
+	int r = program_search(self.container->fs, process_cred(), self.cwd, s->argv[0], path_of(s->env), &p);
 
 	if (r < 0 && p.is_found && p.kind == PROGRAM_MODULE)
 		end_program(start, p.path, r);
 	if (r < 0)
 		fail_program(start, s->argv[0], r, p.kind);
-	r = exec_prepare_found(&p, (char *const *)s->argv, (char *const *)s->env, image);
+	return exec_prepare_found(&p, (char *const *)s->argv, (char *const *)s->env, image);
+}
+
+static void prepare_program(const struct worker_start *start, struct exec_image *image)
+{
+	const struct wire_spawn *s = start->spawn;
+	int r = is_known(&s->program) ?
+			exec_prepare_known(&s->program, (char *const *)s->argv, (char *const *)s->env, image) :
+			find_program(start, image);
+
 	if (r < 0)
 		fail_program(start, s->argv[0], r, PROGRAM_MODULE);
 }
