@@ -237,6 +237,8 @@ int chain_files(struct driver *first, struct file_job *job, struct error *err);
 /* To all: a container is being removed. */
 void chain_cleanup(struct driver *first, struct container *c);
 
+void run_spec_copy(struct run_spec *ret, const struct run_spec *spec);
+void run_spec_done(struct run_spec *spec);
 /* Strings, arrays and descriptors. Takes NULL. */
 void run_plan_free(struct run_plan *plan);
 void plan_mounts_free(struct run_mount *mounts, size_t n);

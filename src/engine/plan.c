@@ -12,6 +12,7 @@
 
 #include "drivers/local_files.h"
 #include "engine/log.h"
+#include "engine/memo.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
@@ -211,12 +212,18 @@ static int open_files(struct plan_job *j, struct rootfs **ret)
 static void work_exec(uv_work_t *w)
 {
 	struct plan_job *j = container_of(w, struct plan_job, work);
+	struct timespec changed;
 	struct rootfs *fs;
 
 	if (!j->view && plan_add_mounts(j) == 0 && open_files(j, &fs) == 0)
 		j->view = view_new(j->plan, fs);
-	if (j->view && make_spec(j, j->view->fs) == 0)
-		find_program(j->view->fs, &j->plan->spec);
+	if (!j->view)
+		return;
+	memo_begin(j->view, &changed);
+	if (make_spec(j, j->view->fs) < 0)
+		return;
+	find_program(j->view->fs, &j->plan->spec);
+	memo_keep(j->view, j->exec_config, j->host_config, &j->plan->spec, &changed);
 }
 
 static void work(uv_work_t *w)
@@ -274,7 +281,7 @@ static void after(uv_work_t *w, int status)
 	free(j);
 }
 
-static void on_no_plan(void *arg, const struct error *err)
+static void on_no_work(void *arg, const struct error *err)
 {
 	(void)err;
 	after(&((struct plan_job *)arg)->work, 0);
@@ -313,21 +320,25 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 	j->kind = kind;
 	j->engine = e;
 	j->container = container_ref(c);
-	j->exec_config = json_deep_copy(exec_config);
-	j->dir = container_dir(e, c);
+	j->plan = p;
+	j->done = done;
+	j->arg = arg;
 	j->is_live = container_has_process(c) && !run->is_adopted; /* whose mounts were never made here */
 	j->started_ns = c->state.started_ns;
 	if (kind == PLAN_EXEC)
 		j->view = views_take(e->views, c);
+	if (j->view && memo_recall(j->view, exec_config, c->host_config, &p->spec)) {
+		engine_later(e, on_no_work, j, NULL);
+		return;
+	}
+	j->exec_config = json_deep_copy(exec_config);
+	j->dir = container_dir(e, c);
 	if (j->view)
 		j->host_config = host_config_of_exec(c);
 	else
 		take_mounts(j);
 	j->rows = run->rows ? run->rows : (int)json_integer_value(json_array_get(size, 0));
 	j->cols = run->rows ? run->cols : (int)json_integer_value(json_array_get(size, 1));
-	j->plan = p;
-	j->done = done;
-	j->arg = arg;
 	if (j->view) {
 		uv_queue_work(e->loop, &j->work, work_exec, after);
 		return;
@@ -341,7 +352,7 @@ void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_
 		p->netns = networks_netns(e, c);
 	if ((kind == PLAN_START && container_files_new(e, c, &j->files, &j->err) < 0) ||
 	    images_find(e->images, c->image_id, &image, &j->err) < 0) {
-		engine_later(e, on_no_plan, j, NULL);
+		engine_later(e, on_no_work, j, NULL);
 		return;
 	}
 	j->image_root = xstrdup(image_root(e->images, image));

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "engine/memo.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/list.h"
@@ -116,7 +117,7 @@ struct view *view_new(struct run_plan *plan, struct rootfs *take_fs)
 {
 	struct view *view = xnew(struct view);
 
-	*view = (struct view){ take_fs, plan->mounts, plan->nmounts };
+	*view = (struct view){ .fs = take_fs, .mounts = plan->mounts, .nmounts = plan->nmounts };
 	plan->mounts = NULL;
 	plan->nmounts = 0;
 	return view;
@@ -126,6 +127,7 @@ void view_free(struct view *view)
 {
 	if (!view)
 		return;
+	memo_free(view->memo);
 	rootfs_free(view->fs);
 	plan_mounts_free(view->mounts, view->nmounts);
 	free(view);

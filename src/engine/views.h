@@ -13,6 +13,7 @@ struct view {
 	struct rootfs *fs;
 	struct run_mount *mounts; /* owned */
 	size_t nmounts;
+	struct memo *memo; /* of an exec; memo.h. NULL: none */
 };
 
 /* Loop thread, all but view_new. */

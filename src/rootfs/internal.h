@@ -22,6 +22,7 @@ struct rootfs {
 	bool *keeps_xattrs;        /* by mount: looked at once */
 	_Atomic uint64_t *own_used_bytes; /* by mount, where the owner has no counter */
 	struct rootfs_dir *root;
+	bool has_witness, saw_more; /* rootfs_witness_begin */
 };
 
 struct rootfs_dir {

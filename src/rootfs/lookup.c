@@ -53,6 +53,16 @@ static int lookup_virtual(struct rootfs_dir *dir, const char *name, struct entry
 	return 0;
 }
 
+/* Of the upper layer only its top directory's names tell by themselves when they change: what is found there, or looked
+ * for below, is what may change unseen. */
+static void bear_witness(const struct rootfs_dir *dir, const struct entry *e, int upper)
+{
+	struct rootfs *fs = dir->fs;
+
+	if (fs->has_witness && (e->place == ENTRY_UPPER || dir->mount != 0 || (upper >= 0 && dir->parent)))
+		fs->saw_more = true;
+}
+
 static int lookup_layers(struct rootfs_dir *dir, const char *name, bool is_fresh, struct entry *ret)
 {
 	char whiteout[300];
@@ -62,10 +72,12 @@ static int lookup_layers(struct rootfs_dir *dir, const char *name, bool is_fresh
 		if (fstatat(upper, name, &ret->host, AT_SYMLINK_NOFOLLOW) == 0) {
 			ret->place = ENTRY_UPPER;
 			ret->type = ret->host.st_mode & S_IFMT;
+			bear_witness(dir, ret, upper);
 			return 0;
 		}
 		if (errno != ENOENT)
 			return -errno;
+		bear_witness(dir, ret, upper);
 		make_whiteout_name(whiteout, name);
 		if (dir->lower >= 0 && faccessat(upper, whiteout, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return 0;
@@ -85,6 +97,7 @@ int entry_lookup(struct rootfs_dir *dir, const char *name, bool is_fresh, struct
 	if (strlen(name) > 255)
 		return -ENAMETOOLONG;
 	if (is_mount_point(dir, name, &ret->mount)) {
+		dir->fs->saw_more = dir->fs->saw_more || dir->fs->has_witness;
 		ret->place = ENTRY_MOUNT;
 		ret->type = dir->fs->mounts[ret->mount].kind == ROOTFS_MOUNT_FILE ? S_IFREG : S_IFDIR;
 		return 0;

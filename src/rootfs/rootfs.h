@@ -96,6 +96,15 @@ struct rootfs_mount {
 int rootfs_new(const struct rootfs_mount *mounts, size_t n, struct rootfs **ret);
 void rootfs_free(struct rootfs *fs);
 
+/* For who keeps what he has looked up: whether all of it, from the one call to the other, came from the lower layer of
+ * "/", so that it stays true until rootfs_root_changed tells another time. One thread; no other may use `fs` meanwhile. */
+void rootfs_witness_begin(struct rootfs *fs);
+bool rootfs_witness_end(struct rootfs *fs);
+/* When a name, the owner or the mode of the upper layer's top directory was last changed. -ENOENT: there is none.
+ * Waits for nothing where rootfs_root_is_local says so: the file system is a usual one of this machine. */
+int rootfs_root_changed(const struct rootfs *fs, struct timespec *ret);
+bool rootfs_root_is_local(const struct rootfs *fs);
+
 struct rootfs_dir *rootfs_root(struct rootfs *fs); /* new reference */
 struct rootfs_dir *rootfs_dir_ref(struct rootfs_dir *dir);
 void rootfs_dir_unref(struct rootfs_dir *dir); /* takes NULL */

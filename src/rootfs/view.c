@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -165,6 +166,43 @@ void rootfs_free(struct rootfs *fs)
 	free(fs->keeps_xattrs);
 	free(fs->own_used_bytes);
 	free(fs);
+}
+
+/* Without xattrs an owner is in a file, which may be written anew where it is. */
+void rootfs_witness_begin(struct rootfs *fs)
+{
+	fs->has_witness = true;
+	fs->saw_more = fs->mounts[0].kind != ROOTFS_MOUNT_UNION || !fs->keeps_xattrs[0];
+}
+
+bool rootfs_witness_end(struct rootfs *fs)
+{
+	fs->has_witness = false;
+	return !fs->saw_more;
+}
+
+int rootfs_root_changed(const struct rootfs *fs, struct timespec *ret)
+{
+	struct stat st;
+
+	if (fs->root->upper < 0 || fstat(fs->root->upper, &st) < 0)
+		return -ENOENT;
+	*ret = st.st_ctim;
+	return 0;
+}
+
+bool rootfs_root_is_local(const struct rootfs *fs)
+{
+	static const uint32_t kinds[] = { 0xef53 /* ext4 */, 0x58465342 /* XFS */, 0x9123683e /* Btrfs */,
+					  0x01021994 /* tmpfs */, 0xf2f52010 /* F2FS */ };
+	struct statfs st;
+
+	if (fs->root->upper < 0 || fstatfs(fs->root->upper, &st) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if ((uint32_t)st.f_type == kinds[i])
+			return true;
+	return false;
 }
 
 struct rootfs_dir *rootfs_root(struct rootfs *fs)

@@ -1,4 +1,6 @@
 """Exec: creation, start in its three forms, inspect in all states."""
+import io
+import tarfile
 import time
 import unittest
 
@@ -140,6 +142,65 @@ class Exec(ApiTest):
             s.read(b"ready")
             self.assertEqual(self.d.call("POST", f"/exec/{eid}/resize", query={"h": 33, "w": 77}).status, 200)
             self.assertIn(b"33 77", s.read())
+
+
+class Lookups(ApiTest):
+    """What an exec asks for is looked up each time, or would be found the same: so it is however often it was asked."""
+
+    def output(self, cid, *cmd, **config):
+        with self.d.hijack(f"/exec/{self.d.exec(cid, *cmd, **config)}/start", {"Detach": False, "Tty": False}) as s:
+            return demux(s.read())[1].decode()
+
+    def settled(self, *cmd, **config):
+        """A container that has been quiet for a while, in which the same was asked several times."""
+        cid = self.d.up(Hostname="first")
+        time.sleep(2.1)
+        self.assertEqual(len({self.output(cid, *cmd, **config) for _ in range(4)}), 1)
+        return cid
+
+    def test_program_that_comes_before(self):
+        cid = self.settled("hostname")
+        self.assertEqual(self.output(cid, "hostname"), "first\n")
+        self.output(cid, "sh", "-c", "mkdir -p /usr/local/bin; printf '#!/bin/sh\necho mine' >/usr/local/bin/hostname; "
+                    "chmod +x /usr/local/bin/hostname")
+        self.assertEqual(self.output(cid, "hostname"), "mine\n")
+        self.output(cid, "sh", "-c", "printf '#!/bin/sh\necho yours' >/usr/local/bin/hostname")
+        self.assertEqual(self.output(cid, "hostname"), "yours\n")
+        self.output(cid, "rm", "/usr/local/bin/hostname")
+        self.assertEqual(self.output(cid, "hostname"), "first\n")
+
+    def test_program_that_goes(self):
+        cid = self.settled("hostname")
+        self.output(cid, "rm", "/bin/hostname")
+        self.assertIn("executable file not found in $PATH", self.output(cid, "hostname"))
+
+    def test_file_that_the_daemon_replaces(self):
+        cid = self.settled("sh", "-c", "echo $HOME", User="root")
+        self.assertEqual(self.output(cid, "sh", "-c", "echo $HOME", User="root"), "/root\n")
+        data = b"root:x:0:0::/elsewhere:/bin/sh\n"
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            info = tarfile.TarInfo("passwd")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        self.assertEqual(self.d.call("PUT", f"/containers/{cid}/archive", packed.getvalue(), {"path": "/etc"}).status, 200)
+        self.assertEqual(self.output(cid, "sh", "-c", "echo $HOME", User="root"), "/elsewhere\n")
+
+    def test_user_that_is_given_another_number(self):
+        change = "sed -i 's/^tester:x:[0-9]*/tester:x:%d/' /etc/passwd"
+        cid = self.d.up()
+        self.output(cid, "sh", "-c", "echo tester:x:1000:1000::/:/bin/sh >>/etc/passwd")
+        time.sleep(2.1)
+        self.assertEqual([self.output(cid, "id", "-u", User="tester") for _ in range(4)], ["1000\n"] * 4)
+        for uid in 1001, 1002:
+            self.output(cid, "sh", "-c", change % uid)
+            self.assertEqual(self.output(cid, "id", "-u", User="tester"), f"{uid}\n")
+
+    def test_one_that_is_shut_out(self):
+        cid = self.settled("hostname", User="7")
+        self.output(cid, "chmod", "700", "/")
+        self.assertNotIn("first", self.output(cid, "hostname", User="7"))
+        self.assertEqual(self.output(cid, "hostname"), "first\n")
 
 
 if __name__ == "__main__":
