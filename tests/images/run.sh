@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 parts='trips xattrs skopeo umoci podman debian crash'
-tests/support/install-packages.sh skopeo umoci python3 || exit 1
+SERVICES=no tests/support/install-packages.sh skopeo umoci docker-registry python3 || exit 1
 . tests/support/daemon.sh
 . tests/cli/lib.sh
 trap clean_up EXIT
