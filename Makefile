@@ -48,7 +48,7 @@ S        := build/sandbox
 GUEST    := build/guest
 SBX_SRC  := $(wildcard src/sandbox/kernel/*.c src/sandbox/runtime/*.c) src/sandbox/wire.c src/sandbox/program.c \
 	$(filter-out src/rootfs/tar% src/rootfs/layer% src/rootfs/transfer.c,$(wildcard src/rootfs/*.c)) \
-	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c map.c)
+	$(addprefix src/util/,alloc.c buf.c cgroup.c cleanup.c clock.c error.c map.c)
 SBX_OBJ  := $(SBX_SRC:%.c=$(S)/%.o)
 SANDBOX  := build/bin/sockerless-sandbox
 include src/fetch.mk
@@ -66,7 +66,7 @@ A        := build/agent
 AGENT    := build/bin/sockerless-agent
 AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c conn.c dialer.c flow.c handshake.c message.c sha1.c ws.c) \
 	$(filter-out src/rootfs/layer%,$(wildcard src/rootfs/*.c)) \
-	$(addprefix src/util/,alloc.c buf.c cleanup.c clock.c error.c locale.c map.c tls.c tls_relay.c)
+	$(addprefix src/util/,alloc.c buf.c cgroup.c cleanup.c clock.c error.c locale.c map.c tls.c tls_relay.c)
 AGENT_OBJ := $(AGENT_SRC:%.c=$(A)/%.o)
 UV_A     := $(firstword $(wildcard $(shell $(CC) -print-file-name=libuv_a.a) $(shell $(CC) -print-file-name=libuv.a)))
 

@@ -311,7 +311,7 @@ static struct agent_container *container_new_run(struct agent_driver *d, struct 
 /* ---- launchers ---- */
 
 /* Before its main process has: nobody knows that one's exit code. */
-static void on_launcher_exited(void *arg, int status, int signo, const char *said)
+static void on_launcher_exited(void *arg, const struct launch_end *end)
 {
 	struct agent_container *ac = arg;
 	struct agent_process *p = ac->main;
@@ -319,10 +319,12 @@ static void on_launcher_exited(void *arg, int status, int signo, const char *sai
 	char text[900];
 
 	ac->launch = NULL;
-	if (signo)
-		snprintf(text, sizeof(text), "the launcher was ended by signal %d%s%s", signo, *said ? ": " : "", said);
+	if (end->signo)
+		snprintf(text, sizeof(text), "the launcher was ended by signal %d%s%s", end->signo,
+			 *end->said ? ": " : "", end->said);
 	else
-		snprintf(text, sizeof(text), "the launcher has ended with status %d%s%s", status, *said ? ": " : "", said);
+		snprintf(text, sizeof(text), "the launcher has ended with status %d%s%s", end->status,
+			 *end->said ? ": " : "", end->said);
 	if (!p || p->is_told)
 		return;
 	if (!p->has_begun && !ac->is_over) {
@@ -331,10 +333,11 @@ static void on_launcher_exited(void *arg, int status, int signo, const char *sai
 	}
 	p->is_told = true;
 	exit.reason = ac->reason;
+	exit.is_oom = end->is_oom;
 	if (!ac->is_over) {
 		exit.code = ac->leftover_code = LINK_LOST_CODE;
 		exit.reason = text;
-	} else if (status == LAUNCH_FAILED && exit.code != LAUNCH_FAILED && !exit.reason) {
+	} else if (end->status == LAUNCH_FAILED && exit.code != LAUNCH_FAILED && !exit.reason) {
 		exit.reason = text; /* its changes are lost */
 	}
 	p->sink.ops->exited(p->sink.arg, &exit);

@@ -13,6 +13,7 @@
 #include "drivers/launchers_internal.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
+#include "util/buf.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -30,7 +31,7 @@ struct launch {
 	int signo;
 	char *dir, *log;        /* of its root; of its stderr */
 	char *lower, *upper, *cache;
-	void (*exited)(void *arg, int status, int signo, const char *said);
+	void (*exited)(void *arg, const struct launch_end *end);
 	void *arg;
 	struct list asked;      /* who waits for the changes so far; the first has been asked for */
 	char byte;
@@ -71,8 +72,10 @@ static void put(struct env *e, char *take_text)
 static void put_ours(struct env *e)
 {
 	extern char **environ;
-	static const char *const kept[] = { "PATH=",           "HOME=", "LANG=", "USER=", "SLURM", "SOCKERLESS_SLURM",
-					    "XDG_RUNTIME_DIR=" };
+	static const char *const kept[] = {
+		"PATH=",           "HOME=", "LANG=", "USER=", "SLURM", "SOCKERLESS_SLURM", "SOCKERLESS_CGROUP=",
+		"XDG_RUNTIME_DIR="
+	};
 
 	for (char **v = environ; *v; v++)
 		for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
@@ -116,6 +119,20 @@ static void put_mounts(struct env *e, const struct run_plan *plan)
 	put(e, xasprintf("SOCKERLESS_MOUNTS=%zu", n));
 }
 
+static void put_cpus(struct env *e, const struct limits *l)
+{
+	struct buf list;
+
+	buf_init(&list, 1 << 14);
+	for (size_t i = 0; i < LIMITS_CPUS_MAX; i++)
+		if (l->cpus[i / 64] >> (i % 64) & 1)
+			buf_printf(&list, "%s%zu", list.len ? "," : "", i);
+	put(e, xasprintf("SOCKERLESS_CPU_QUOTA=%llu", (unsigned long long)l->cpu_quota_ns / 1000));
+	put(e, xasprintf("SOCKERLESS_CPU_PERIOD=%llu", (unsigned long long)l->cpu_period_ns / 1000));
+	put(e, xasprintf("SOCKERLESS_CPUS=%.*s", (int)list.len, list.len ? (const char *)list.data : ""));
+	buf_done(&list);
+}
+
 static char **make_env(const struct launchers *ls, const struct launcher *l, const struct container *c,
 		       const struct run_plan *plan, const char *token)
 {
@@ -138,6 +155,7 @@ static char **make_env(const struct launchers *ls, const struct launcher *l, con
 	put(&e, xasprintf("SOCKERLESS_READONLY=%d", plan->is_readonly_root));
 	put(&e, xasprintf("SOCKERLESS_MEMORY=%llu", (unsigned long long)plan->limits.memory_bytes));
 	put(&e, xasprintf("SOCKERLESS_PIDS=%u", (unsigned)plan->limits.pids_max));
+	put_cpus(&e, &plan->limits);
 	callback = xasprintf("%s/internal/v1/agent/connect?id=%s", l->is_remote ? ls->callback : "fd://3", c->id);
 	put(&e, xasprintf("SOCKERLESS_CALLBACK=%s", callback));
 	words = entrypoint_reverse(ls->agent_path, callback, (const char *const *)plan->spec.argv);
@@ -209,8 +227,12 @@ static void on_closed(uv_handle_t *h)
 	while (!list_is_empty(&l->asked))
 		answer_first(l, l->status != LAUNCH_FAILED); /* they have been taken at its end */
 	if (!l->is_dropped) {
+		CLEANUP(freep) char *oom = xasprintf("%s.oom", l->dir); /* the helper's word */
+		struct launch_end end = { .status = (int)l->status, .signo = l->signo, .said = said };
+
 		read_said(l, said);
-		l->exited(l->arg, (int)l->status, l->signo, said);
+		end.is_oom = unlink(oom) == 0;
+		l->exited(l->arg, &end);
 	}
 	launch_free(l);
 }
@@ -317,8 +339,7 @@ static struct launch *launch_new(struct launchers *ls, const struct launcher *la
 
 struct launch *launch_start(struct launchers *ls, const struct launcher *launcher, const struct container *c,
 			    const struct run_plan *plan, const char *token,
-			    void (*exited)(void *arg, int status, int signo, const char *said), void *arg, int *ret_fd,
-			    struct error *err)
+			    void (*exited)(void *arg, const struct launch_end *end), void *arg, int *ret_fd, struct error *err)
 {
 	struct launch *l;
 	int pair[2] = { -1, -1 }, r;

@@ -53,12 +53,18 @@ void launchers_when_known(struct launchers *ls, const struct launcher *l, void (
 /* The status of a run whose changes could not be taken into the container's layer (--native of the agent's). */
 enum { LAUNCH_FAILED = 125 };
 
+struct launch_end {
+	int status, signo;
+	bool is_oom; /* it had no memory left under its limit */
+	const char *said; /* the end of what it wrote to stderr */
+};
+
 struct launch;
 /* The agent of container `c` is started with this token. *ret_fd: the daemon's end of its connection, -1 for a remote
- * one. `exited`: once, later; `said` is the end of what it wrote to stderr. */
+ * one. `exited`: once, later. */
 struct launch *launch_start(struct launchers *ls, const struct launcher *l, const struct container *c,
 			    const struct run_plan *plan, const char *token,
-			    void (*exited)(void *arg, int status, int signo, const char *said), void *arg, int *ret_fd,
+			    void (*exited)(void *arg, const struct launch_end *end), void *arg, int *ret_fd,
 			    struct error *err);
 int launch_pid(const struct launch *l);
 bool launch_has_root(const struct launch *l); /* the container's files are changed outside of its layer */

@@ -11,7 +11,7 @@ from harness import ROOT, Daemon, demux
 from users import AsUser, User
 
 APPLETS = ("sh", "ls", "cat", "chown", "chmod", "mkfifo", "ln", "rm", "sleep", "id", "echo", "true", "hostname", "mkdir", "stat", "cp", "ps", "test",
-           "tty", "env", "head")
+           "tty", "env", "head", "dd", "grep", "cut")
 BUSYBOX = "/bin/busybox"
 
 
@@ -133,7 +133,7 @@ class Launchers(unittest.TestCase):
         self.check_there(cid)
         self.check_image(cid, launcher)
         if self.user:  # nothing is anybody else's, so nothing needs a privilege to be removed
-            strange = subprocess.run(["find", self.d.data, "!", "-path", "*/native/*", "!", "-user", self.user.name], capture_output=True, text=True, check=False)
+            strange = subprocess.run(["find", self.d.data, "!", "-path", "*/native/*", "!", "-path", "*/gone-*", "!", "-user", self.user.name], capture_output=True, text=True, check=False)
             self.assertEqual(strange.stdout, "")
         self.d.remove(cid)
         self.d.wait_for(lambda: not os.path.exists(os.path.join(self.d.data, "containers", cid)), "it is removed without a trace")
@@ -161,6 +161,53 @@ class Launchers(unittest.TestCase):
             self.check_export(other)
             self.d.remove(other)
         self.assertEqual(self.d.call("DELETE", "/images/kept").status, 200)
+
+    def has_groups(self, controller, file):
+        """Can the daemon's user make control groups with this controller?"""
+        with open("/proc/self/cgroup", encoding="ascii") as f:
+            for line in f:
+                _, names, path = line.strip().split(":", 2)
+                base = f"/sys/fs/cgroup/{names}{path}" if names else f"/sys/fs/cgroup{path}"
+                if controller in names.split(",") or not names and os.path.exists(f"{base}/{file}"):
+                    return not self.user and os.access(base, os.W_OK)
+        return False
+
+    def run_limited(self, launcher, command, **host):
+        """(what it wrote, its exit code, its state)"""
+        cid = self.d.create("sh", "-c", command, Image="native", HostConfig={"Runtime": launcher, **host})
+        self.addCleanup(self.d.remove, cid)
+        self.start(cid)
+        code = self.wait(cid)
+        return demux(self.d.logs(cid))[1].decode(), code, self.d.inspect(cid)["State"]
+
+    def check_limits(self, launcher):
+        ulimits = [{"Name": "nofile", "Soft": 123, "Hard": 456}, {"Name": "core", "Soft": 0, "Hard": 0}]
+        command = "ulimit -n; ulimit -Hn; ulimit -c"
+        self.assertEqual(self.run_limited(launcher, command, Ulimits=ulimits)[:2], ("123\n456\n0\n", 0))
+        cid = self.start(self.d.create("sleep", "1000", Image="native", HostConfig={"Runtime": launcher, "Ulimits": ulimits}))
+        self.addCleanup(self.d.remove, cid)
+        self.assertEqual(self.exec(cid, "sh", "-c", command), ("123\n456\n0\n", 0))
+        self.assertEqual(self.run_limited(launcher, "grep Cpus_allowed_list /proc/self/status | cut -f2", CpusetCpus="0")[0], "0\n")
+        hungry = "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?"
+        if self.has_groups("memory", "memory.max"):
+            out, _, state = self.run_limited(launcher, hungry, Memory=32 << 20)
+            self.assertEqual((out, state["OOMKilled"]), ("137\n", True))
+        out, _, state = self.run_limited(launcher, hungry, Memory=256 << 20)
+        self.assertEqual((out, state["OOMKilled"]), ("0\n", False))
+        if self.has_groups("pids", "pids.max"):
+            out, code, _ = self.run_limited(launcher, "i=0; while [ $i -lt 40 ]; do sleep 2 & i=$((i+1)); echo $i; done", PidsLimit=20)
+            self.assertIn(len(out.split()), range(17, 23))
+            self.assertEqual(code, 2)
+        if self.has_groups("cpu", "cpu.max"):
+            cid = self.start(self.d.create("sh", "-c", "while :; do :; done", Image="native", HostConfig={"Runtime": launcher, "NanoCpus": 200000000}))
+            self.addCleanup(self.d.remove, cid)
+            time.sleep(2)
+            used = self.d.call("GET", f"/containers/{cid}/stats", query={"stream": 0, "one-shot": 1}).json["cpu_stats"]["cpu_usage"]["total_usage"]
+            self.assertLess(used / 1e9, 0.8)  # of two seconds
+            self.d.call("POST", f"/containers/{cid}/kill")
+            self.wait(cid)
+        left = [os.path.join(d, n) for d, names, _ in os.walk("/sys/fs/cgroup") for n in names if cid[:12] in n]
+        self.assertEqual(left, [])
 
     def check_copy(self, launcher):
         cid = self.start(self.create(launcher, "sleep", "1000"))
@@ -203,7 +250,7 @@ class Launchers(unittest.TestCase):
                 self.skipTest(f"{launcher} does not work here")
         except subprocess.TimeoutExpired:
             self.skipTest(f"{launcher} does not answer")
-        for part in (self.check_run, self.check_stop, self.check_files, self.check_killed):
+        for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_killed):
             with self.subTest(launcher=launcher, part=part.__name__):
                 part(launcher)
 
@@ -278,7 +325,7 @@ class WithoutIds(Launchers):
 
     def check(self, launcher):
         if launcher == "proot":
-            for part in (self.check_run, self.check_stop, self.check_files, self.check_killed):
+            for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_killed):
                 with self.subTest(launcher=launcher, part=part.__name__):
                     part(launcher)
             return

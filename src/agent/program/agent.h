@@ -129,6 +129,11 @@ int dial_open(const char *url, const char *authorities, struct error *err);
 
 /* ---- native.c ---- */
 int native_main(int argc, char **argv);
+/* limits.c: control groups of a native container, out of the environment of launchers (docs/agents.md). `id`: its own. */
+void limits_make(const char *id);
+void limits_enter(void); /* the calling process, and whom it starts from now on */
+bool limits_end(void); /* removes them; true: memory has run out in them */
+void limits_forget(const char *id); /* those that a killed helper left */
 /* guard.c: runs proot. */
 int guard_main(char **argv);
 

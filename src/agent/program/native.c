@@ -475,6 +475,7 @@ static pid_t start(const struct native *n, char **argv)
 		return pid;
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	limits_enter();
 	close(CONTROL_FD);
 	execv(argv[0], argv);
 	say("%s: %s", argv[0], strerror(errno));
@@ -487,12 +488,40 @@ static int fail(const char *what, int r)
 	return FAILED;
 }
 
+/* …/containers/ID/native */
+static char *id_of(const struct native *n)
+{
+	CLEANUP(freep) char *dir = xstrdup(n->dir);
+	char *slash = strrchr(dir, '/');
+
+	if (slash)
+		*slash = '\0';
+	slash = strrchr(dir, '/');
+	return xstrdup(slash ? slash + 1 : dir);
+}
+
+static int run(struct native *n, char **argv)
+{
+	CLEANUP(freep) char *id = id_of(n), *oom = xasprintf("%s.oom", n->dir);
+	pid_t pid;
+	int code;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	limits_forget(id);
+	limits_make(id);
+	pid = start(n, argv);
+	code = pid < 0 ? FAILED : attend(n, pid);
+	tree_signal(SIGKILL); /* who outlived the agent, where there is no namespace to end with it */
+	if (limits_end())
+		close(open(oom, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); /* launch.c looks for it */
+	return code;
+}
+
 int native_main(int argc, char **argv)
 {
 	struct native n = { 0 };
 	bool wants_copy = false;
 	int r, code;
-	pid_t pid;
 
 	if (argc < 4)
 		return fail("--native LOWER UPPER DIRECTORY CACHE -- command", -EINVAL);
@@ -514,15 +543,16 @@ int native_main(int argc, char **argv)
 		r = recover(&n);
 	if (r < 0)
 		return fail("what an earlier run left cannot be taken", r);
-	if (argc <= 5)
+	if (argc <= 5) {
+		CLEANUP(freep) char *id = id_of(&n);
+
+		limits_forget(id);
 		return 0;
+	}
 	r = set_up(&n, wants_copy);
 	if (r < 0)
 		return fail("the root cannot be made", r);
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	pid = start(&n, argv + 5);
-	code = pid < 0 ? FAILED : attend(&n, pid);
-	tree_signal(SIGKILL); /* who outlived the agent, where there is no namespace to end with it */
+	code = run(&n, argv + 5);
 	r = take_back(&n);
 	if (r < 0)
 		return fail("the changes of the container cannot be taken", r);

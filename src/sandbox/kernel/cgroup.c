@@ -1,20 +1,17 @@
 /* A cgroup of the container's own, where the host lets the daemon's user make one:
  * then the kernel itself counts processes and keeps to the quota of processor time.
- * Best effort: without one the supervisor's own means are all there is. Both
- * versions; the daemon's own cgroup or, of version 2, the one above it (whose
- * processes must be in leaves: systemd's DelegateSubgroup). */
+ * Best effort: without one the supervisor's own means are all there is. */
 #include "sandbox/kernel/cgroup.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH = 512, PIDS_SLACK = 16 }; /* who has given its slot back may still be there */
+#include "util/cgroup.h"
+
+enum { PATH = CGROUP_PATH, PIDS_SLACK = 16 }; /* who has given its slot back may still be there */
 
 /* The number is the zygote's: at its end it removes what killed supervisors have left. */
 #define NAME_FORMAT "sockerless-%d-"
@@ -28,97 +25,17 @@ static struct {
 	char path[CONTROLLERS][PATH]; /* "": none */
 } cg;
 
-static int write_file(const char *dir, const char *name, const char *text)
-{
-	char path[PATH + 32];
-	int fd, r;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return r;
-}
-
 static const char *limit_file(enum controller c, bool is_v2)
 {
 	return c == PIDS ? "pids.max" : is_v2 ? "cpu.max" : "cpu.cfs_quota_us";
 }
 
-/* ---- where it may be ---- */
-
-static bool has_word(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
-		if (strncmp(list, word, n) == 0 && (list[n] == ',' || list[n] == '\0'))
-			return true;
-	return false;
-}
-
-/* The directory of our own cgroup for a controller. */
-static bool find_own(const char *name, char out[PATH], bool *ret_is_v2)
-{
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[PATH];
-	bool is_found = false;
-
-	while (f && !is_found && fgets(line, sizeof(line), f)) {
-		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
-		bool is_v2;
-
-		if (!path)
-			continue;
-		*path++ = '\0';
-		list++;
-		path[strcspn(path, "\n")] = '\0';
-		is_v2 = *list == '\0';
-		if (is_v2 && access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0)
-			continue;
-		if (!is_v2 && !has_word(list, name))
-			continue;
-		is_found = snprintf(out, PATH, "/sys/fs/cgroup%s%s%s", is_v2 ? "" : "/", list, path) < PATH;
-		*ret_is_v2 = is_v2;
-	}
-	if (f)
-		fclose(f);
-	return is_found;
-}
-
-static bool make_in(enum controller c, const char *base, const char *id, const char *file, const char *text)
-{
-	char dir[PATH], enable[16];
-
-	snprintf(enable, sizeof(enable), "+%s", names[c]);
-	if (cg.is_v2) /* refused where there are processes, and often done already */
-		write_file(base, "cgroup.subtree_control", enable);
-	if (snprintf(dir, sizeof(dir), "%s/" NAME_FORMAT "%.12s", base, (int)getppid(), id) >= PATH ||
-	    (mkdir(dir, 0755) < 0 && errno != EEXIST))
-		return false;
-	if (write_file(dir, file, text) < 0) {
-		rmdir(dir);
-		return false;
-	}
-	memcpy(cg.path[c], dir, sizeof(dir));
-	return true;
-}
-
 static bool make(enum controller c, const char *id, const char *text)
 {
-	char own[PATH], *slash;
+	char name[64];
 
-	if (!find_own(names[c], own, &cg.is_v2))
-		return false;
-	if (make_in(c, own, id, limit_file(c, cg.is_v2), text))
-		return true;
-	slash = strrchr(own, '/');
-	if (!cg.is_v2 || !slash || strcmp(own, "/sys/fs/cgroup/") == 0)
-		return false;
-	*slash = '\0';
-	return make_in(c, own, id, limit_file(c, true), text);
+	snprintf(name, sizeof(name), NAME_FORMAT "%.12s", (int)getppid(), id);
+	return cgroup_make(names[c], name, limit_file(c, false), limit_file(c, true), text, cg.path[c], &cg.is_v2);
 }
 
 /* ---- limits ---- */
@@ -135,7 +52,7 @@ static void remove_all(void)
 static bool set(enum controller c, const char *id, bool is_limited, const char *text)
 {
 	if (cg.path[c][0])
-		return write_file(cg.path[c], limit_file(c, cg.is_v2), text) == 0 && is_limited;
+		return cgroup_write(cg.path[c], limit_file(c, cg.is_v2), text) == 0 && is_limited;
 	return is_limited && make(c, id, text);
 }
 
@@ -145,7 +62,7 @@ static bool set_cpu(const char *id, const struct limits *l)
 	unsigned long long quota = l->cpu_quota_ns / 1000, period = is_limited ? l->cpu_period_ns / 1000 : 100000;
 	char own[PATH], text[64], quota_text[32], period_text[32];
 
-	if (is_limited && (quota < 1000 || !find_own(names[CPU], own, &is_v2)))
+	if (is_limited && (quota < 1000 || !cgroup_find_own(names[CPU], own, &is_v2)))
 		return false;
 	snprintf(quota_text, sizeof(quota_text), "%llu", quota);
 	snprintf(period_text, sizeof(period_text), "%llu", period);
@@ -155,7 +72,7 @@ static bool set_cpu(const char *id, const struct limits *l)
 		snprintf(text, sizeof(text), "%s", is_limited ? quota_text : "-1");
 	if (!set(CPU, id, is_limited, text))
 		return false;
-	return is_v2 || write_file(cg.path[CPU], "cpu.cfs_period_us", period_text) == 0;
+	return is_v2 || cgroup_write(cg.path[CPU], "cpu.cfs_period_us", period_text) == 0;
 }
 
 void cgroup_set(const char *id, const struct limits *l, bool *ret_has_cpu)
@@ -188,7 +105,7 @@ void cgroup_enter(pid_t pid)
 	snprintf(text, sizeof(text), "%d", (int)pid);
 	for (int c = 0; c < CONTROLLERS; c++)
 		if (cg.path[c][0])
-			write_file(cg.path[c], "cgroup.procs", text);
+			cgroup_write(cg.path[c], "cgroup.procs", text);
 }
 
 void cgroup_figures(struct limits_figures *f)
@@ -236,7 +153,7 @@ void cgroup_sweep(void)
 		char own[PATH], *slash;
 		bool is_v2;
 
-		if (!find_own(names[c], own, &is_v2))
+		if (!cgroup_find_own(names[c], own, &is_v2))
 			continue;
 		sweep(own);
 		slash = is_v2 ? strrchr(own, '/') : NULL;
