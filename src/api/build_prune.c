@@ -12,11 +12,16 @@
 
 struct pruning {
 	uv_fs_t stat;
+	uv_timer_t next; /* the next few, from the loop */
 	struct request *req;
 	json_t *filters;
 	int64_t until_ns; /* 0: does not matter */
 	uint64_t reserved, most, min_free, free_bytes;
+	json_t *ids; /* of those that have gone */
+	uint64_t bytes;
 };
+
+enum { AT_ONCE = 200 };
 
 static int check_bytes(struct request *req, const char *key, struct error *err)
 {
@@ -120,25 +125,47 @@ static uint64_t keep_bytes(struct engine *e, const struct pruning *p)
 	return keep > p->reserved ? keep : p->reserved;
 }
 
-static void prune(struct pruning *p)
+static void on_closed(uv_handle_t *handle)
+{
+	struct pruning *p = handle->data;
+
+	json_decref(p->ids);
+	json_decref(p->filters);
+	free(p);
+}
+
+static void reply(struct pruning *p)
 {
 	struct engine *e = api_engine(p->req);
+
+	events_publish(e->events, "builder", "prune", "",
+		       json_pack("{s:o}", "reclaimed", json_sprintf("%llu", (unsigned long long)p->bytes)));
+	reply_json(p->req, 200,
+		   json_pack("{s:o, s:I}", "CachesDeleted", json_array_size(p->ids) ? json_incref(p->ids) : json_null(),
+			     "SpaceReclaimed", (json_int_t)p->bytes));
+	uv_close((uv_handle_t *)&p->next, on_closed);
+}
+
+static void prune(uv_timer_t *next)
+{
+	struct pruning *p = next->data;
+	struct engine *e = api_engine(p->req);
 	struct cache_prune how = { .takes_shared = request_query_bool(p->req, "all"),
+				   .limit = AT_ONCE,
 				   .keep_bytes = keep_bytes(e, p),
 				   .match = is_meant,
 				   .arg = p };
 	uint64_t bytes;
 	json_t *ids = cache_records_prune(e, &how, &bytes);
+	bool is_all = json_array_size(ids) < AT_ONCE;
 
-	events_publish(e->events, "builder", "prune", "",
-		       json_pack("{s:o}", "reclaimed", json_sprintf("%llu", (unsigned long long)bytes)));
-	if (json_array_size(ids) == 0) {
-		json_decref(ids);
-		ids = json_null();
-	}
-	reply_json(p->req, 200, json_pack("{s:o, s:I}", "CachesDeleted", ids, "SpaceReclaimed", (json_int_t)bytes));
-	json_decref(p->filters);
-	free(p);
+	p->bytes += bytes;
+	json_array_extend(p->ids, ids);
+	json_decref(ids);
+	if (is_all)
+		reply(p);
+	else
+		uv_timer_start(&p->next, prune, 0, 0);
 }
 
 static void on_stat(uv_fs_t *stat)
@@ -151,7 +178,7 @@ static void on_stat(uv_fs_t *stat)
 	else
 		p->min_free = 0;
 	uv_fs_req_cleanup(stat);
-	prune(p);
+	prune(&p->next);
 }
 
 /* The numbers of the query; those that its version does not know are 0. */
@@ -183,6 +210,9 @@ void BuildPrune(struct request *req)
 	}
 	p = xnew(struct pruning);
 	p->req = req;
+	p->ids = json_array();
+	uv_timer_init(e->loop, &p->next);
+	p->next.data = p;
 	p->filters = filters;
 	p->until_ns = until_ns;
 	p->reserved = bytes_of(req, "reserved-space");
@@ -190,5 +220,5 @@ void BuildPrune(struct request *req)
 	p->most = bytes_of(req, "max-used-space");
 	p->min_free = bytes_of(req, "min-free-space");
 	if (!p->min_free || uv_fs_statfs(e->loop, &p->stat, e->options.data_root, on_stat) < 0)
-		prune(p);
+		prune(&p->next);
 }

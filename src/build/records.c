@@ -220,7 +220,7 @@ json_t *cache_records_prune(struct engine *e, const struct cache_prune *p, uint6
 	*ret_bytes = 0;
 	cache_records_get(e, &r);
 	left = r.own_bytes;
-	for (size_t k = 0; k < r.count; k++) {
+	for (size_t k = 0; k < r.count && json_array_size(ids) < p->limit; k++) {
 		/* Those of a line from its end, unless what is to stay decides: each can go at once. */
 		struct cache_record *c = &r.items[p->keep_bytes ? k : r.count - 1 - k];
 		uint64_t freed = 0;

@@ -43,11 +43,12 @@ json_t *cache_record_view(const struct cache_record *r);
 
 struct cache_prune {
 	bool takes_shared;   /* --all: shared steps are forgotten, their images stay */
+	size_t limit;        /* so many in one call: the loop has others to serve */
 	uint64_t keep_bytes; /* 0: nothing is kept for its size */
 	bool (*match)(void *arg, const struct cache_record *r);
 	void *arg;
 };
-/* New array of ids. */
+/* New array of ids; as many as the limit: there may be more. */
 json_t *cache_records_prune(struct engine *e, const struct cache_prune *p, uint64_t *ret_bytes);
 
 #endif

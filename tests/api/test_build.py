@@ -580,6 +580,14 @@ class Cache(BuildTest):
         self.assertEqual([r["ID"] for r in self.records()], [newest["ID"]])
         self.assertEqual(self.prune(**{"min-free-space": str(1 << 60)})["CachesDeleted"], [newest["ID"]])
 
+    def test_more_than_are_removed_at_once(self):
+        self.prune(all="1")
+        self.build("FROM busybox\n" + "".join(f"ENV MANY{n}=1\n" for n in range(450)) + "RUN exit 1\n", [("forcerm", "1")])
+        reply = self.d.later("POST", "/build/prune", b"")
+        self.assertEqual(self.d.call("GET", "/_ping").status, 200)
+        self.assertEqual(len(reply().json["CachesDeleted"]), 450)
+        self.assertEqual(self.records(), [])
+
     def test_a_record_in_use(self):
         self.prune(all="1")
         reply = self.d.later("POST", "/build", context(Dockerfile="FROM busybox\nRUN echo 1 >/used\nRUN sleep 0.7\n"))
