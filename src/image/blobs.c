@@ -212,7 +212,8 @@ struct blob_reader {
 	int fd;
 	struct archive *archive; /* NULL: plain */
 	enum blob_compression compression;
-	struct digest *diff_id;
+	struct digest *diff_id;  /* NULL: it is `known` */
+	char known[DIGEST_LEN + 1];
 	uint64_t position, plain_bytes;
 	int result;              /* of the last read: 0 at the end, or -errno */
 	bool is_ended;
@@ -275,6 +276,18 @@ struct blob_reader *blob_reader_open(const char *path, struct error *err)
 	return r;
 }
 
+struct blob_reader *blob_reader_open_known(const char *path, const char *digest, struct error *err)
+{
+	struct blob_reader *r = blob_reader_open(path, err);
+
+	if (r && r->compression == BLOB_PLAIN) {
+		digest_end(r->diff_id, NULL);
+		r->diff_id = NULL;
+		memcpy(r->known, digest, sizeof(r->known));
+	}
+	return r;
+}
+
 enum blob_compression blob_reader_compression(const struct blob_reader *r)
 {
 	return r->compression;
@@ -306,9 +319,11 @@ ssize_t blob_reader_read(void *arg, const void **ret)
 		n = got == ARCHIVE_OK ? (ssize_t)len : got == ARCHIVE_EOF ? 0 : -EBADMSG;
 	}
 	if (n > 0)
-		digest_add(r->diff_id, data, (size_t)n), r->plain_bytes += (uint64_t)n;
+		r->plain_bytes += (uint64_t)n;
 	else
 		r->is_ended = true, r->result = (int)n;
+	if (n > 0 && r->diff_id)
+		digest_add(r->diff_id, data, (size_t)n);
 	*ret = data;
 	return n;
 }
@@ -326,7 +341,8 @@ void blob_reader_close(struct blob_reader *r)
 {
 	if (!r)
 		return;
-	digest_end(r->diff_id, NULL);
+	if (r->diff_id)
+		digest_end(r->diff_id, NULL);
 	reader_free(r);
 }
 
@@ -339,7 +355,10 @@ int blob_reader_end(struct blob_reader *r, char ret_diff_id[DIGEST_LEN + 1], str
 	if (result < 0)
 		result = error_set_class(err, ERROR_INVALID, "the layer cannot be read: %s",
 					 r->archive ? archive_error_string(r->archive) : strerror(-result));
-	digest_end(r->diff_id, ret_diff_id);
+	if (r->diff_id)
+		digest_end(r->diff_id, ret_diff_id);
+	else if (ret_diff_id)
+		memcpy(ret_diff_id, r->known, sizeof(r->known));
 	reader_free(r);
 	return result;
 }

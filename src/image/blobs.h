@@ -45,6 +45,8 @@ enum blob_compression blob_compression_of(const void *data, size_t len);
 /* A blob's bytes without their compression. Any thread, one at a time; blocks. */
 struct blob_reader;
 struct blob_reader *blob_reader_open(const char *path, struct error *err); /* NULL: err tells */
+/* The same of a file that has just been found to have this digest: where it is plain, that is not computed again. */
+struct blob_reader *blob_reader_open_known(const char *path, const char *digest, struct error *err);
 enum blob_compression blob_reader_compression(const struct blob_reader *r);
 uint64_t blob_reader_position(const struct blob_reader *r); /* compressed bytes read so far */
 /* As tar_read_fn: count, 0 at the end, -errno; `arg` is the reader. */

@@ -20,7 +20,7 @@ struct layer_job {
 	struct layers *layers;
 	struct layer *parent;
 	struct layer made;
-	bool has_expected, is_unchanged;
+	bool has_expected, is_unchanged, is_fresh; /* fresh: made.blob has been checked a moment ago */
 	char expected[DIGEST_LEN + 1];
 	char *upper_path;     /* commit; NULL: unpack */
 	struct layer_write_options write;
@@ -82,11 +82,13 @@ static int clone_parent(struct layer_job *job, int to_fd)
 
 static int apply(struct layer_job *job, int to_fd)
 {
-	struct source s = { .job = job, .reader = blob_reader_open(job->blob_path, &job->err) };
+	struct source s = { .job = job };
 	struct layer_figures figures = { 0 };
 	struct error err = { 0 };
 	int r;
 
+	s.reader = job->is_fresh ? blob_reader_open_known(job->blob_path, job->made.blob, &job->err) :
+				   blob_reader_open(job->blob_path, &job->err);
 	if (!s.reader)
 		return job->err.code;
 	job->made.compression = blob_reader_compression(s.reader);
@@ -298,6 +300,7 @@ struct layer_job *layers_unpack(struct layers *ls, struct layer *parent, const c
 
 	memcpy(job->made.blob, blob, sizeof(job->made.blob));
 	job->blob_path = blob_path(ls->options.data_root, blob);
+	job->is_fresh = layers_take_fresh(ls, blob);
 	job->has_expected = expected != NULL;
 	if (expected)
 		memcpy(job->expected, expected, sizeof(job->expected));
@@ -317,6 +320,7 @@ struct layer_job *layers_commit(struct layers *ls, struct layer *parent, const c
 	struct layer_job *job = job_new(ls, parent, done, arg);
 
 	job->upper_path = xstrdup(upper_path);
+	job->is_fresh = true;
 	if (opt)
 		job->write = *opt;
 	uv_queue_work(ls->options.loop, &job->work, work, after);

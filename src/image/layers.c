@@ -20,6 +20,7 @@
 
 struct blob_use {
 	unsigned pins, layers;
+	bool is_fresh; /* its bytes have been checked, and not been used since */
 };
 
 /* ---- names ---- */
@@ -139,7 +140,18 @@ int layers_settle_blob(struct layers *ls, char *take_path, const char *digest, s
 		return err ? err->code : -EIO;
 	}
 	use_of(ls, digest)->pins++;
+	use_of(ls, digest)->is_fresh = true;
 	return 0;
+}
+
+bool layers_take_fresh(struct layers *ls, const char *digest)
+{
+	struct blob_use *use = map_get(&ls->blobs, digest);
+	bool is_fresh = use && use->is_fresh;
+
+	if (use)
+		use->is_fresh = false;
+	return is_fresh;
 }
 
 bool layers_pin_blob(struct layers *ls, const char *digest)

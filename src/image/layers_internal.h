@@ -17,4 +17,7 @@ struct layers {
  * somebody was faster. One reference is the caller's. */
 struct layer *layers_add(struct layers *ls, struct layer *parent, const struct layer *made, char *take_root, struct error *err);
 
+/* Has the blob been settled and not been unpacked since? Then its digest need not be checked once more. */
+bool layers_take_fresh(struct layers *ls, const char *digest);
+
 #endif

@@ -210,6 +210,19 @@ static void assemble(struct image_load *l)
 
 /* ---- its layers: copied out of the archive ---- */
 
+/* What has been copied for good need never reach the disk. Of an archive of several images a layer may be wanted again, and so may
+ * one that stands in an image twice. */
+static void forget_copied(struct image_load *l, const char *path)
+{
+	const struct archive_file *f = archive_index_find(l->index, path);
+	size_t uses = 0;
+
+	for (size_t k = 0; k < l->now.image->nlayers; k++)
+		uses += archive_index_find(l->index, l->now.image->layers[k].path) == f;
+	if (l->plan.nimages == 1 && uses == 1)
+		(void)!fallocate(archive_fd(l), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, f->offset, f->size);
+}
+
 static void stage_work(uv_work_t *w)
 {
 	struct image_load *l = container_of(w, struct image_load, work);
@@ -221,6 +234,8 @@ static void stage_work(uv_work_t *w)
 		*l->now.blobs[l->now.layer] = '\0';
 	else if (stat(l->now.staged, &st) == 0)
 		l->now.sizes[l->now.layer] = (uint64_t)st.st_size;
+	if (!l->err.code)
+		forget_copied(l, layer->path);
 }
 
 static void next_layer(struct image_load *l);
