@@ -195,7 +195,7 @@ check: deps ## install what is needed, then everything: headers, lint, tests, sa
 	$(MAKE) test test-registry SAN=address,undefined
 	B=build/san-address tests/agent/run.py driver launchers
 
-include src/package.mk tests/tests.mk
+include src/package.mk src/arm64.mk tests/tests.mk
 
 # ---- showing and running ----
 

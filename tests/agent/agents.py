@@ -11,7 +11,7 @@ import time
 
 from harness import DEADLINE_S, ROOT, Daemon
 
-AGENT = os.path.join(ROOT, "build", "bin", "sockerless-agent")
+AGENT = os.environ.get("AGENT") or os.path.join(ROOT, "build", "bin", "sockerless-agent")
 PROTOCOL = "sockerless.agent.v1"
 
 

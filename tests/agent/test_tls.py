@@ -89,7 +89,7 @@ class Tls(unittest.TestCase):
         return self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"]
 
     def test_reverse(self):
-        cid, a = self.reverse("sh", "-c", "sleep 1; exit 5")
+        cid, a = self.reverse("sh", "-c", "sleep 4; exit 5")
         self.assertEqual(self.exec(cid, "sh", "-c", "echo x; exit 3"), (b"x\n", 3))
         data = os.urandom(8 << 20)
         self.assertEqual(self.exec(cid, "md5sum", data=data)[0].split()[0].decode(), hashlib.md5(data).hexdigest())
