@@ -8,6 +8,7 @@
 #include "agent/registry.h"
 #include "drivers/agent.h"
 #include "drivers/launchers.h"
+#include "drivers/ports.h"
 #include "util/buf.h"
 #include "util/list.h"
 
@@ -33,6 +34,7 @@ struct agent_container {
 	struct agent_process *main;
 	struct list execs;
 	struct launch *launch;  /* of a launcher's; NULL: another's, or it has ended */
+	struct ports *ports;    /* of one that a launcher started on this host; NULL: none */
 	struct process_exit exit; /* of the main process, while its launcher still takes the changes */
 	char *reason;
 	json_t *command;        /* the exec that becomes the main process, should the agent have none */

@@ -192,6 +192,8 @@ void agent_container_end(struct agent_container *ac)
 	ac->dialer = NULL;
 	launch_drop(ac->launch);
 	ac->launch = NULL;
+	ports_close(ac->ports);
+	ac->ports = NULL;
 	list_for_each(it, &ac->execs)
 		container_of(it, struct agent_process, link)->session = NULL; /* the link ends them */
 	agent_link_free(ac->agent, !ac->is_forward);
@@ -343,6 +345,16 @@ static void on_launcher_exited(void *arg, const struct launch_end *end)
 	p->sink.ops->exited(p->sink.arg, &exit);
 }
 
+/* Before it runs: it may want to listen where the daemon does so far. */
+static void open_ports(struct agent_container *ac, const struct launcher *l, struct container *c, const struct run_plan *plan)
+{
+	const char *mode = json_string_value(json_object_get(c->host_config, "NetworkMode"));
+
+	if (plan->netns && !l->is_remote && !(mode && strcmp(mode, "none") == 0))
+		ac->ports = ports_open(ac->driver->loop, plan->netns, json_object_get(c->config, "ExposedPorts"),
+				       json_object_get(c->host_config, "PortBindings"));
+}
+
 static int launch(struct agent_container *ac, const struct launcher *l, struct container *c,
 		  const struct run_plan *plan, struct error *err)
 {
@@ -350,6 +362,7 @@ static int launch(struct agent_container *ac, const struct launcher *l, struct c
 	int fd = -1;
 
 	ac->is_launched = true;
+	open_ports(ac, l, c, plan);
 	ac->launch = launch_start(d->launchers, l, c, plan, agent_driver_prepare(&d->base, c->id), on_launcher_exited,
 				  ac, &fd, err);
 	if (!ac->launch)

@@ -407,3 +407,13 @@ void netns_unpublish_all(struct netns *ns)
 	list_for_each_safe(it, &ns->publications)
 		publication_free(container_of(it, struct publication, of_ns));
 }
+
+void netns_unpublish_same(struct netns *ns, uint16_t port)
+{
+	list_for_each_safe(it, &ns->publications) {
+		struct publication *p = container_of(it, struct publication, of_ns);
+
+		if (p->protocol == IPPROTO_TCP && p->port == port && p->host_port == port)
+			publication_free(p);
+	}
+}

@@ -103,6 +103,8 @@ struct net_publish {
 int netns_publish(struct netns *ns, const struct net_publish *p, const uint8_t container_ip[16], uint16_t *ret_port,
 		  struct error *err);
 void netns_unpublish_all(struct netns *ns);
+/* A TCP port that is published under its own number is the host's again: the container listens there itself. */
+void netns_unpublish_same(struct netns *ns, uint16_t port);
 
 /* ---- for what the daemon itself serves in a namespace (stand-ins) ---- */
 

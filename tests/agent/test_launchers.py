@@ -1,17 +1,19 @@
 """Native images through every launcher that works here; files with true owners, taken back into the layers."""
 import io
 import os
+import socket
 import subprocess
 import tarfile
 import time
 import unittest
+import urllib.request
 
-from agents import is_alive
+from agents import free_port, is_alive
 from harness import ROOT, Daemon, demux
 from users import AsUser, User
 
 APPLETS = ("sh", "ls", "cat", "chown", "chmod", "mkfifo", "ln", "rm", "sleep", "id", "echo", "true", "hostname", "mkdir", "stat", "cp", "ps", "test",
-           "tty", "env", "head", "dd", "grep", "cut")
+           "tty", "env", "head", "dd", "grep", "cut", "httpd")
 BUSYBOX = "/bin/busybox"
 
 
@@ -209,6 +211,52 @@ class Launchers(unittest.TestCase):
         left = [os.path.join(d, n) for d, names, _ in os.walk("/sys/fs/cgroup") for n in names if cid[:12] in n]
         self.assertEqual(left, [])
 
+    def fetch(self, port, path):
+        """(status, body); tries until somebody answers."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as reply:
+                    return reply.status, reply.read()
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def check_ports(self, launcher):
+        inside, outside = free_port(), free_port()
+        for published in (outside, inside):
+            name = f"server-{launcher}-{published}"
+            cid = self.d.create("sh", "-c", f"head -c 5000000 /dev/zero >/big; echo hello >/index.html; exec httpd -f -p {inside} -h /", Image="native", name=name,
+                                ExposedPorts={f"{inside}/tcp": {}},
+                                HostConfig={"Runtime": launcher, "PortBindings": {f"{inside}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(published)}]}})
+            self.addCleanup(self.d.remove, cid)
+            self.start(cid)
+            self.assertEqual(self.fetch(published, "/index.html"), (200, b"hello\n"))
+            self.assertEqual(self.fetch(published, "/big"), (200, bytes(5000000)))
+            # A neighbour in the sandbox.
+            address = self.d.inspect(cid)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+            other, code = self.d.run("wget", "-q", "-O", "-", f"http://{address}:{inside}/index.html")
+            self.assertEqual((code, demux(self.d.logs(other))[1]), (0, b"hello\n"))
+            self.d.remove(other)
+            self.d.call("POST", f"/containers/{cid}/kill")
+            self.wait(cid)
+            with self.assertRaises(OSError):
+                socket.create_connection(("127.0.0.1", published), 5).close()
+            self.d.remove(cid)
+
+    def check_nobody_listens(self, launcher):
+        inside, outside = free_port(), free_port()
+        cid = self.d.create("sleep", "1000", Image="native",
+                            HostConfig={"Runtime": launcher, "PortBindings": {f"{inside}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(outside)}]}})
+        self.addCleanup(self.d.remove, cid)
+        self.start(cid)
+        with self.assertRaises(ConnectionError):
+            s = socket.create_connection(("127.0.0.1", outside), 5)
+            if not s.recv(1):
+                raise ConnectionError
+        self.d.remove(cid)
+
     def check_copy(self, launcher):
         cid = self.start(self.create(launcher, "sleep", "1000"))
         self.assertEqual(self.exec(cid, "sh", "-c", "echo x >/root/f; rm /etc/shadow; ln -s there /root/l; mkdir /root/d; echo y >/root/d/g; "
@@ -250,7 +298,7 @@ class Launchers(unittest.TestCase):
                 self.skipTest(f"{launcher} does not work here")
         except subprocess.TimeoutExpired:
             self.skipTest(f"{launcher} does not answer")
-        for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_killed):
+        for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_nobody_listens, self.check_killed):
             with self.subTest(launcher=launcher, part=part.__name__):
                 part(launcher)
 
@@ -325,7 +373,7 @@ class WithoutIds(Launchers):
 
     def check(self, launcher):
         if launcher == "proot":
-            for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_killed):
+            for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_nobody_listens, self.check_killed):
                 with self.subTest(launcher=launcher, part=part.__name__):
                     part(launcher)
             return
