@@ -115,8 +115,7 @@ struct row {
 	int is_ours;
 };
 
-/* Calls `each` for `pid` and every process that descends from it; answers how many. */
-static int each_of_tree(pid_t pid, void (*each)(void *arg, pid_t pid), void *arg)
+int each_of_tree(pid_t pid, void (*each)(void *arg, pid_t pid), void *arg)
 {
 	struct row *rows = NULL;
 	size_t n = 0, room = 0;

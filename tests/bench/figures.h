@@ -24,8 +24,20 @@ uint64_t now_ns(void);
 uint64_t cpu_ns(pid_t pid);
 /* Proportional memory of `pid` and its descendants, in KiB; their number in *ret_processes, if not NULL. */
 long tree_pss_kib(pid_t pid, int *ret_processes);
-/* Processor time of `pid`, its descendants, and what those had waited for; to ticks of 10 ms for each. */
+/* Calls `each` for `pid` and every process that descends from it; answers how many. */
+int each_of_tree(pid_t pid, void (*each)(void *arg, pid_t pid), void *arg);
+/* Processor time of `pid`, its descendants, and what those had waited for; to ticks of 10 ms for each.
+ * Of a process that is waited for while it still is on its processor the kernel forgets what it did since it last got it:
+ * of short ones a third may be missing. */
 uint64_t tree_cpu_ns(pid_t pid);
+/* The same without that loss, where we may make a control group: all of the tree are in it from open to close. */
+struct account {
+	pid_t pid;
+	char dir[128], home[4096]; /* the group, and where its processes came from; "": there is none, and ticks are counted */
+};
+int account_open(struct account *a, pid_t pid); /* 0; -1: ticks */
+uint64_t account_ns(const struct account *a);
+void account_close(struct account *a);
 /* Open descriptors of a process and all that descends from it. */
 int tree_fds(pid_t pid);
 /* Resident memory of `pid` in KiB: now, and the highest since the last reset. */
