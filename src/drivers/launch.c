@@ -468,17 +468,29 @@ void launch_drop(struct launch *l)
 
 /* ---- images that are gone ---- */
 
+struct sweep {
+	struct list link;
+	uv_process_t process;
+};
+
+static void on_sweep_closed(uv_handle_t *h)
+{
+	free(container_of((uv_process_t *)h, struct sweep, process));
+}
+
 static void on_swept(uv_process_t *p, int64_t status, int signo)
 {
 	(void)status, (void)signo;
-	uv_close((uv_handle_t *)p, (uv_close_cb)free);
+	list_remove(&container_of(p, struct sweep, process)->link);
+	uv_close((uv_handle_t *)p, on_sweep_closed);
 }
 
-/* Files of it may belong to the user namespace's users: so it is removed there. */
+/* Files of it may belong to the user namespace's users: so it is removed there. What says whose it was goes last: a sweep
+ * that is cut off begins again. */
 static void sweep_one(struct launchers *ls, const char *cache)
 {
 	CLEANUP(freep) char *lock = xasprintf("%s.lock", cache), *of = xasprintf("%s.of", cache);
-	uv_process_t *p = xnew(uv_process_t);
+	struct sweep *s = xnew(struct sweep);
 	char *argv[12];
 	size_t n = launcher_prefix(argv, false);
 	uv_process_options_t options = { .exit_cb = on_swept, .args = argv };
@@ -491,10 +503,11 @@ static void sweep_one(struct launchers *ls, const char *cache)
 	argv[n++] = of;
 	argv[n] = NULL;
 	options.file = argv[0];
-	if (uv_spawn(ls->loop, p, &options) == 0)
+	list_append(&ls->sweeps, &s->link);
+	if (uv_spawn(ls->loop, &s->process, &options) == 0)
 		return;
 	log_warn("%s cannot be removed", cache);
-	uv_close((uv_handle_t *)p, (uv_close_cb)free);
+	on_swept(&s->process, 0, 0);
 }
 
 static bool is_orphan(const char *path)
@@ -530,6 +543,11 @@ void launches_sweep(struct launchers *ls)
 
 void launches_drop(struct launchers *ls)
 {
+	/* Their images may be large: the daemon's end does not wait for them. */
+	list_for_each_safe(it, &ls->sweeps) {
+		list_remove(it);
+		uv_process_kill(&container_of(it, struct sweep, link)->process, SIGKILL);
+	}
 	list_for_each(it, &ls->runs)
 		launch_drop(container_of(it, struct launch, link));
 }

@@ -79,6 +79,7 @@ struct launchers *launchers_new(const struct launchers_options *o)
 	ls->authorities = xstrdup(o->authorities);
 	list_init(&ls->waiting);
 	list_init(&ls->runs);
+	list_init(&ls->sweeps);
 	if (ls->agent_path)
 		for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save))
 			read_dir(ls, dir);

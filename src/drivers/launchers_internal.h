@@ -14,7 +14,7 @@ struct launchers {
 	char *agent_path, *data_root, *native, *callback, *authorities;
 	struct launcher v[LAUNCHERS_MAX];
 	size_t n;
-	struct list waiting, runs;
+	struct list waiting, runs, sweeps;
 	struct check *checking;
 	bool is_freed, is_alone_next;
 };

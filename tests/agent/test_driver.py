@@ -175,10 +175,67 @@ class Refused(Driver):
         log = self.d.log_text()
         self.assertEqual(log.count(f"agent of container {cid[:12]} refused"), 1)
         self.assertNotIn(good["Token"], log)
-        # Replayed when the container has ended.
+        # Another container's.
+        other = self.d.create("true", HostConfig={"Runtime": "agent"})
+        theirs = self.prepare(other)
+        self.assertEqual(self.connect(f"{base}?id={other}&token={good['Token']}").status, 401)
+        self.assertEqual(self.connect(f"{base}?id={cid}&token={theirs['Token']}").status, 401)
+        self.assertEqual(self.d.log_text().count(f"agent of container {other[:12]} refused"), 1)
+        self.d.remove(other)
+        self.assertEqual(self.connect(theirs["Path"]).status, 401)
+        # Replayed when the container has ended, and when it runs again with another one.
         self.d.call("POST", f"/containers/{cid}/kill")
         self.wait(cid)
         self.assertEqual(self.connect(good["Path"]).status, 410)
+        again = self.prepare(cid)
+        self.assertNotEqual(again["Token"], good["Token"])
+        self.assertEqual(self.connect(good["Path"]).status, 401)
+        a = Agent(callback=f"ws://127.0.0.1:{self.port}{again['Path']}", token=None)
+        self.addCleanup(a.stop)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/start").status, 204)
+        self.assertEqual(self.connect(good["Path"]).status, 401)
+        self.assertEqual(self.connect(again["Path"]).status, 409)
+        self.assertEqual(self.exec(cid, "true")[1], 0)
+
+    def test_strangers_do_not_fill_the_log(self):
+        before = self.d.log_text().count("refused")
+        for i in range(200):
+            w = self.connect(f"/internal/v1/agent/connect?id={i:064x}&token={'0' * 64}")
+            self.assertEqual(w.status, 401)
+            w.close()
+        self.assertLessEqual(self.d.log_text().count("refused") - before, 10)
+
+    def test_ids_of_others(self):
+        """An agent that speaks of sessions that are not its own changes nothing of them."""
+        cid, _ = self.reverse("sleep", "1000")
+        xid = self.d.exec(cid, "sh", "-c", "read x; echo $x; exit 9", AttachStdin=True)
+        h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
+        other = self.d.create("true", HostConfig={"Runtime": "agent"})
+        self.addCleanup(self.d.remove, other)
+        path = self.prepare(other)["Path"]
+        start = self.d.later("POST", f"/containers/{other}/start")
+        time.sleep(0.2)
+        w = self.connect(path)
+        w.send(type="hello", main=False)
+        w.receive()
+        w.send(type="resume", sessions=[{"id": f"{'0' * 12}-{i}", "channel": i} for i in range(50)])
+        m = w.receive()
+        self.assertEqual(m["type"], "exec")
+        for i in range(50):
+            for name in (m["id"].split("-")[0], "0" * 12):
+                if f"{name}-{i}" != m["id"]:
+                    w.send(type="exit", id=f"{name}-{i}", code=77)
+                    w.send(type="stdout", id=f"{name}-{i}", data="eA==")
+        w.frame(2, b"o\0\0\x30\0data")
+        w.send(type="started", id=m["id"], pid=1)
+        self.assertEqual(start().status, 204)
+        h.send(b"mine\n")
+        self.assertEqual(demux(h.read())[1], b"mine\n")
+        h.close()
+        self.assertEqual(self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"], 9)
+        w.send(type="exit", id=m["id"], code=3)
+        self.assertEqual(self.wait(other), 3)
+        w.close()
 
     def test_an_agent_that_breaks_the_protocol(self):
         for nonsense in (lambda w: w.frame(1, b"{}"), lambda w: w.frame(2, b"x\0\0\0\1data"), lambda w: w.frame(2, b"i\0\0\0\1data"),

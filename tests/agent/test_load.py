@@ -2,14 +2,17 @@
 import hashlib
 import os
 import re
+import shutil
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
 from agents import AGENT, Agent, rss
 from harness import Daemon, demux
+from test_tls import Authority
 
 AGENTS, SESSIONS = int(os.environ.get("AGENTS", "200")), int(os.environ.get("SESSIONS", "2000"))
 GIGABYTES = float(os.environ.get("GIGABYTES", "1"))
@@ -22,13 +25,26 @@ class Load(unittest.TestCase):
     def tearDown(self):
         self.d.stop()
 
-    def up(self, agent, *cmd):
-        return self.d.up(*cmd, Labels={"sockerless.agent": f"ws://127.0.0.1:{agent.port}"})
+    def up(self, agent, *cmd, scheme="ws"):
+        return self.d.up(*cmd, Labels={"sockerless.agent": f"{scheme}://127.0.0.1:{agent.port}"})
 
     def test_a_gigabyte(self):
         a = Agent(token=None)
         self.addCleanup(a.stop)
-        cid = self.up(a, "sleep", "1000")
+        self.check_gigabyte(a, self.up(a, "sleep", "1000"))
+
+    def test_a_gigabyte_over_tls(self):
+        place = tempfile.mkdtemp(prefix="sockerless-tls-")
+        self.addCleanup(shutil.rmtree, place)
+        authority = Authority(place, "a")
+        pair = authority.make("here", "IP:127.0.0.1")
+        self.d.stop()
+        self.d = Daemon("--tlscacert", authority.file)
+        a = Agent(token=None, options=("--tls-cert", pair[0], "--tls-key", pair[1]))
+        self.addCleanup(a.stop)
+        self.check_gigabyte(a, self.up(a, "sleep", "1000", scheme="wss"))
+
+    def check_gigabyte(self, a, cid):
         total = int(GIGABYTES * (1 << 30))
         xid = self.d.exec(cid, "sh", "-c", f"head -c {total} /dev/zero | openssl enc -aes-128-ctr -K 0 -iv 0 -nopad 2>/dev/null", AttachStderr=False,
                           Tty=False)
@@ -65,7 +81,7 @@ class Load(unittest.TestCase):
             agents.append(Agent(token=None))
         containers = [self.up(a, "sleep", "1000") for a in agents]
         each = SESSIONS // AGENTS
-        xids = [self.d.exec(c, "sleep", "1000") for c in containers for _ in range(each - 1)]
+        xids = [self.d.exec(c, "sleep", "1000") for c in containers for _ in range(each)]
         for xid in xids:
             self.assertEqual(self.d.call("POST", f"/exec/{xid}/start", {"Detach": True}).status, 200)
         flooder = self.d.exec(containers[0], "cat", "/dev/zero")
