@@ -163,7 +163,7 @@ golden: all ## write the golden files anew; look at the diff
 	@GOLDEN=1 B=$(B) tests/api/run.py
 
 # Where they cannot be had, the tests that need them say so. Slurm's are 3.5 MB.
-AGENT_PACKAGES := bubblewrap crun proot uidmap busybox-static debootstrap iproute2 iptables \
+AGENT_PACKAGES := bubblewrap crun proot uidmap busybox-static debootstrap iproute2 iptables openssh-client \
 	munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins
 test-agent: all ## agents and launchers: real ones, with what breaks them (tests/agent)
 	@SERVICES=no tests/support/install-packages.sh $(AGENT_PACKAGES) || echo "agent: not all could be installed that is tested with"
