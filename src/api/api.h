@@ -25,6 +25,8 @@ void api_reply_done(void *arg, const struct error *err);
 
 struct image;
 struct image_platform;
+/* images.c: the image that {name} means; answers 404 or 400 itself and returns NULL. */
+struct image *api_find_image(struct request *req);
 /* A platform as JSON. ERROR_INVALID. */
 int api_parse_platform(const char *text, struct image_platform *ret, struct error *err);
 /* Of a parameter that names platforms as JSON: ERROR_INVALID for a bad one, ERROR_NOT_FOUND for another than that of the image

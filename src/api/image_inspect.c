@@ -11,16 +11,6 @@
 #include "util/clock.h"
 #include "util/json.h"
 
-static struct image *find_image(struct request *req)
-{
-	struct error err = { 0 };
-	struct image *i = NULL;
-
-	if (images_find(api_engine(req)->images, request_param(req, "name"), &i, &err) < 0)
-		reply_error(req, &err);
-	return i;
-}
-
 /* ---- inspect ---- */
 
 static const char *text_or_empty(const char *text)
@@ -99,7 +89,7 @@ json_t *view_image(struct engine *e, const struct image *i)
 
 void ImageInspect(struct request *req)
 {
-	struct image *i = find_image(req);
+	struct image *i = api_find_image(req);
 	struct error err = { 0 };
 
 	if (!i)
@@ -170,7 +160,7 @@ static void name_steps(struct images *im, const struct image *i, json_t *list)
 
 void ImageHistory(struct request *req)
 {
-	struct image *i = find_image(req);
+	struct image *i = api_find_image(req);
 	struct error err = { 0 };
 	json_t *list = json_array();
 

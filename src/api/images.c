@@ -13,7 +13,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-static struct image *find_image(struct request *req)
+struct image *api_find_image(struct request *req)
 {
 	struct error err = { 0 };
 	struct image *i = NULL;
@@ -206,7 +206,7 @@ void ImageList(struct request *req)
 
 void ImageTag(struct request *req)
 {
-	struct image *i = find_image(req);
+	struct image *i = api_find_image(req);
 	const char *repo = request_query(req, "repo");
 	struct error err = { 0 };
 

@@ -28,19 +28,6 @@ struct commit {
 
 /* ---- the config ---- */
 
-static int apply_changes(json_t *config, const char *const *changes, struct error *err)
-{
-	CLEANUP(freep) char *text = xstrdup("");
-
-	for (; changes && *changes; changes++) {
-		char *longer = xasprintf("%s%s\n", text, *changes);
-
-		free(text);
-		text = longer;
-	}
-	return *text ? change_by_text(config, text, err) : 0;
-}
-
 /* What is a container's alone is not the image's. Nor is what the built-in image says of itself true of this one. */
 static void drop_own(json_t *config)
 {
@@ -61,7 +48,7 @@ static void drop_own(json_t *config)
 static int make_config(struct commit *m, const struct engine_commit_options *opt, struct error *err)
 {
 	json_t *base = json_deep_copy(opt->config ? opt->config : m->container->config);
-	int r = apply_changes(base, opt->changes, err);
+	int r = image_apply_changes(base, opt->changes, err);
 
 	if (r == 0) {
 		m->config = config_merge(base, m->container->config);

@@ -155,6 +155,9 @@ void image_assembling_cancel(struct image_assembling *a); /* `done` still runs, 
 /* The diff ids of a config: borrowed strings of it. ERROR_INVALID when it has none or too many. */
 int image_config_diff_ids(json_t *config, json_t **ret, struct error *err);
 
+/* --change of import and commit: Dockerfile instructions, NULL-terminated (may be NULL), upon a config{}. ERROR_INVALID. */
+int image_apply_changes(json_t *config, const char *const *changes, struct error *err);
+
 /* `docker import`: the body arrives by write, unpacks on the pool. `repo` may be NULL. `done` runs
  * once after end. */
 struct image_import;

@@ -107,7 +107,7 @@ static void on_stored(void *arg, int result)
 }
 
 /* All of them are one text, as in Docker: an ENTRYPOINT leaves a CMD before it alone. */
-static int apply_changes(const char *const *changes, json_t *config, struct error *err)
+int image_apply_changes(json_t *config, const char *const *changes, struct error *err)
 {
 	CLEANUP(freep) char *text = xstrdup("");
 
@@ -138,7 +138,7 @@ static int check(struct image_import *imp, const struct image_import_options *op
 			imp->platform = xstrdup(text);
 		}
 	}
-	return r < 0 ? r : apply_changes(opt->changes, config, err);
+	return r < 0 ? r : image_apply_changes(config, opt->changes, err);
 }
 
 struct image_import *images_import(struct images *im, const struct image_import_options *opt, void (*on_drain)(void *arg),

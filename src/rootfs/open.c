@@ -145,6 +145,21 @@ static int open_existing(struct place *p, const struct rootfs_cred *cred, int bi
 	return p->entry.place == ENTRY_MOUNT ? open_mounted_file(p, flags, f) : open_layer(p, flags, f);
 }
 
+/* The end of an opening: the file, with its place, or nothing of it. */
+static int give(struct place *p, struct rootfs_file *f, int r, struct rootfs_file *ret)
+{
+	if (r < 0) {
+		if (f->fd >= 0)
+			close(f->fd);
+		place_done(p);
+		return r;
+	}
+	f->dir = p->dir;
+	name_show(p->dir, p->name, f->name);
+	*ret = *f;
+	return 0;
+}
+
 int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
 		uint32_t mode, struct rootfs_file *ret)
 {
@@ -164,16 +179,7 @@ int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs
 		r = open_existing(&p, cred, access_bits(flags), flags, &f);
 	if (r == 0 && f.fd >= 0 && f.st.mode == 0)
 		r = rootfs_fstat(fs, p.dir, NULL, f.fd, &f.st);
-	if (r < 0) {
-		if (f.fd >= 0)
-			close(f.fd);
-		place_done(&p);
-		return r;
-	}
-	f.dir = p.dir;
-	name_show(p.dir, p.name, f.name);
-	*ret = f;
-	return 0;
+	return give(&p, &f, r, ret);
 }
 
 void rootfs_file_done(struct rootfs_file *f)
@@ -197,16 +203,7 @@ int rootfs_open_program(struct rootfs *fs, const struct rootfs_cred *cred, struc
 	r = open_existing(&p, cred, X_OK, O_RDONLY | O_CLOEXEC | O_NONBLOCK, &f);
 	if (r == 0 && (f.fd < 0 || !S_ISREG(f.st.mode)))
 		r = -EACCES;
-	if (r < 0) {
-		if (f.fd >= 0)
-			close(f.fd);
-		place_done(&p);
-		return r;
-	}
-	f.dir = p.dir;
-	name_show(p.dir, p.name, f.name);
-	*ret = f;
-	return 0;
+	return give(&p, &f, r, ret);
 }
 
 int rootfs_open_socket(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path)

@@ -19,6 +19,7 @@ check "has the same ids and layers" 0 "$(cat "$dir/before")" ids busybox $kinds
 check "and is saved as the same bytes" 0 "" sh -c "'$docker' save busybox $kinds | cmp - '$dir/all.tar'"
 d create --name exporter kind/again:1 true >/dev/null
 check "and has the same files" 0 "" sh -c "'$docker' export exporter | tests/images/listing.py | diff - '$dir/listing'"
+check "and no digest of a registry" 0 "[]" d image inspect -f '{{.RepoDigests}}' kind/committed:1
 check "a loaded image runs" 0 "hi" d run --rm kind/committed:1
 for squeeze in 'gzip -1' 'zstd -1' bzip2 'xz -0'; do
 	fresh_daemon
