@@ -10,7 +10,7 @@ import urllib.request
 
 from agents import free_port, is_alive
 from harness import ROOT, Daemon, demux
-from users import AsUser, User
+from users import AsUser, Delegated, User
 
 APPLETS = ("sh", "ls", "cat", "chown", "chmod", "mkfifo", "ln", "rm", "sleep", "id", "echo", "true", "hostname", "mkdir", "stat", "cp", "ps", "test",
            "tty", "env", "head", "dd", "grep", "cut", "httpd")
@@ -43,11 +43,11 @@ def native_image():
 
 @unittest.skipUnless(os.path.exists(BUSYBOX), "no static busybox")
 class Launchers(unittest.TestCase):
-    user = None
+    user = groups = None
 
     @classmethod
     def setUpClass(cls):
-        cls.d = AsUser(cls.user) if cls.user else Daemon()
+        cls.d = AsUser(cls.user, groups=cls.groups) if cls.user else Daemon()
         reply = cls.d.call("POST", "/images/create", native_image(), query={"fromSrc": "-", "repo": "native"},
                            headers={"Content-Type": "application/x-tar"})
         assert reply.status == 200, reply.body
@@ -166,12 +166,14 @@ class Launchers(unittest.TestCase):
 
     def has_groups(self, controller, file):
         """Can the daemon's user make control groups with this controller?"""
+        if self.user:
+            return bool(self.groups) and self.groups.has(controller)
         with open("/proc/self/cgroup", encoding="ascii") as f:
             for line in f:
                 _, names, path = line.strip().split(":", 2)
                 base = f"/sys/fs/cgroup/{names}{path}" if names else f"/sys/fs/cgroup{path}"
                 if controller in names.split(",") or not names and os.path.exists(f"{base}/{file}"):
-                    return not self.user and os.access(base, os.W_OK)
+                    return os.access(base, os.W_OK)
         return False
 
     def run_limited(self, launcher, command, **host):
@@ -356,6 +358,8 @@ class Unprivileged(Launchers):
     def setUpClass(cls):
         cls.user = User()
         cls.addClassCleanup(cls.user.remove)
+        cls.groups = Delegated(cls.user)
+        cls.addClassCleanup(cls.groups.remove)
         super().setUpClass()
 
     def test_no_launcher(self):
