@@ -193,7 +193,7 @@ check: deps ## install what is needed, then everything: headers, lint, tests, sa
 	$(MAKE) all headers lint format-check docs-check
 	$(MAKE) test test-agent test-walls test-sandbox test-busybox test-registry test-images check-clients
 	$(MAKE) test test-registry SAN=address,undefined
-	B=build/san-address tests/agent/run.py driver launchers
+	B=build/san-address tests/agent/run.py driver launchers tls routes kills
 
 include src/package.mk src/arm64.mk tests/tests.mk
 

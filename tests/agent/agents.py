@@ -6,6 +6,7 @@ import select
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -181,6 +182,17 @@ class Agent:
         self.reader.join(5)
         self.process.stderr.close()
         return code
+
+
+def refused(*options):
+    """What a daemon says that does not start with these."""
+    build = os.path.join(ROOT, "build")
+    with tempfile.TemporaryDirectory() as d:
+        r = subprocess.run([os.path.join(ROOT, os.environ.get("B", "build"), "bin", "sockerlessd"), "--host", f"unix://{d}/s", "--data-root", f"{d}/data",
+                            "--sandbox", f"{build}/bin/sockerless-sandbox", "--guest", f"{build}/guest/rootfs", *options],
+                           capture_output=True, text=True, timeout=20, check=False)
+    assert r.returncode not in (0, 99), r.stderr
+    return r.stderr
 
 
 def rss(pid):

@@ -6,8 +6,8 @@ import tarfile
 import tempfile
 import unittest
 
-from agents import free_port
-from harness import ROOT, Daemon
+from agents import free_port, refused
+from harness import Daemon
 from test_launchers import BUSYBOX, native_image
 
 
@@ -91,17 +91,10 @@ class Routes(unittest.TestCase):
 
 
 class Wrong(unittest.TestCase):
-    def said(self, *options):
-        with tempfile.TemporaryDirectory() as d:
-            r = subprocess.run([os.path.join(ROOT, os.environ.get("B", "build"), "bin", "sockerlessd"), "--host", f"unix://{d}/s", "--data-root", f"{d}/data",
-                                *options], capture_output=True, text=True, timeout=20, check=False)
-            self.assertNotEqual(r.returncode, 0)
-            return r.stderr
-
     def test_options(self):
-        self.assertIn("--default-runtime runc: there is no such runtime and no such launcher", self.said("--default-runtime", "runc"))
-        self.assertIn("--route a=b: there is no such runtime and no such launcher", self.said("--route", "a=b"))
-        self.assertIn("expected PATTERN=RUNTIME", self.said("--route", "a"))
+        self.assertIn("--default-runtime runc: there is no such runtime and no such launcher", refused("--default-runtime", "runc"))
+        self.assertIn("--route a=b: there is no such runtime and no such launcher", refused("--route", "a=b"))
+        self.assertIn("expected PATTERN=RUNTIME", refused("--route", "a"))
 
 
 CHECK = "#!/bin/sh\n# root: none\n# grade: {grade}\necho {said} >&2\nexit {code}\n"
