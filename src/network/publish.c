@@ -90,7 +90,7 @@ static bool on_published(void *arg, int fd, const struct sockaddr_storage *clien
 	if (fd < 0)
 		return !s || acceptor_has_room(s);
 	if (!s || !net_from_sockaddr(client, ip, &port)) {
-		net_reset(fd);
+		close(fd); /* an end, not a reset: as Docker's userland proxy does, and clients that try again count on it */
 		return true;
 	}
 	a.told.local = socket_shown(s, p->container_ip, p->port);

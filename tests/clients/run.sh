@@ -80,7 +80,7 @@ client() {
 		verdict=ok
 	else
 		verdict=FAILED bad=1
-		grep -vE '^ok ' "$dir/client.log" | tail -60
+		grep -E '^FAIL' "$dir/client.log"; grep -vE '^(ok|FAIL) ' "$dir/client.log" | tail -60
 	fi
 	table="$table$name|$verdict: $(grep -E 'passed' "$dir/client.log" | tail -1)\n"
 }

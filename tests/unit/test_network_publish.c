@@ -138,8 +138,7 @@ static void nobody_listens_inside(void **state)
 
 	assert_true(fd >= 0);
 	assert_true(fixture_wait(f, fd));
-	assert_int_equal(read(fd, &c, 1), -1);
-	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(read(fd, &c, 1), 0); /* no reset: it may be heard before connect() has told that there is a connection */
 	close(fd);
 	netns_unpublish_all(o.ns);
 	assert_int_equal(client(SOCK_STREAM, "127.0.0.1", port), -ECONNREFUSED);

@@ -168,7 +168,8 @@ func networks(made *[]testcontainers.Container) error {
 	if err != nil {
 		return err
 	}
-	if _, err = web(made, network.WithNetwork([]string{"web"}, net)); err != nil {
+	if _, err = web(made, network.WithNetwork([]string{"web"}, net),
+		testcontainers.WithWaitStrategy(wait.ForListeningPort("8000/tcp"))); err != nil {
 		return err
 	}
 	client, err := web(made, network.WithNetwork(nil, net))
