@@ -254,8 +254,15 @@ static void test_urls(void **state)
 	assert_string_equal(t.socket, "/run/x.sock");
 	assert_string_equal(t.path, "/p?id=1");
 	dial_target_done(&t);
-	for (size_t i = 0; i < 5; i++) {
-		static const char *const bad[] = { "", "ftp://x", "ws://", "ws://a b", "fd://9999" };
+	assert_false(t.is_tls);
+	assert_int_equal(dial_parse("wss://[::1]?id=1", "/ws", &t, &err), 0);
+	assert_true(t.is_tls);
+	assert_string_equal(t.host, "::1");
+	assert_string_equal(t.port, "443");
+	assert_string_equal(t.path, "/ws?id=1");
+	dial_target_done(&t);
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const bad[] = { "", "ftp://x", "ws://", "wss:///a", "ws://a b", "fd://9999" };
 
 		assert_int_equal(dial_parse(bad[i], "/ws", &t, &err), -EINVAL);
 		dial_target_done(&t);

@@ -227,12 +227,12 @@ int main(int argc, char **argv)
 	agent.token = read_token(w.token_file, &err);
 	r = err.code;
 	unsetenv("SOCKERLESS_AGENT_TOKEN"); /* not for what it runs */
-	if (r == 0 && w.chroot && (chroot(w.chroot) < 0 || chdir("/") < 0))
-		r = error_set(&err, -errno, "--chroot %s: %s", w.chroot, error_text(errno));
 	if (r == 0 && w.keep_alive && optind == argc)
 		r = error_set(&err, -EINVAL, "--keep-alive needs a command");
 	if (r == 0)
-		r = open_door(&w, &err);
+		r = open_door(&w, &err); /* its certificates are files of the outer root */
+	if (r == 0 && w.chroot && (chroot(w.chroot) < 0 || chdir("/") < 0))
+		r = error_set(&err, -errno, "--chroot %s: %s", w.chroot, error_text(errno));
 	if (r == 0 && w.keep_alive)
 		r = main_start(argv + optind, &code, &err);
 	if (r < 0) {
