@@ -106,6 +106,8 @@ int owner_parse(const char *text, struct rootfs_stat *st);
 int owner_print(char *text, size_t size, const struct rootfs_stat *st);
 /* Applies what is recorded of `name` in a layer's directory: its xattr, or (with marks) its record. */
 void owner_apply(int dir_fd, const char *name, uint32_t type, bool has_marks, struct rootfs_stat *st);
+/* The same where open_for_attributes has opened it (fd -1: it could not). */
+void owner_apply_open(int fd, int dir_fd, const char *name, bool has_marks, struct rootfs_stat *st);
 /* The same for an open file: -ENODATA, -EOPNOTSUPP: nothing there, the defaults are applied. */
 int owner_apply_fd(int fd, struct rootfs_stat *st);
 void stat_from_host(const struct stat *host, unsigned mount, struct rootfs_stat *ret);

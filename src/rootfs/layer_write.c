@@ -165,24 +165,19 @@ static const char *first_name(struct layer_writer *w, const struct stat *host)
 	return known;
 }
 
-static int put_file(struct layer_writer *w, const struct level *l, const char *stored, struct tar_entry *e)
+/* fd -1: it could not be opened, and errno tells why. */
+static int put_file(struct layer_writer *w, int fd, struct tar_entry *e)
 {
-	int fd = openat(l->upper, stored, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), r;
 	struct stat st;
+	int r;
 
 	if (fd < 0 && errno == ENOENT)
 		return 0; /* what has gone meanwhile is not there */
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		r = error_set(w->err, -errno, "/%.200s: %s", w->path, error_text(errno));
-	} else {
-		e->size = st.st_size;
-		r = put_with_xattrs(w, e, fd);
-		if (r == 0)
-			r = tar_output_file(w->out, fd, e->size, w->err);
-	}
-	if (fd >= 0)
-		close(fd);
-	return r;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(w->err, -errno, "/%.200s: %s", w->path, error_text(errno));
+	e->size = st.st_size;
+	r = put_with_xattrs(w, e, fd);
+	return r < 0 ? r : tar_output_file(w->out, fd, e->size, w->err);
 }
 
 static int put_symlink(struct layer_writer *w, const struct level *l, const char *stored, const struct tar_entry *e)
@@ -198,7 +193,7 @@ static int put_symlink(struct layer_writer *w, const struct level *l, const char
 	return put(w, &with_target);
 }
 
-static int put_other(struct layer_writer *w, const struct level *l, const char *stored, const struct stat *host,
+static int put_other(struct layer_writer *w, const struct level *l, const char *stored, const struct stat *host, int fd,
 		     struct tar_entry *e)
 {
 	const char *first = first_name(w, host);
@@ -209,21 +204,20 @@ static int put_other(struct layer_writer *w, const struct level *l, const char *
 		return put(w, e);
 	}
 	if (e->type == TAR_FILE)
-		return put_file(w, l, stored, e);
+		return put_file(w, fd, e);
 	return e->type == TAR_SYMLINK ? put_symlink(w, l, stored, e) : put(w, e);
 }
 
 static int put_level(struct layer_writer *w, const struct level *l);
 
 /* The directory, and below it; what is of the lower one stays there or is hidden by an opaque mark. */
-static int put_dir(struct layer_writer *w, const struct level *l, const struct name *n, bool is_whited,
+static int put_dir(struct layer_writer *w, const struct level *l, const struct name *n, bool is_whited, int fd,
 		   const struct tar_entry *e)
 {
-	struct level sub = { .len = strlen(w->path) - 1, .depth = l->depth + 1, .lower = -1 };
+	struct level sub = { .upper = fd, .len = strlen(w->path) - 1, .depth = l->depth + 1, .lower = -1 };
 	int r;
 
-	sub.upper = openat(l->upper, n->stored, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (sub.upper < 0)
+	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ?
 			       0 :
 			       error_set(w->err, -errno, "/%.200s: %s", w->path, error_text(errno));
@@ -238,7 +232,6 @@ static int put_dir(struct layer_writer *w, const struct level *l, const struct n
 	}
 	if (r == 0)
 		r = put_level(w, &sub);
-	close(sub.upper);
 	if (sub.lower >= 0)
 		close(sub.lower);
 	return r;
@@ -252,17 +245,16 @@ static int no_such_name(struct layer_writer *w)
 			       w->path);
 }
 
-static int put_entry(struct layer_writer *w, const struct level *l, const struct name *n, bool is_whited)
+/* fd: the file or directory, open; -1: it is of another kind, or errno tells why not. */
+static int put_opened(struct layer_writer *w, const struct level *l, const struct name *n, bool is_whited,
+		      const struct stat *host, int fd)
 {
 	struct tar_entry e = { .name = w->path, .link = "" };
+	int open_errno = errno, r;
 	struct rootfs_stat st;
-	struct stat host;
-	int r;
 
-	if (fstatat(l->upper, n->stored, &host, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	stat_from_host(&host, 0, &st);
-	owner_apply(l->upper, n->stored, host.st_mode & S_IFMT, true, &st);
+	stat_from_host(host, 0, &st);
+	owner_apply_open(fd, l->upper, n->stored, true, &st);
 	e.type = type_of(st.mode);
 	e.mode = S_ISLNK(st.mode) ? 0777 : st.mode & 07777;
 	e.uid = st.uid;
@@ -279,7 +271,22 @@ static int put_entry(struct layer_writer *w, const struct level *l, const struct
 		return no_such_name(w);
 	if (r < 0)
 		return r;
-	return S_ISDIR(st.mode) ? put_dir(w, l, n, is_whited, &e) : put_other(w, l, n->stored, &host, &e);
+	errno = open_errno;
+	return S_ISDIR(st.mode) ? put_dir(w, l, n, is_whited, fd, &e) : put_other(w, l, n->stored, host, fd, &e);
+}
+
+static int put_entry(struct layer_writer *w, const struct level *l, const struct name *n, bool is_whited)
+{
+	struct stat host;
+	int fd, r;
+
+	if (fstatat(l->upper, n->stored, &host, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	fd = open_for_attributes(l->upper, n->stored, host.st_mode & S_IFMT);
+	r = put_opened(w, l, n, is_whited, &host, fd);
+	if (fd >= 0)
+		close(fd);
+	return r;
 }
 
 static int put_level(struct layer_writer *w, const struct level *l)

@@ -136,16 +136,23 @@ int open_for_attributes(int dir_fd, const char *name, uint32_t type)
 	return fd_floored(openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY));
 }
 
-void owner_apply(int dir_fd, const char *name, uint32_t type, bool has_marks, struct rootfs_stat *st)
+void owner_apply_open(int fd, int dir_fd, const char *name, bool has_marks, struct rootfs_stat *st)
 {
-	int fd = open_for_attributes(dir_fd, name, type), r = fd < 0 ? -EOPNOTSUPP : owner_apply_fd(fd, st);
+	int r = fd < 0 ? -EOPNOTSUPP : owner_apply_fd(fd, st);
 
-	if (fd >= 0)
-		close(fd);
-	else
+	if (fd < 0)
 		apply_defaults(st);
 	if (r == -EOPNOTSUPP && has_marks)
 		sidecar_read(dir_fd, name, st);
+}
+
+void owner_apply(int dir_fd, const char *name, uint32_t type, bool has_marks, struct rootfs_stat *st)
+{
+	int fd = open_for_attributes(dir_fd, name, type);
+
+	owner_apply_open(fd, dir_fd, name, has_marks, st);
+	if (fd >= 0)
+		close(fd);
 }
 
 void owner_key(struct rootfs_dir *dir, int *ret_fd, const char **ret_name)
