@@ -194,7 +194,7 @@ static void begin_reply(struct building *w)
 	if (w->has_stream)
 		return;
 	w->has_stream = true;
-	w->stream = reply_stream(w->req, 200, "application/json");
+	w->stream = reply_progress(w->req); /* "Successfully built" leaves when that is durable */
 	w->req = NULL;
 	stream_set_events(w->stream, &events, w);
 }
