@@ -126,9 +126,7 @@ static void write_all(uv_work_t *w)
 		log->at += n;
 		log->size += n;
 	}
-	log->at = log->writing.len;
-	if (is_full_file(log) && may_rotate(log))
-		rotate(log);
+	log->at = log->writing.len; /* a full file stays the newest until there is more, as Docker's does */
 }
 
 static void compress_work(uv_work_t *w)

@@ -53,8 +53,8 @@ peers_start() {
 
 peers_stop() {
 	for pid in $peer_pids; do
-		kill "$pid" 2>/dev/null
-		wait "$pid" 2>/dev/null
+		kill "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
 	done
 	return 0
 }

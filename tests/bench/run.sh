@@ -20,7 +20,7 @@ registry_start() {
 }
 registry_stop() {
 	[ -n "$registry_pid" ] || return 0
-	kill "$registry_pid" 2>/dev/null
+	kill "$registry_pid" 2>/dev/null || :
 	rm -rf "$(cat "$dir/registry.dir")"
 }
 trap 'peers_stop; registry_stop; rm -rf "$dir"' EXIT
