@@ -56,5 +56,6 @@ peers_stop() {
 		kill "$pid" 2>/dev/null || :
 		wait "$pid" 2>/dev/null || :
 	done
+	umount "$dir/podman/root/overlay" 2>/dev/null || : # podman leaves it mounted
 	return 0
 }
