@@ -23,6 +23,8 @@ struct crun {
 	uv_timer_t stop_timer;
 	struct list stop_waits;        /* waiters: for the end of the main process */
 	struct list after_start;       /* waiters: for the end of the start that is under way, however it ends */
+	struct list after_opening;     /* waiters: until those who read its log hold the file open */
+	unsigned nopening;             /* who do not yet */
 	bool has_timer, is_starting, is_restarting;
 	uv_timer_t backoff;            /* until the restart policy starts it again */
 	bool has_backoff;

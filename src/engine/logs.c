@@ -40,6 +40,7 @@ struct log_reader {
 	int64_t lines, skip;         /* counted; before the tail */
 	bool is_mux, is_counting, has_counted;
 	bool is_last, is_at_end;     /* nothing more will come; all of it has been read */
+	bool is_opening;             /* has not read yet: the file may not go */
 	bool is_busy, is_closed, is_full;
 	bool was_over;               /* the time was past --until, and all was in the file, when the reading began */
 	uint64_t mark;               /* of the log when the reading began */
@@ -201,10 +202,20 @@ static void work(uv_work_t *w)
 
 /* ---- on the loop ---- */
 
+static void opened(struct log_reader *r)
+{
+	struct crun *run = r->container->run;
+
+	if (r->is_opening && run && --run->nopening == 0)
+		waiters_answer(r->engine, &run->after_opening, NULL);
+	r->is_opening = false;
+}
+
 static void on_timer_closed(uv_handle_t *h)
 {
 	struct log_reader *r = h->data;
 
+	opened(r);
 	rewind_reader(r);
 	for (int i = 1; i <= 2; i++)
 		buf_done(&r->partial[i]);
@@ -281,6 +292,7 @@ static void after(uv_work_t *w, int status)
 
 	(void)status;
 	r->is_busy = false;
+	opened(r);
 	if (r->is_closed) {
 		uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 		return;
@@ -338,6 +350,8 @@ static struct log_reader *reader_new(struct engine *e, struct container *c, cons
 
 	r->engine = e;
 	r->container = container_ref(c);
+	r->is_opening = true;
+	crun_of(e, c)->nopening++;
 	r->started_ns = c->state.started_ns;
 	r->opt = *opt;
 	r->stream = s;

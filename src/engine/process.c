@@ -18,6 +18,7 @@ struct crun *crun_of(struct engine *e, struct container *c)
 	list_init(&run->waits);
 	list_init(&run->stop_waits);
 	list_init(&run->after_start);
+	list_init(&run->after_opening);
 	c->run = run;
 	return run;
 }

@@ -88,14 +88,26 @@ static void give_up(struct removal *rm, const struct error *err)
 	free(rm);
 }
 
-static void remove_now(void *arg, const struct error *err)
+static void set_aside(void *arg, const struct error *err)
 {
 	struct removal *rm = arg;
 
+	(void)err;
+	uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
+}
+
+/* Who has asked for the log before it was removed gets to read it. */
+static void remove_now(void *arg, const struct error *err)
+{
+	struct removal *rm = arg;
+	struct crun *run = crun_of(rm->engine, rm->container);
+
 	if (err)
 		give_up(rm, err);
+	else if (run->nopening)
+		waiters_add(&run->after_opening, set_aside, rm);
 	else
-		uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
+		set_aside(rm, NULL);
 }
 
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done, void *arg)

@@ -176,7 +176,7 @@ class Logs(ApiTest):
 
     def test_follow_outlives_the_container(self):
         # The Python SDK's run(): follow, wait, remove, and only then read.
-        for _ in range(20):
+        for _ in range(100):
             cid = self.d.up("echo", "kept", Tty=True)
             connection = UnixConnection(self.d.socket, 30)
             connection.request("GET", f"/v1.44/containers/{cid}/logs?stdout=1&follow=1")
