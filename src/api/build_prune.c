@@ -17,6 +17,7 @@ struct pruning {
 	json_t *filters;
 	int64_t until_ns; /* 0: does not matter */
 	uint64_t reserved, most, min_free, free_bytes;
+	uint64_t keep_bytes; /* decided at the beginning, of what there was then */
 	json_t *ids; /* of those that have gone */
 	uint64_t bytes;
 };
@@ -113,13 +114,15 @@ static uint64_t keep_bytes(struct engine *e, const struct pruning *p)
 	struct cache_records all;
 	uint64_t keep = p->most, total, excess;
 
+	if (!p->min_free)
+		return keep > p->reserved ? keep : p->reserved;
 	cache_records_get(e, &all);
 	total = all.own_bytes;
 	cache_records_done(&all);
 	if (p->min_free > p->free_bytes) {
 		excess = p->min_free - p->free_bytes < total ? p->min_free - p->free_bytes : total;
 		keep = !keep || total - excess < keep ? total - excess : keep;
-	} else if (p->min_free && !keep) {
+	} else if (!keep) {
 		keep = total ? total : 1;
 	}
 	return keep > p->reserved ? keep : p->reserved;
@@ -152,7 +155,7 @@ static void prune(uv_timer_t *next)
 	struct engine *e = api_engine(p->req);
 	struct cache_prune how = { .takes_shared = request_query_bool(p->req, "all"),
 				   .limit = AT_ONCE,
-				   .keep_bytes = keep_bytes(e, p),
+				   .keep_bytes = p->keep_bytes,
 				   .match = is_meant,
 				   .arg = p };
 	uint64_t bytes;
@@ -168,6 +171,12 @@ static void prune(uv_timer_t *next)
 		uv_timer_start(&p->next, prune, 0, 0);
 }
 
+static void begin(struct pruning *p)
+{
+	p->keep_bytes = keep_bytes(api_engine(p->req), p);
+	prune(&p->next);
+}
+
 static void on_stat(uv_fs_t *stat)
 {
 	struct pruning *p = container_of(stat, struct pruning, stat);
@@ -178,7 +187,7 @@ static void on_stat(uv_fs_t *stat)
 	else
 		p->min_free = 0;
 	uv_fs_req_cleanup(stat);
-	prune(&p->next);
+	begin(p);
 }
 
 /* The numbers of the query; those that its version does not know are 0. */
@@ -220,5 +229,5 @@ void BuildPrune(struct request *req)
 	p->most = bytes_of(req, "max-used-space");
 	p->min_free = bytes_of(req, "min-free-space");
 	if (!p->min_free || uv_fs_statfs(e->loop, &p->stat, e->options.data_root, on_stat) < 0)
-		prune(&p->next);
+		begin(p);
 }

@@ -548,6 +548,27 @@ class Cache(BuildTest):
         self.d.call("DELETE", "/images/record:kept")
         self.assertEqual(self.sums(), before)
 
+    @unittest.skipUnless(os.path.isdir("/dev/shm"), "it needs a file system whose free space nobody else changes")
+    def test_free_space_is_made_once(self):
+        """More records than one slice takes: what is to stay is not decided anew for each."""
+        tempfile.tempdir = "/dev/shm"
+        try:
+            own = Daemon()
+        finally:
+            tempfile.tempdir = None
+        try:
+            for i in range(260):
+                self.image(own.call("POST", "/build", context(Dockerfile="FROM busybox\nCOPY f /f\n", f=f"{i:05}" * 13107)))
+            records = own.call("GET", "/system/df", version="v1.51").json["BuildCache"]
+            self.assertEqual(len(records), 260)
+            free = os.statvfs(own.data)
+            wanted = free.f_bavail * free.f_frsize + 215 * records[0]["Size"]
+            report = own.call("POST", "/build/prune", query={"min-free-space": wanted}, version="v1.51").json
+            self.assertAlmostEqual(len(report["CachesDeleted"]), 215, delta=15)
+            self.assertEqual(len(own.call("GET", "/system/df", version="v1.51").json["BuildCache"]), 260 - len(report["CachesDeleted"]))
+        finally:
+            own.stop()
+
     def test_filters_of_records(self):
         self.prune(all="1")
         self.build("FROM busybox\nRUN echo 1 >/a\nRUN echo 2 >/b\nRUN exit 1\n", [("forcerm", "1")])
