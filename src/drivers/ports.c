@@ -131,7 +131,7 @@ static void on_connected(uv_connect_t *req, int status)
 		return;
 	if (status < 0 || uv_read_start(r->ways[0].from, on_alloc, on_read) < 0 ||
 	    uv_read_start(r->ways[1].from, on_alloc, on_read) < 0)
-		relay_end(r, true); /* nobody listens: as from a published port of Docker's */
+		relay_end(r, false); /* nobody listens: an end, no reset, as from any published port (network/publish.c) */
 }
 
 static void on_connection(void *arg, int take_fd, const struct net_arrival *from)
@@ -161,7 +161,7 @@ static void on_connection(void *arg, int take_fd, const struct net_arrival *from
 		return;
 	}
 	if (uv_tcp_connect(&r->connect, &r->out, (const struct sockaddr *)&to, on_connected) < 0)
-		relay_end(r, true);
+		relay_end(r, false);
 }
 
 static void add(struct ports *ports, struct netns *ns, const char *name)
