@@ -1,5 +1,6 @@
 """Attach, logs and wait."""
 import json
+import os
 import threading
 import time
 import unittest
@@ -185,6 +186,21 @@ class Logs(ApiTest):
             self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 204)
             self.assertEqual(reply.read(), b"kept\r\n")
             connection.close()
+
+    def test_rotated_log_outlives_the_container(self):
+        # Reading so many files takes longer than the way to the removal.
+        cid = self.d.create("sh", "-c", "i=0; while [ $i -lt 9000 ]; do echo line $i; i=$((i+1)); done", Tty=True,
+                            HostConfig={"LogConfig": {"Type": "json-file", "Config": {"max-size": "1k", "max-file": "200"}}})
+        self.d.call("POST", f"/containers/{cid}/start")
+        self.d.call("POST", f"/containers/{cid}/wait")
+        all_of_it = self.d.call("GET", f"/containers/{cid}/logs", query={"stdout": 1}).body
+        self.assertGreater(len(os.listdir(os.path.join(self.d.data, "containers", cid))), 20)
+        connection = UnixConnection(self.d.socket, 30)
+        connection.request("GET", f"/v1.44/containers/{cid}/logs?stdout=1&follow=1")
+        reply = connection.getresponse()
+        self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 204)
+        self.assertEqual(reply.read(), all_of_it)
+        connection.close()
 
     def test_follow(self):
         cid = self.d.create("sh", "-c", "echo a; sleep 0.3; echo b")
