@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "image/discard.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -259,45 +260,17 @@ void caches_each(struct caches *cs, void (*each)(void *arg, struct cache_dir *c)
 		each(arg, container_of(it, struct cache_dir, link));
 }
 
-struct removing {
-	uv_work_t work;
-	char *dir, *name;
-};
-
-static void remove_work(uv_work_t *work)
-{
-	struct removing *rm = container_of(work, struct removing, work);
-	CLEANUP(closep) int fd = open(rm->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0)
-		rootfs_remove_tree(fd, rm->name);
-}
-
-static void on_removed(uv_work_t *work, int status)
-{
-	struct removing *rm = container_of(work, struct removing, work);
-
-	(void)status;
-	free(rm->dir);
-	free(rm->name);
-	free(rm);
-}
-
 /* Out of the way under another name first, so that the next user begins anew. */
 static void remove_files(struct caches *cs, const struct cache_dir *c)
 {
-	struct removing *rm = xnew(struct removing);
-	CLEANUP(freep) char *from = xasprintf("%s/%s", cs->dir, c->name), *to = NULL;
+	CLEANUP(freep) char *from = xasprintf("%s/%s", cs->dir, c->name);
+	CLEANUP(freep) char *name = xasprintf("gone-%s-%lld", c->name, (long long)clock_monotonic_ns());
+	CLEANUP(freep) char *to = xasprintf("%s/%s", cs->dir, name), *record = xasprintf("%s/record.json", to);
 
-	rm->dir = xstrdup(cs->dir);
-	rm->name = xasprintf("gone-%s-%lld", c->name, (long long)clock_monotonic_ns());
-	to = xasprintf("%s/%s", cs->dir, rm->name);
-	if (rename(from, to) == 0) {
-		CLEANUP(freep) char *record = xasprintf("%s/record.json", to);
-
-		unlink(record);
-	}
-	uv_queue_work(cs->engine->loop, &rm->work, remove_work, on_removed);
+	if (rename(from, to) < 0)
+		return;
+	unlink(record); /* without it the next start does not take it for a cache */
+	discard(cs->engine->loop, cs->dir, name);
 }
 
 uint64_t cache_remove(struct caches *cs, struct cache_dir *c)

@@ -18,53 +18,18 @@
 
 /* ---- directories ---- */
 
-struct names {
-	char **v;
-	size_t n, size;
-};
-
-static int add_name(void *arg, const struct rootfs_dirent *e)
-{
-	struct names *names = arg;
-
-	if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
-		return 0;
-	if (names->n == names->size) {
-		names->size = names->size ? 2 * names->size : 16;
-		names->v = xrealloc(names->v, names->size * sizeof(*names->v));
-	}
-	names->v[names->n++] = xstrdup(e->name);
-	return 0;
-}
-
-static int by_name(const void *x, const void *y)
-{
-	return strcmp(*(char *const *)x, *(char *const *)y);
-}
-
 int copy_each(struct rootfs *fs, const char *path, int (*each)(void *arg, const char *name), void *arg)
 {
-	struct rootfs_listing *listing = NULL;
-	struct rootfs_dir *dir = NULL;
-	struct names names = { 0 };
-	uint64_t cookie = 0;
+	struct rootfs_names names;
+	struct rootfs_dir *dir;
 	int r = rootfs_open_dir(fs, NULL, NULL, *path ? path : "/", &dir);
 
-	if (r == 0)
-		r = rootfs_listing_new(fs, dir, &listing);
-	if (r == 0)
-		r = rootfs_listing_read(listing, &cookie, add_name, &names);
-	if (r >= 0 && names.n)
-		qsort(names.v, names.n, sizeof(*names.v), by_name);
-	r = r < 0 ? r : 0;
-	for (size_t i = 0; i < names.n; i++) {
-		if (r == 0)
-			r = each(arg, names.v[i]);
-		free(names.v[i]);
-	}
-	free(names.v);
-	if (listing)
-		rootfs_listing_free(listing);
+	if (r < 0)
+		return r;
+	r = rootfs_names_read(fs, dir, &names);
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		r = each(arg, names.v[i]);
+	rootfs_names_done(&names);
 	rootfs_dir_unref(dir);
 	return r;
 }

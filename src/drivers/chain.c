@@ -151,41 +151,15 @@ static void *copy_array(const void *array, size_t n, size_t size)
 	return copy;
 }
 
-/* Of the program's paths only what there is. */
-static void copy_program(struct program *ret, const struct program *p)
-{
-	memcpy(ret->path, p->path, strlen(p->path) + 1);
-	memcpy(ret->interpreter, p->interpreter, strlen(p->interpreter) + 1);
-	ret->kind = p->kind;
-	ret->module = p->module;
-	ret->prefix = copy_vector(p->prefix);
-	ret->is_setuid = p->is_setuid;
-	ret->is_setgid = p->is_setgid;
-	ret->uid = p->uid;
-	ret->gid = p->gid;
-	ret->is_found = p->is_found;
-	ret->applet_by_name = p->applet_by_name;
-}
-
 void run_spec_copy(struct run_spec *ret, const struct run_spec *spec)
 {
+	*ret = *spec;
 	ret->argv = copy_vector(spec->argv);
 	ret->env = copy_vector(spec->env);
 	ret->cwd = xstrdup(spec->cwd);
-	ret->uid = spec->uid;
-	ret->gid = spec->gid;
 	ret->groups = copy_array(spec->groups, spec->ngroups, sizeof(*spec->groups));
-	ret->ngroups = spec->ngroups;
-	ret->tty = spec->tty;
-	ret->open_stdin = spec->open_stdin;
-	ret->is_main = spec->is_main;
-	ret->is_merged = spec->is_merged;
-	ret->rows = spec->rows;
-	ret->cols = spec->cols;
 	ret->rlimits = copy_array(spec->rlimits, spec->nrlimits, sizeof(*spec->rlimits));
-	ret->nrlimits = spec->nrlimits;
-	ret->program_error = spec->program_error;
-	copy_program(&ret->program, &spec->program);
+	ret->program.prefix = copy_vector(spec->program.prefix);
 }
 
 void run_spec_done(struct run_spec *spec)

@@ -64,6 +64,11 @@ static void close_hijack(struct hijack *h)
 	uv_close((uv_handle_t *)&h->linger, on_handle_closed);
 }
 
+static bool takes_input(const struct hijack *h)
+{
+	return !h->is_closing && !h->is_lingering;
+}
+
 static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
 	struct hijack *h = handle->data;
@@ -101,7 +106,7 @@ static void linger(struct hijack *h)
 
 static void maybe_finish(struct hijack *h)
 {
-	if (!h->is_ended || h->writes > 0 || h->is_closing || h->is_lingering)
+	if (!h->is_ended || h->writes > 0 || !takes_input(h))
 		return;
 	if (h->is_at_eof)
 		close_hijack(h);
@@ -212,7 +217,7 @@ static void on_early(uv_idle_t *idle)
 	if (early && h->base.events && h->base.events->on_data)
 		h->base.events->on_data(h->base.arg, early, h->early_len);
 	free(early);
-	if (h->is_reading && !h->is_closing && !h->is_lingering)
+	if (h->is_reading && takes_input(h))
 		uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read);
 }
 
@@ -221,7 +226,7 @@ static void hj_read_start(struct stream *s)
 	struct hijack *h = of(s);
 
 	h->is_reading = true;
-	if (h->is_closing || h->is_lingering)
+	if (!takes_input(h))
 		return;
 	if (h->early)
 		uv_idle_start(&h->early_idle, on_early);
@@ -235,7 +240,7 @@ static void hj_read_stop(struct stream *s)
 
 	h->is_reading = false;
 	uv_idle_stop(&h->early_idle);
-	if (!h->is_closing && !h->is_lingering)
+	if (takes_input(h))
 		uv_read_stop((uv_stream_t *)&h->pipe);
 }
 
@@ -330,7 +335,7 @@ size_t hijack_unsent(const struct http_server *s)
 	list_for_each(it, &s->hijacks) {
 		const struct hijack *h = container_of(it, struct hijack, link);
 
-		n += h->is_ended && !h->is_lingering && !h->is_closing;
+		n += h->is_ended && takes_input(h);
 	}
 	return n;
 }

@@ -77,18 +77,45 @@ static bool make_in(const char *base, bool is_v2, const char *controller, const 
 	return true;
 }
 
+/* Of version 2 it may have to be beside the caller's own group: cuts the path to that one. False: it is not so. */
+static bool go_up(char own[CGROUP_PATH], bool is_v2)
+{
+	char *slash = strrchr(own, '/');
+
+	if (!is_v2 || !slash || strcmp(own, "/sys/fs/cgroup/") == 0)
+		return false;
+	*slash = '\0';
+	return true;
+}
+
 bool cgroup_make(const char *controller, const char *name, const char *file_v1, const char *file_v2, const char *text,
 		 char ret[CGROUP_PATH], bool *ret_is_v2)
 {
-	char own[CGROUP_PATH], *slash;
+	char own[CGROUP_PATH];
 
 	if (!cgroup_find_own(controller, own, ret_is_v2))
 		return false;
 	if (make_in(own, *ret_is_v2, controller, name, *ret_is_v2 ? file_v2 : file_v1, text, ret))
 		return true;
-	slash = strrchr(own, '/');
-	if (!*ret_is_v2 || !slash || strcmp(own, "/sys/fs/cgroup/") == 0)
-		return false;
-	*slash = '\0';
-	return make_in(own, true, controller, name, file_v2, text, ret);
+	return go_up(own, *ret_is_v2) && make_in(own, true, controller, name, file_v2, text, ret);
+}
+
+static void remove_in(const char *base, const char *name)
+{
+	char dir[CGROUP_PATH];
+
+	if (snprintf(dir, sizeof(dir), "%s/%s", base, name) < CGROUP_PATH)
+		rmdir(dir);
+}
+
+void cgroup_remove(const char *controller, const char *name)
+{
+	char own[CGROUP_PATH];
+	bool is_v2;
+
+	if (!cgroup_find_own(controller, own, &is_v2))
+		return;
+	remove_in(own, name);
+	if (go_up(own, is_v2))
+		remove_in(own, name);
 }

@@ -12,6 +12,8 @@ bool cgroup_find_own(const char *controller, char ret[CGROUP_PATH], bool *ret_is
 /* Makes the group `name` with `text` in its file, which of version 1 and 2 is called so. False: it cannot be, and is not. */
 bool cgroup_make(const char *controller, const char *name, const char *file_v1, const char *file_v2, const char *text,
 		 char ret[CGROUP_PATH], bool *ret_is_v2);
+/* Removes the group of that name, made by whoever was where the caller is, if it is there and nothing is in it. */
+void cgroup_remove(const char *controller, const char *name);
 /* 0 or -errno. */
 int cgroup_write(const char *dir, const char *file, const char *text);
 

@@ -14,6 +14,8 @@
 /* Of the processes in the group so many are the launcher's and the agent. */
 enum { PIDS_OURS = 3, CPUS_LONGEST = 512 };
 
+#define NAME_FORMAT "sockerless-native-%.12s"
+
 enum controller { MEMORY, PIDS, CPU, CONTROLLERS };
 static const char *const names[] = { "memory", "pids", "cpu" };
 
@@ -35,7 +37,7 @@ static void make(enum controller c, const char *id, const char *option, const ch
 	const char *none = getenv("SOCKERLESS_CGROUP");
 	char name[64];
 
-	snprintf(name, sizeof(name), "sockerless-native-%.12s", id);
+	snprintf(name, sizeof(name), NAME_FORMAT, id);
 	if ((none && strcmp(none, "none") == 0) ||
 	    !cgroup_make(names[c], name, file_v1, file_v2, text, groups.path[c], &groups.is_v2[c]))
 		say("%s is not kept to: no control group for it can be made here", option);
@@ -143,19 +145,9 @@ bool limits_end(void)
 
 void limits_forget(const char *id)
 {
-	char own[CGROUP_PATH], path[CGROUP_PATH + 64], *slash;
-	bool is_v2;
+	char name[64];
 
-	for (int c = 0; c < CONTROLLERS; c++) {
-		if (!cgroup_find_own(names[c], own, &is_v2))
-			continue;
-		snprintf(path, sizeof(path), "%s/sockerless-native-%.12s", own, id);
-		rmdir(path);
-		slash = is_v2 ? strrchr(own, '/') : NULL;
-		if (!slash)
-			continue;
-		*slash = '\0';
-		snprintf(path, sizeof(path), "%s/sockerless-native-%.12s", own, id);
-		rmdir(path);
-	}
+	snprintf(name, sizeof(name), NAME_FORMAT, id);
+	for (int c = 0; c < CONTROLLERS; c++)
+		cgroup_remove(names[c], name);
 }

@@ -31,8 +31,8 @@
 
 enum { CONTROL_FD = 4, FAILED = 125 };
 
-#define PLACE_OF_AGENT \
-	"/.sockerless-agent" /* proot's placeholder for what is bound there: nothing of the container's */
+/* Where proot binds us makes an empty file in the root: nothing of the container's. */
+#define PLACE_OF_AGENT "/.sockerless-agent"
 
 struct native {
 	const char *lower, *upper, *dir, *cache;
