@@ -7,7 +7,7 @@ FETCH      := $(if $(CURL_L),$(B)/bin/sockerless-fetch)
 FETCH_SRC  := $(wildcard src/fetch/*.c)
 FETCH_UTIL := $(addprefix $(B)/src/util/,alloc.o buf.o cleanup.o clock.o digest.o error.o tag.o)
 # These need no libcurl: the fuzz targets and unit tests link them.
-FETCH_PURE := $(addprefix $(B)/src/fetch/,challenge.o manifest.o name.o platform.o refusal.o)
+FETCH_PURE := $(addprefix $(B)/src/fetch/,challenge.o events.o manifest.o name.o platform.o refusal.o)
 
 $(B)/bin/sockerless-fetch: $(FETCH_SRC:%.c=$(B)/%.o) $(FETCH_UTIL)
 	@mkdir -p $(@D)

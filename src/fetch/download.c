@@ -141,10 +141,10 @@ int op_download(struct run *run, struct error *err)
 	if (r < 0)
 		unlink(part);
 	else
-		event_emit("result", json_pack("{s:I, s:s, s:O, s:O, s:O}", "size", (json_int_t)f.have, "digest",
-					       digest, "lastModified", json_object_get(f.head, "lastModified"),
-					       "contentType", json_object_get(f.head, "contentType"), "fileName",
-					       json_object_get(f.head, "fileName")));
+		event_result(json_pack("{s:I, s:s, s:O, s:O, s:O}", "size", (json_int_t)f.have, "digest", digest,
+				       "lastModified", json_object_get(f.head, "lastModified"), "contentType",
+				       json_object_get(f.head, "contentType"), "fileName",
+				       json_object_get(f.head, "fileName")));
 	json_decref(f.head);
 	return r;
 }

@@ -1,4 +1,5 @@
-/* The program's output: one JSON object a line, whole lines, from any thread. */
+/* The program's output: one JSON object a line, whole lines, from any thread. After a result or an error comes nothing: what
+ * threads that are still at work have to say is dropped. */
 #ifndef SOCKERLESS_FETCH_EVENTS_H
 #define SOCKERLESS_FETCH_EVENTS_H
 
@@ -12,7 +13,10 @@
 void event_emit(const char *kind, json_t *take);
 /* {"event":"progress","digest":…,"current":…,"total":…} */
 void event_progress(const char *digest, int64_t current, int64_t total);
-/* {"event":"error","class":…,"message":…}: "unreachable" when no registry answered. */
+/* The last event of what went well. Takes the object. */
+void event_result(json_t *take);
+/* The last event of what did not:
+ * {"event":"error","class":…,"message":…}: "unreachable" when no registry answered. */
 void event_error(const struct error *err, int is_unreachable);
 
 #endif

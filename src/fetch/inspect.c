@@ -71,8 +71,8 @@ static int inspect(struct run *run, struct endpoint **e, void *arg, struct error
 				       run->session->name.familiar);
 	}
 	platforms = top.kind == MANIFEST_INDEX ? manifest_platforms(&top) : platform_of_config(run, *e, &top);
-	event_emit("result", json_pack("{s:{s:s, s:s, s:I}, s:o}", "descriptor", "mediaType", is.media_type, "digest",
-				       is.digest, "size", (json_int_t)is.size, "platforms", platforms));
+	event_result(json_pack("{s:{s:s, s:s, s:I}, s:o}", "descriptor", "mediaType", is.media_type, "digest",
+			       is.digest, "size", (json_int_t)is.size, "platforms", platforms));
 	manifest_done(&top);
 	return 0;
 }
@@ -142,7 +142,7 @@ static int list_tags(struct run *run, struct endpoint **e, void *arg, struct err
 	if (r < 0)
 		json_decref(all);
 	else
-		event_emit("result", json_pack("{s:o}", "tags", all));
+		event_result(json_pack("{s:o}", "tags", all));
 	return r;
 }
 
@@ -172,7 +172,7 @@ static int login_at(struct run *run, const struct endpoint_address *at, bool *re
 		r = error_set_class(err, response.status == 401 ? ERROR_UNAUTHORIZED : ERROR_INTERNAL,
 				    "login attempt to %s failed with status: %d %s", url, response.status, response.reason);
 	if (r == 0)
-		event_emit("result", json_pack("{s:s}", "identitytoken", endpoint_identity_token(e)));
+		event_result(json_pack("{s:s}", "identitytoken", endpoint_identity_token(e)));
 	http_response_done(&response);
 	endpoint_free(e);
 	return r;
@@ -246,8 +246,7 @@ static int search_at(struct run *run, const char *base, const char *domain, cons
 	if (r == 0) {
 		json_t *results = json_object_get(root, "results");
 
-		event_emit("result",
-			   json_pack("{s:o}", "results", json_is_array(results) ? json_incref(results) : json_array()));
+		event_result(json_pack("{s:o}", "results", json_is_array(results) ? json_incref(results) : json_array()));
 	}
 	json_decref(root);
 	http_response_done(&response);

@@ -274,7 +274,7 @@ int op_pull(struct run *run, struct error *err)
 		r = fetch_layers(p, err);
 	if (r < 0)
 		return r;
-	event_emit("result", json_pack("{s:s}", "digest", top_of(p)->digest));
+	event_result(json_pack("{s:s}", "digest", top_of(p)->digest));
 	resolved_done(&p->what);
 	buf_done(&p->config);
 	endpoint_free(p->endpoint);
@@ -297,7 +297,7 @@ int op_config(struct run *run, struct error *err)
 	if (r == 0 && !text)
 		r = error_set_class(err, ERROR_INVALID, "invalid image configuration");
 	if (r == 0)
-		event_emit("result", json_pack("{s:o}", "configText", text));
+		event_result(json_pack("{s:o}", "configText", text));
 	resolved_done(&p->what);
 	buf_done(&p->config);
 	endpoint_free(p->endpoint);

@@ -323,7 +323,7 @@ static int put_manifest(struct push *p, struct error *err)
 		r = refuse(&response, err);
 	http_response_done(&response);
 	if (r == 0)
-		event_emit("result", json_pack("{s:s, s:I}", "digest", digest, "size", (json_int_t)req.body_len));
+		event_result(json_pack("{s:s, s:I}", "digest", digest, "size", (json_int_t)req.body_len));
 	return r;
 }
 
@@ -367,7 +367,7 @@ static int check_at(struct run *run, struct endpoint **e, void *arg, struct erro
 	if (r < 0)
 		json_decref(missing);
 	else
-		event_emit("result", json_pack("{s:o}", "missing", missing));
+		event_result(json_pack("{s:o}", "missing", missing));
 	return r;
 }
 
