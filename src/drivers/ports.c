@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "drivers/datagram_ports.h"
+#include "network/flows.h"
 #include "util/alloc.h"
 #include "util/list.h"
 #include "util/log.h"
@@ -25,6 +27,7 @@ struct ports {
 	struct port *v[PORTS_MAX];
 	size_t n, nrelays;
 	struct list relays;
+	struct datagram_ports *datagrams;
 };
 
 struct relay;
@@ -164,40 +167,62 @@ static void on_connection(void *arg, int take_fd, const struct net_arrival *from
 		relay_end(r, false);
 }
 
+static bool has_port(const struct ports *ports, unsigned number)
+{
+	for (size_t i = 0; i < ports->n; i++)
+		if (ports->v[i]->number == number)
+			return true;
+	return false;
+}
+
+static int add_tcp(struct ports *ports, struct netns *ns, uint16_t number, struct error *err)
+{
+	struct port *p = xnew(struct port);
+	int r;
+
+	p->owner = ports;
+	p->number = number;
+	r = netns_serve(ns, number, on_connection, p, &p->service, err);
+	if (r < 0)
+		free(p);
+	else
+		ports->v[ports->n++] = p;
+	return r;
+}
+
 static void add(struct ports *ports, struct netns *ns, const char *name)
 {
 	char protocol[8] = "tcp";
 	struct error err = { 0 };
-	struct port *p;
 	unsigned number;
+	bool is_udp;
+	int r;
 
-	if (sscanf(name, "%5u/%7s", &number, protocol) < 1 || number == 0 || number > 65535 || strcmp(protocol, "tcp") != 0)
+	if (sscanf(name, "%5u/%7s", &number, protocol) < 1 || number == 0 || number > 65535)
 		return;
-	if (ports->n == PORTS_MAX)
+	is_udp = strcmp(protocol, "udp") == 0;
+	if (!is_udp && strcmp(protocol, "tcp") != 0)
 		return;
-	for (size_t i = 0; i < ports->n; i++)
-		if (ports->v[i]->number == number)
-			return;
-	netns_unpublish_same(ns, (uint16_t)number);
-	p = xnew(struct port);
-	p->owner = ports;
-	p->number = (uint16_t)number;
-	if (netns_serve(ns, p->number, on_connection, p, &p->service, &err) < 0) {
+	if (ports->n + datagram_ports_count(ports->datagrams) >= PORTS_MAX ||
+	    (is_udp ? datagram_ports_has(ports->datagrams, (uint16_t)number) : has_port(ports, number)))
+		return;
+	netns_unpublish_same(ns, protocol, (uint16_t)number);
+	r = is_udp ? datagram_ports_add(ports->datagrams, ns, (uint16_t)number, &err) :
+		     add_tcp(ports, ns, (uint16_t)number, &err);
+	if (r < 0)
 		log_debug("a native container's port: %s", err.message);
-		free(p);
-		return;
-	}
-	ports->v[ports->n++] = p;
 }
 
 struct ports *ports_open(uv_loop_t *loop, struct netns *ns, json_t *exposed, json_t *bindings)
 {
 	struct ports *p = xnew(struct ports);
+	size_t share = netns_share(ns);
 	const char *name;
 	json_t *value;
 
 	p->loop = loop;
 	list_init(&p->relays);
+	p->datagrams = datagram_ports_new(loop, share < NET_FLOWS_MAX ? share : NET_FLOWS_MAX, NET_FLOW_IDLE_NS);
 	json_object_foreach(exposed, name, value)
 		add(p, ns, name);
 	json_object_foreach(bindings, name, value)
@@ -215,5 +240,6 @@ void ports_close(struct ports *p)
 	}
 	list_for_each_safe(it, &p->relays)
 		relay_end(container_of(it, struct relay, link), true);
+	datagram_ports_free(p->datagrams);
 	free(p);
 }

@@ -1,4 +1,4 @@
-/* The TCP ports of a native container. Its processes are in the host's network; whoever connects to one of its ports in
+/* The TCP and UDP ports of a native container. Its processes are in the host's network; whoever connects to one of its ports in
  * the switch's (published ports, neighbours) is connected to the same port of the host's loopback, where they listen.
  * Loop thread only. */
 #ifndef SOCKERLESS_DRIVERS_PORTS_H
@@ -11,7 +11,7 @@
 
 struct ports;
 
-/* `exposed`, `bindings`: ExposedPorts and PortBindings, {"80/tcp": …}; either may be NULL. A port that is published under
+/* `exposed`, `bindings`: ExposedPorts and PortBindings, {"80/tcp": …, "53/udp": …}; either may be NULL. A port that is published under
  * its own number is left to the container, which listens there itself. Never NULL. */
 struct ports *ports_open(uv_loop_t *loop, struct netns *ns, json_t *exposed, json_t *bindings);
 void ports_close(struct ports *p); /* and what is connected; takes NULL */

@@ -10,6 +10,10 @@ int datagram_give(struct net_socket *s, const struct net_address *from, const vo
 	struct net_datagram head = { .address = *from };
 	struct iovec iov[] = { { &head, sizeof head }, { (void *)data, len } };
 
+	if (!s->channel) {
+		s->on_datagram(s->arg, from, data, len);
+		return 0;
+	}
 	return net_send(net_watch_fd(s->channel), iov, 2, -1) == -EPIPE ? -ECONNREFUSED : 0;
 }
 
@@ -121,6 +125,16 @@ static int send_ip(struct net_socket *s, const struct net_address *to, const voi
 	if (publish_send_back(s, to, data, len))
 		return 0;
 	return host_send(s, &route, to, data, len);
+}
+
+void datagram_answer(struct net_socket *s, const struct net_address *to, const void *data, size_t len)
+{
+	struct route route;
+
+	if (route_find(s->ns, to->ip, &route) == 0 && (route.kind == ROUTE_OWN || route.kind == ROUTE_PEER))
+		send_to_guest(s, to, &route, data, len);
+	else
+		publish_send_back(s, to, data, len);
 }
 
 /* ---- AF_UNIX ---- */

@@ -176,6 +176,7 @@ struct net_socket {
 	struct host_side *host; /* datagrams to the world, a listener in host mode */
 	/* of a service */
 	void (*on_connection)(void *arg, int take_fd, const struct net_arrival *from);
+	void (*on_datagram)(void *arg, const struct net_address *from, const void *data, size_t len);
 	void *arg;
 };
 
@@ -299,6 +300,8 @@ void datagrams_on_readable(struct net_socket *s);
 int datagram_connect(struct net_socket *s, const struct net_address *peer);
 /* A datagram for s, lost when the channel is full. 0, or -ECONNREFUSED: s is about to go. */
 int datagram_give(struct net_socket *s, const struct net_address *from, const void *data, size_t len);
+/* A service's, to whom it is published or who is in reach of its networks; else it is lost. */
+void datagram_answer(struct net_socket *s, const struct net_address *to, const void *data, size_t len);
 void datagram_give_error(struct net_socket *s, int error, const struct net_address *about);
 
 /* ---- the DNS server of a namespace: resolver.c, dns_stream.c, forward.c ---- */

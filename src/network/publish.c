@@ -6,22 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "network/flows.h"
 #include "network/internal.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
-#define FLOWS_MAX 1024
-#define FLOW_BUCKETS 64
-#define FLOW_IDLE_NS (180 * INT64_C(1000000000)) /* as Docker's userland proxy */
 #define BACKLOG 4096
 
 struct flow {
-	struct list of_bucket, by_age; /* by_age: the longest idle first */
-	struct net_address seen;       /* as the guest knows the client */
+	struct net_flow base; /* the client as the guest knows it */
 	struct sockaddr_storage client;
 	socklen_t client_len;
-	int64_t used_ns;
 };
 
 struct publication {
@@ -32,8 +28,7 @@ struct publication {
 	uint16_t port, host_port;
 	struct acceptor *acceptor;
 	struct net_watch *datagrams;
-	struct list flows[FLOW_BUCKETS], by_age;
-	size_t nflows;
+	struct net_flows flows;
 };
 
 /* ---- how a client looks from inside ---- */
@@ -105,56 +100,24 @@ static bool on_published(void *arg, int fd, const struct sockaddr_storage *clien
 
 /* ---- UDP ---- */
 
-static struct list *flow_bucket(struct publication *p, uint16_t port)
+static void flow_forget(struct net_flow *base)
 {
-	return &p->flows[port % FLOW_BUCKETS];
+	free(container_of(base, struct flow, base));
 }
 
-static void flow_free(struct publication *p, struct flow *f)
+/* The one of who has written just now. */
+static struct flow *flow_get(struct publication *p, const struct net_address *seen)
 {
-	list_remove(&f->of_bucket);
-	list_remove(&f->by_age);
-	p->nflows--;
-	free(f);
-}
+	int64_t now_ns = clock_monotonic_ns();
+	struct net_flow *known = net_flows_find(&p->flows, p->port, seen, now_ns);
+	struct flow *f;
 
-static void flow_use(struct publication *p, struct flow *f, int64_t now_ns)
-{
-	f->used_ns = now_ns;
-	list_remove(&f->by_age);
-	list_append(&p->by_age, &f->by_age);
-}
-
-static struct flow *flow_find(struct publication *p, const struct net_address *seen, int64_t now_ns)
-{
-	list_for_each(it, flow_bucket(p, seen->port)) {
-		struct flow *f = container_of(it, struct flow, of_bucket);
-
-		if (f->seen.port == seen->port && net_ip_equal(f->seen.ip, seen->ip))
-			return now_ns - f->used_ns < FLOW_IDLE_NS ? f : NULL;
+	if (known) {
+		net_flows_use(&p->flows, known, now_ns);
+		return container_of(known, struct flow, base);
 	}
-	return NULL;
-}
-
-static struct flow *flow_get(struct publication *p, const struct net_address *seen, int64_t now_ns)
-{
-	struct flow *f = flow_find(p, seen, now_ns);
-
-	if (!f) {
-		while (p->nflows > 0) {
-			struct flow *oldest = container_of(p->by_age.next, struct flow, by_age);
-
-			if (p->nflows < FLOWS_MAX && now_ns - oldest->used_ns < FLOW_IDLE_NS)
-				break;
-			flow_free(p, oldest);
-		}
-		f = xnew(struct flow);
-		f->seen = *seen;
-		list_append(flow_bucket(p, seen->port), &f->of_bucket);
-		list_append(&p->by_age, &f->by_age);
-		p->nflows++;
-	}
-	flow_use(p, f, now_ns);
+	f = xnew(struct flow);
+	net_flows_add(&p->flows, &f->base, p->port, seen, now_ns);
 	return f;
 }
 
@@ -174,7 +137,7 @@ static void take_datagram(struct publication *p, const struct sockaddr_storage *
 	if (!s)
 		return;
 	seen = shown_peer(p, s, ip, port);
-	f = flow_get(p, &seen, clock_monotonic_ns());
+	f = flow_get(p, &seen);
 	f->client = *client;
 	f->client_len = client_len;
 	endpoint_count((struct endpoint *)endpoint_of(p), false, len);
@@ -206,11 +169,14 @@ bool publish_send_back(struct net_socket *s, const struct net_address *to, const
 
 	list_for_each(it, &s->ns->publications) {
 		struct publication *p = container_of(it, struct publication, of_ns);
-		struct flow *f = p->datagrams && p->port == s->local.port ? flow_find(p, to, now_ns) : NULL;
+		struct net_flow *known =
+			p->datagrams && p->port == s->local.port ? net_flows_find(&p->flows, p->port, to, now_ns) : NULL;
+		struct flow *f;
 
-		if (!f)
+		if (!known)
 			continue;
-		flow_use(p, f, now_ns);
+		f = container_of(known, struct flow, base);
+		net_flows_use(&p->flows, known, now_ns);
 		endpoint_count((struct endpoint *)endpoint_of(p), true, len);
 		sendto(net_watch_fd(p->datagrams), data, len, MSG_DONTWAIT | MSG_NOSIGNAL,
 		       (struct sockaddr *)&f->client, f->client_len);
@@ -348,8 +314,7 @@ static void publication_free(struct publication *p)
 	list_remove(&p->of_switch);
 	acceptor_free(p->acceptor);
 	net_watch_free(p->datagrams);
-	while (!list_is_empty(&p->by_age))
-		flow_free(p, container_of(p->by_age.next, struct flow, by_age));
+	net_flows_done(&p->flows);
 	free(p);
 }
 
@@ -364,9 +329,7 @@ static struct publication *publication_new(struct netns *ns, uint32_t protocol, 
 	memcpy(p->container_ip, container_ip, 16);
 	p->port = port;
 	p->host_port = bound_port(take_fd);
-	list_init(&p->by_age);
-	for (size_t i = 0; i < FLOW_BUCKETS; i++)
-		list_init(&p->flows[i]);
+	net_flows_init(&p->flows, NET_FLOWS_MAX, NET_FLOW_IDLE_NS, flow_forget);
 	list_append(&ns->publications, &p->of_ns);
 	list_append(&ns->sw->publications, &p->of_switch);
 	if (protocol == IPPROTO_TCP)
@@ -408,12 +371,14 @@ void netns_unpublish_all(struct netns *ns)
 		publication_free(container_of(it, struct publication, of_ns));
 }
 
-void netns_unpublish_same(struct netns *ns, uint16_t port)
+void netns_unpublish_same(struct netns *ns, const char *protocol, uint16_t port)
 {
+	uint32_t number = strcmp(protocol, "tcp") == 0 ? IPPROTO_TCP : IPPROTO_UDP;
+
 	list_for_each_safe(it, &ns->publications) {
 		struct publication *p = container_of(it, struct publication, of_ns);
 
-		if (p->protocol == IPPROTO_TCP && p->port == port && p->host_port == port)
+		if (p->protocol == number && p->port == port && p->host_port == port)
 			publication_free(p);
 	}
 }

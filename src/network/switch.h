@@ -103,8 +103,9 @@ struct net_publish {
 int netns_publish(struct netns *ns, const struct net_publish *p, const uint8_t container_ip[16], uint16_t *ret_port,
 		  struct error *err);
 void netns_unpublish_all(struct netns *ns);
-/* A TCP port that is published under its own number is the host's again: the container listens there itself. */
-void netns_unpublish_same(struct netns *ns, uint16_t port);
+/* A port that is published under its own number is the host's again: the container listens there itself. `protocol` as
+ * in net_publish. */
+void netns_unpublish_same(struct netns *ns, const char *protocol, uint16_t port);
 
 /* ---- for what the daemon itself serves in a namespace (stand-ins) ---- */
 
@@ -113,7 +114,15 @@ struct net_service;
  * neighbours reach it. -EADDRINUSE. */
 int netns_serve(struct netns *ns, uint16_t port, void (*on_connection)(void *arg, int take_fd, const struct net_arrival *from),
 		void *arg, struct net_service **ret, struct error *err);
+/* The same for UDP. `from`: the client as a guest would know it, to whom net_service_answer leads back: one that has
+ * written to a published port not too long ago, or a neighbour; to others nothing is sent. */
+int netns_serve_datagrams(struct netns *ns, uint16_t port,
+			  void (*on_datagram)(void *arg, const struct net_address *from, const void *data, size_t len),
+			  void *arg, struct net_service **ret, struct error *err);
+void net_service_answer(struct net_service *s, const struct net_address *to, const void *data, size_t len);
 void net_service_free(struct net_service *s); /* takes NULL */
+/* So many descriptors of the daemon's are one namespace's share. */
+size_t netns_share(const struct netns *ns);
 
 /* Is somebody listening there (any address of the namespace)? For wait strategies and tests. */
 bool netns_is_listening(const struct netns *ns, uint16_t port);

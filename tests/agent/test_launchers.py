@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 import unittest
 import urllib.request
@@ -17,7 +18,41 @@ APPLETS = ("sh", "ls", "cat", "chown", "chmod", "mkfifo", "ln", "rm", "sleep", "
 BUSYBOX = "/bin/busybox"
 
 
-def native_image():
+# BusyBox has no server of UDP.
+ECHO = r"""
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+int main(int argc, char **argv)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])) }, from;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char text[65536];
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return 1;
+	for (;;) {
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(fd, text, sizeof(text), 0, (struct sockaddr *)&from, &len);
+		if (n >= 0)
+			sendto(fd, text, n, 0, (struct sockaddr *)&from, len);
+	}
+}
+"""
+
+
+def compiled(text):
+    """A static program out of C; None: there is no compiler."""
+    with tempfile.TemporaryDirectory() as d:
+        try:
+            subprocess.run([os.environ.get("CC", "cc"), "-static", "-O1", "-x", "c", "-o", f"{d}/a", "-"], input=text.encode(), check=True, timeout=60)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        with open(f"{d}/a", "rb") as f:
+            return f.read()
+
+
+def native_image(**programs):
     """A tar of a small root whose programs are native: busybox, with a file of another's that is not to be seen as root's."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as t:
@@ -34,6 +69,8 @@ def native_image():
             put("bin/busybox", tarfile.REGTYPE, data=f.read())
         for a in APPLETS:
             put(f"bin/{a}", tarfile.SYMTYPE, linkname="busybox")
+        for name, data in programs.items():
+            put(f"bin/{name}", tarfile.REGTYPE, data=data)
         put("etc/passwd", tarfile.REGTYPE, 0o644, b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
         put("etc/group", tarfile.REGTYPE, 0o644, b"root:x:0:\nuser:x:1000:\n")
         put("etc/shadow", tarfile.REGTYPE, 0o640, b"secret\n", gid=42)
@@ -48,7 +85,8 @@ class Launchers(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.d = AsUser(cls.user, groups=cls.groups) if cls.user else Daemon()
-        reply = cls.d.call("POST", "/images/create", native_image(), query={"fromSrc": "-", "repo": "native"},
+        cls.echo = compiled(ECHO)
+        reply = cls.d.call("POST", "/images/create", native_image(**({"echod": cls.echo} if cls.echo else {})), query={"fromSrc": "-", "repo": "native"},
                            headers={"Content-Type": "application/x-tar"})
         assert reply.status == 200, reply.body
 
@@ -247,6 +285,53 @@ class Launchers(unittest.TestCase):
                 socket.create_connection(("127.0.0.1", published), 5).close()
             self.d.remove(cid)
 
+    def check_datagrams(self, launcher):
+        """Clients of a published UDP port have their answers, each its own; one under its own number is the container's."""
+        if not self.echo:
+            self.skipTest("no compiler for a server of UDP")
+        inside, outside = free_port(), free_port()
+        for published in (outside, inside):
+            cid = self.d.create("echod", str(inside), Image="native",
+                                HostConfig={"Runtime": launcher, "PortBindings": {f"{inside}/udp": [{"HostIp": "127.0.0.1", "HostPort": str(published)}]}})
+            self.addCleanup(self.d.remove, cid)
+            self.start(cid)
+            clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5)]
+            for i, c in enumerate(clients):
+                c.connect(("127.0.0.1", published))
+                c.settimeout(0.2)
+                self.d.wait_for(lambda c=c, i=i: self.asked(c, b"hello %d" % i), "the server answers")
+            for size in (1, 1400):  # at once
+                for i, c in enumerate(clients):
+                    c.settimeout(10)
+                    c.send(b"%d" % i + bytes(size))
+                for i, c in enumerate(clients):
+                    self.assertEqual(self.answer(c), b"%d" % i + bytes(size))
+            for i, c in enumerate(clients):  # more at once than the kernel has room for would be lost, as UDP is
+                c.send(b"%d" % i + bytes(65000))
+                self.assertEqual(self.answer(c), b"%d" % i + bytes(65000))
+            for c in clients:
+                c.close()
+            self.d.call("POST", f"/containers/{cid}/kill")
+            self.wait(cid)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.bind(("127.0.0.1", published))  # it is free again
+            self.d.remove(cid)
+
+    def answer(self, client):
+        """Not one of a question that was asked again."""
+        answer = client.recv(1 << 16)
+        while answer.startswith(b"hello"):
+            answer = client.recv(1 << 16)
+        return answer
+
+    def asked(self, client, text):
+        try:
+            client.send(text)
+            return client.recv(1 << 16) == text
+        except OSError:  # nobody listens yet
+            time.sleep(0.02)
+            return False
+
     def check_nobody_listens(self, launcher):
         inside, outside = free_port(), free_port()
         cid = self.d.create("sleep", "1000", Image="native",
@@ -300,7 +385,7 @@ class Launchers(unittest.TestCase):
                 self.skipTest(f"{launcher} does not work here")
         except subprocess.TimeoutExpired:
             self.skipTest(f"{launcher} does not answer")
-        for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_nobody_listens, self.check_killed):
+        for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_datagrams, self.check_nobody_listens, self.check_killed):
             with self.subTest(launcher=launcher, part=part.__name__):
                 part(launcher)
 
@@ -377,7 +462,7 @@ class WithoutIds(Launchers):
 
     def check(self, launcher):
         if launcher == "proot":
-            for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_nobody_listens, self.check_killed):
+            for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_datagrams, self.check_nobody_listens, self.check_killed):
                 with self.subTest(launcher=launcher, part=part.__name__):
                     part(launcher)
             return
