@@ -8,6 +8,7 @@
 #include "util/list.h"
 
 struct log;    /* log.h */
+struct log_files; /* log_files.h */
 struct output; /* output.c */
 
 /* Run-time part of a container; made at the first need, dies with it. */
@@ -23,8 +24,7 @@ struct crun {
 	uv_timer_t stop_timer;
 	struct list stop_waits;        /* waiters: for the end of the main process */
 	struct list after_start;       /* waiters: for the end of the start that is under way, however it ends */
-	struct list after_opening;     /* waiters: until those who read its log hold the file open */
-	unsigned nopening;             /* who do not yet */
+	struct log_files *log_files;   /* reference; NULL: nobody has asked for them */
 	bool has_timer, is_starting, is_restarting;
 	uv_timer_t backoff;            /* until the restart policy starts it again */
 	bool has_backoff;
@@ -84,8 +84,8 @@ void output_set_flow(struct output *o, void (*flow)(void *arg, bool is_open), vo
 void output_stdin_drained(struct output *o);
 
 /* ---- logs.c ---- */
-/* Of its newest log file; malloc'd. */
-char *log_path(struct engine *e, const struct container *c);
+/* Borrowed; made at the first need. */
+struct log_files *crun_log_files(struct crun *run);
 /* Everything that is logged so far, then `ended` with the stream, between which and the next
  * entry nothing is lost. If the client leaves first, `ended` gets NULL. */
 void logs_replay(struct engine *e, struct container *c, const struct logs_options *opt, struct stream *s,

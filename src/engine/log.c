@@ -1,7 +1,5 @@
 #include "engine/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +24,7 @@ struct flush_wait {
 struct log {
 	uv_loop_t *loop;
 	uv_work_t work;
-	char *path;
+	struct log_files *files;     /* reference */
 	struct log_limits limits;
 	struct buf queued, writing;
 	struct list waits;           /* for the batch that is being written, or queued */
@@ -52,7 +50,7 @@ static bool open_file(struct log *log)
 
 	if (log->fd >= 0)
 		return true;
-	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	log->fd = log_files_open(log->files);
 	if (log->fd < 0)
 		return false;
 	log->size = fstat(log->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
@@ -94,7 +92,7 @@ static void rotate(struct log *log)
 {
 	close(log->fd);
 	log->fd = -1;
-	log_files_rotate(log->path, log->limits.max_files);
+	log_files_rotate(log->files, &log->limits);
 	log->has_rotated = true;
 }
 
@@ -131,17 +129,17 @@ static void write_all(uv_work_t *w)
 
 static void compress_work(uv_work_t *w)
 {
-	log_files_compress(container_of(w, struct log, compression)->path);
+	log_files_compress(container_of(w, struct log, compression)->files);
 }
 
 /* ---- on the loop ---- */
 
-struct log *log_new(uv_loop_t *loop, const char *path, const struct log_limits *limits)
+struct log *log_new(uv_loop_t *loop, struct log_files *files, const struct log_limits *limits)
 {
 	struct log *log = xnew(struct log);
 
 	log->loop = loop;
-	log->path = xstrdup(path);
+	log->files = log_files_ref(files);
 	log->limits = *limits;
 	log->fd = -1;
 	list_init(&log->waits);
@@ -156,7 +154,7 @@ static void destroy(struct log *log)
 		close(log->fd);
 	buf_done(&log->queued);
 	buf_done(&log->writing);
-	free(log->path);
+	log_files_unref(log->files);
 	free(log);
 }
 

@@ -32,9 +32,10 @@ int log_parse_config(json_t *log_config, struct log_limits *ret, struct error *e
 char *log_details(json_t *options, json_t *container_config);
 
 struct log;
+struct log_files;
 
-/* Opens lazily: the first entry makes the file. */
-struct log *log_new(uv_loop_t *loop, const char *path, const struct log_limits *limits);
+/* Opens lazily: the first entry makes the file. Takes a reference to its files. */
+struct log *log_new(uv_loop_t *loop, struct log_files *files, const struct log_limits *limits);
 /* Queues a copy. True: the queue is long, stop until `on_room` has been called. */
 bool log_append(struct log *log, int stream, const void *data, size_t len);
 void log_on_room(struct log *log, void (*on_room)(void *arg), void *arg);

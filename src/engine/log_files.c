@@ -1,14 +1,15 @@
 #include "engine/log_files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uv.h>
 #include <zlib.h>
 
 #include "engine/log.h"
@@ -18,51 +19,327 @@
 enum {
 	CHUNK = 65536,
 	GZIP_WINDOW = 15 + 16, /* zlib's way to ask for gzip's format */
-	SCANS_MAX = 100,
-	EXTRA_AT = 12,         /* of gzip's header: the first extra field, where there is one */
 };
 
-/* Which file the compressed one has been: a reader that is still in that one finds its place by it. An extra field of
- * gzip's header (RFC 1952, 2.3.1.1) with the identifier "Sl". */
-struct origin {
-	char id[2];
-	uint8_t len[2]; /* little endian */
-	uint64_t dev, ino;
-} __attribute__((packed));
+/* An old one. Its number changes with each rotation, its place in the order never does. */
+struct old_file {
+	uint64_t seq;
+	unsigned n;              /* 0: it is just being rotated */
+	bool is_gz, is_held; /* held: beyond what the log may keep, and no number counts */
+	uint64_t held_bytes;
+};
 
-static char *file_name(const char *path, unsigned n, bool is_gz)
+struct log_files {
+	unsigned refs;        /* the loop's */
+	uv_mutex_t moving;    /* the pool's: while files are renamed, deleted or opened */
+	char *dir;
+	bool is_known, is_aside, is_gone;
+	struct old_file *old; /* the oldest first: those that are held, then .n down to .1 */
+	size_t nold, nheld;
+	uint64_t held_bytes;
+	uint64_t newest;      /* what output.log is, or will be when it is made */
+
+	uv_mutex_t entering;  /* anybody's, for moments only: what follows */
+	struct list places;
+	uint64_t first;       /* the oldest that is not held; 0: not known yet */
+};
+
+/* ---- on the loop ---- */
+
+struct log_files *log_files_new(const char *dir)
 {
-	return n ? xasprintf("%s.%u%s", path, n, is_gz ? ".gz" : "") : xstrdup(path);
+	struct log_files *f = xnew(struct log_files);
+
+	f->refs = 1;
+	f->dir = xstrdup(dir);
+	f->newest = 1;
+	list_init(&f->places);
+	uv_mutex_init(&f->moving);
+	uv_mutex_init(&f->entering);
+	return f;
 }
 
-/* ---- rotation ---- */
-
-static void drop(const char *path, unsigned n)
+struct log_files *log_files_ref(struct log_files *f)
 {
-	CLEANUP(freep) char *plain = file_name(path, n, false), *gz = file_name(path, n, true);
+	f->refs++;
+	return f;
+}
 
-	unlink(plain);
+void log_files_unref(struct log_files *f)
+{
+	if (!f || --f->refs > 0)
+		return;
+	uv_mutex_destroy(&f->moving);
+	uv_mutex_destroy(&f->entering);
+	free(f->old);
+	free(f->dir);
+	free(f);
+}
+
+void log_place_enter(struct log_place *p, struct log_files *f, bool will_rewind)
+{
+	*p = (struct log_place){ .files = f, .will_rewind = will_rewind, .here.fd = -1, .next.fd = -1 };
+	uv_mutex_lock(&f->entering);
+	p->passed = f->first ? f->first - 1 : 0;
+	p->at = p->passed;
+	list_append(&f->places, &p->link);
+	uv_mutex_unlock(&f->entering);
+}
+
+/* ---- which files there are ---- */
+
+static char *newest_name(const char *dir)
+{
+	return xasprintf("%s/" LOG_FILE, dir);
+}
+
+static char *old_name(const char *dir, const struct old_file *o)
+{
+	const char *gz = o->is_gz ? ".gz" : "";
+
+	if (o->is_held)
+		return xasprintf("%s/held.%llu%s", dir, (unsigned long long)o->seq, gz);
+	if (o->n == 0)
+		return newest_name(dir);
+	return xasprintf("%s/" LOG_FILE ".%u%s", dir, o->n, gz);
+}
+
+static bool has_end(const char *name, const char *end)
+{
+	size_t n = strlen(name), nend = strlen(end);
+
+	return n >= nend && strcmp(name + n - nend, end) == 0;
+}
+
+/* What a daemon that was killed has left: held for readers that went with it, or compressed by half. */
+static bool is_left_over(const char *name)
+{
+	return strncmp(name, "held.", 5) == 0 ||
+	       (strncmp(name, LOG_FILE ".", sizeof(LOG_FILE)) == 0 && has_end(name, ".half"));
+}
+
+static bool parse_name(const char *name, struct old_file *ret)
+{
+	struct old_file o = { .is_gz = has_end(name, ".gz") };
+	char same[64];
+
+	if (sscanf(name, LOG_FILE ".%u", &o.n) != 1 || o.n == 0)
+		return false;
+	snprintf(same, sizeof(same), LOG_FILE ".%u%s", o.n, o.is_gz ? ".gz" : "");
+	*ret = o;
+	return strcmp(same, name) == 0;
+}
+
+static int oldest_first(const void *a, const void *b)
+{
+	const struct old_file *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n < y->n ? 1 : -1;
+	return x->is_gz - y->is_gz;
+}
+
+static void list_directory(struct log_files *f)
+{
+	DIR *d = opendir(f->dir);
+	struct dirent *e;
+	size_t room = 0;
+
+	while (d && (e = readdir(d))) {
+		struct old_file o;
+
+		if (is_left_over(e->d_name))
+			unlinkat(dirfd(d), e->d_name, 0);
+		if (!parse_name(e->d_name, &o))
+			continue;
+		if (f->nold == room) {
+			room = room ? 2 * room : 16;
+			f->old = xrealloc(f->old, room * sizeof(*f->old));
+		}
+		f->old[f->nold++] = o;
+	}
+	if (d)
+		closedir(d);
+}
+
+static void tell_first(struct log_files *f)
+{
+	uv_mutex_lock(&f->entering);
+	f->first = f->nheld < f->nold ? f->old[f->nheld].seq : f->newest;
+	uv_mutex_unlock(&f->entering);
+}
+
+/* After a crash one may be there both plain and compressed, and the same: then the plain one counts. */
+static void look(struct log_files *f)
+{
+	size_t n = 0;
+
+	if (f->is_known)
+		return;
+	f->is_known = true;
+	list_directory(f);
+	if (f->nold)
+		qsort(f->old, f->nold, sizeof(*f->old), oldest_first);
+	for (size_t i = 0; i < f->nold; i++) {
+		struct old_file o = f->old[i];
+
+		if (n > 0 && f->old[n - 1].n == o.n) {
+			CLEANUP(freep) char *name = old_name(f->dir, &o);
+
+			unlink(name);
+			continue;
+		}
+		o.seq = n + 1;
+		f->old[n++] = o;
+	}
+	f->nold = n;
+	f->newest = n + 1;
+	tell_first(f);
+}
+
+/* The first old one after this. */
+static size_t index_after(const struct log_files *f, uint64_t seq)
+{
+	size_t low = 0, high = f->nold;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (f->old[middle].seq > seq)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+/* ---- deleting, and holding instead ---- */
+
+/* Up to which one all places have passed; UINT64_MAX: there is no place. */
+static uint64_t passed_by_all(struct log_files *f)
+{
+	uint64_t passed = UINT64_MAX;
+
+	uv_mutex_lock(&f->entering);
+	list_for_each(it, &f->places) {
+		const struct log_place *p = container_of(it, struct log_place, link);
+
+		passed = p->passed < passed ? p->passed : passed;
+	}
+	uv_mutex_unlock(&f->entering);
+	return passed;
+}
+
+static void forget(struct log_files *f, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++) {
+		f->nheld -= f->old[i].is_held;
+		f->held_bytes -= f->old[i].held_bytes;
+	}
 	if (n > 0)
-		unlink(gz);
+		memmove(f->old + first, f->old + first + n, (f->nold - first - n) * sizeof(*f->old));
+	f->nold -= n;
 }
 
-/* After a crash both may be there, and are the same: then the plain one counts. */
-static void move(const char *path, unsigned n)
+static void drop(struct log_files *f, size_t first, size_t n)
 {
-	CLEANUP(freep) char *plain = file_name(path, n, false), *gz = file_name(path, n, true);
-	CLEANUP(freep) char *to = file_name(path, n + 1, false), *to_gz = file_name(path, n + 1, true);
+	for (size_t i = first; i < first + n; i++) {
+		CLEANUP(freep) char *name = old_name(f->dir, &f->old[i]);
 
-	if (rename(plain, to) == 0 && n > 0)
-		unlink(gz);
-	else if (n > 0)
-		rename(gz, to_gz);
+		unlink(name);
+	}
+	forget(f, first, n);
 }
 
-void log_files_rotate(const char *path, unsigned max_files)
+/* What is held for nobody. */
+static void release(struct log_files *f)
 {
-	drop(path, max_files - 1);
-	for (unsigned n = max_files - 1; n > 0; n--)
-		move(path, n - 1);
+	uint64_t passed;
+	size_t n = 0;
+
+	if (f->nheld == 0)
+		return;
+	passed = passed_by_all(f);
+	while (n < f->nheld && f->old[n].seq <= passed)
+		n++;
+	drop(f, 0, n);
+}
+
+/* False: it is gone. Only the oldest that is not held yet. */
+static bool hold(struct log_files *f, size_t i)
+{
+	struct old_file held = f->old[i];
+	CLEANUP(freep) char *from = old_name(f->dir, &held), *to = NULL;
+	struct stat st;
+
+	held.is_held = true;
+	to = old_name(f->dir, &held);
+	if (held.seq <= passed_by_all(f) || rename(from, to) < 0 || stat(to, &st) < 0) {
+		drop(f, i, 1);
+		return false;
+	}
+	held.held_bytes = (uint64_t)st.st_size;
+	f->held_bytes += held.held_bytes;
+	f->nheld++;
+	f->old[i] = held;
+	return true;
+}
+
+static void limit_held(struct log_files *f, const struct log_limits *limits)
+{
+	uint64_t most = limits->max_bytes * limits->max_files, bytes = f->held_bytes;
+	size_t n = 0;
+
+	if (most < HELD_BYTES_MIN)
+		most = HELD_BYTES_MIN;
+	while (n < f->nheld && (bytes > most || f->nheld - n > HELD_FILES_MAX))
+		bytes -= f->old[n++].held_bytes;
+	drop(f, 0, n);
+}
+
+/* ---- writing ---- */
+
+int log_files_open(struct log_files *f)
+{
+	CLEANUP(freep) char *name = NULL;
+	int fd;
+
+	uv_mutex_lock(&f->moving);
+	name = newest_name(f->dir);
+	fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	uv_mutex_unlock(&f->moving);
+	return fd;
+}
+
+/* False: it is not there any more. */
+static bool move_up(struct log_files *f, size_t i)
+{
+	struct old_file *o = &f->old[i];
+	CLEANUP(freep) char *from = old_name(f->dir, o), *to = NULL;
+
+	o->n++;
+	to = old_name(f->dir, o);
+	if (rename(from, to) == 0)
+		return true;
+	forget(f, i, 1);
+	return false;
+}
+
+void log_files_rotate(struct log_files *f, const struct log_limits *limits)
+{
+	uv_mutex_lock(&f->moving);
+	look(f);
+	f->old = xrealloc(f->old, (f->nold + 1) * sizeof(*f->old));
+	f->old[f->nold++] = (struct old_file){ .seq = f->newest++ };
+	for (size_t i = f->nheld; i < f->nold;) {
+		bool is_there = f->old[i].n + 1 < limits->max_files ? move_up(f, i) : hold(f, i);
+
+		i += is_there;
+	}
+	release(f);
+	limit_held(f, limits);
+	tell_first(f);
+	uv_mutex_unlock(&f->moving);
 }
 
 /* ---- compression ---- */
@@ -80,19 +357,14 @@ static bool write_all(int fd, const unsigned char *data, size_t len)
 	return true;
 }
 
-static bool deflate_file(int from, int to, const struct stat *st)
+static bool deflate_file(int from, int to)
 {
-	static const char id[2] = { 'S', 'l' };
-	struct origin origin = { .len = { sizeof(origin) - 4 }, .dev = st->st_dev, .ino = st->st_ino };
-	gz_header head = { .os = 3, .extra = (Bytef *)&origin, .extra_len = sizeof(origin) };
 	unsigned char *in = xmalloc(2 * CHUNK), *out = in + CHUNK;
 	z_stream z = { 0 };
 	bool is_well;
 	int r = Z_OK;
 
-	memcpy(origin.id, id, sizeof(id));
-	is_well = deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
-		  deflateSetHeader(&z, &head) == Z_OK;
+	is_well = deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
 	while (is_well && r != Z_STREAM_END) {
 		ssize_t n = z.avail_in ? 0 : read(from, in, CHUNK);
 
@@ -114,129 +386,102 @@ static bool deflate_file(int from, int to, const struct stat *st)
 	return is_well;
 }
 
-void log_files_compress(const char *path)
+/* Whole on the disk before the other goes: a torn one could not be read at all. */
+static void replace(struct log_files *f, uint64_t seq, const char *half)
 {
-	CLEANUP(freep) char *plain = file_name(path, 1, false), *gz = file_name(path, 1, true);
-	CLEANUP(freep) char *half = xasprintf("%s.half", gz);
-	int from = open(plain, O_RDONLY | O_CLOEXEC);
-	int to = from < 0 ? -1 : open(half, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	struct stat st;
+	size_t i = index_after(f, seq - 1);
+	CLEANUP(freep) char *from = NULL, *to = NULL;
+	struct old_file gz;
 
-	/* Whole on the disk before the other goes: a torn one could not be read at all. */
-	if (to >= 0 && fstat(from, &st) == 0 && deflate_file(from, to, &st) && fdatasync(to) == 0 && rename(half, gz) == 0)
-		unlink(plain);
-	else if (to >= 0)
-		unlink(half);
-	if (from >= 0)
-		close(from);
-	if (to >= 0)
-		close(to);
-}
-
-/* ---- which files there are ---- */
-
-struct found {
-	unsigned n;
-	bool is_gz;
-	dev_t dev;
-	ino_t ino;
-	uint64_t origin_dev, origin_ino; /* of a compressed one: the plain one that it was; 0: not known */
-};
-
-struct scan {
-	struct found *v; /* the newest first */
-	size_t n;
-};
-
-static void read_origin(const char *name, struct found *f)
-{
-	unsigned char head[EXTRA_AT + sizeof(struct origin)];
-	struct origin o;
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	bool is_ours = fd >= 0 && read(fd, head, sizeof(head)) == sizeof(head) && (head[3] & 4 /* FEXTRA */);
-
-	if (fd >= 0)
-		close(fd);
-	memcpy(&o, head + EXTRA_AT, sizeof(o));
-	if (!is_ours || o.id[0] != 'S' || o.id[1] != 'l')
+	if (i == f->nold || f->old[i].seq != seq)
 		return;
-	f->origin_dev = o.dev;
-	f->origin_ino = o.ino;
+	gz = f->old[i];
+	gz.is_gz = true;
+	from = old_name(f->dir, &f->old[i]);
+	to = old_name(f->dir, &gz);
+	if (rename(half, to) < 0)
+		return;
+	unlink(from);
+	f->old[i] = gz;
 }
 
-static bool look(const char *path, unsigned n, struct found *ret)
+/* The newest of the old ones, and a file for what it becomes. */
+static bool begin_compression(struct log_files *f, uint64_t *ret_seq, int *ret_from, char **ret_half)
 {
-	struct stat st;
+	const struct old_file *o;
+	char *name;
 
-	for (int is_gz = 0; is_gz <= (n > 0); is_gz++) {
-		CLEANUP(freep) char *name = file_name(path, n, is_gz);
+	look(f);
+	o = f->nold > f->nheld ? &f->old[f->nold - 1] : NULL;
+	if (!o || o->is_gz || f->is_gone)
+		return false;
+	name = old_name(f->dir, o);
+	*ret_seq = o->seq;
+	*ret_from = open(name, O_RDONLY | O_CLOEXEC);
+	*ret_half = xasprintf("%s/" LOG_FILE ".%llu.half", f->dir, (unsigned long long)o->seq);
+	free(name);
+	return *ret_from >= 0;
+}
 
-		if (stat(name, &st) < 0)
-			continue;
-		*ret = (struct found){ .n = n, .is_gz = is_gz, .dev = st.st_dev, .ino = st.st_ino };
-		if (is_gz)
-			read_origin(name, ret);
-		return true;
+void log_files_compress(struct log_files *f)
+{
+	CLEANUP(closep) int from = -1, to = -1;
+	CLEANUP(freep) char *half = NULL;
+	uint64_t seq = 0;
+
+	uv_mutex_lock(&f->moving);
+	if (begin_compression(f, &seq, &from, &half))
+		to = open(half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	uv_mutex_unlock(&f->moving);
+	if (to < 0)
+		return;
+	if (deflate_file(from, to) && fdatasync(to) == 0) {
+		uv_mutex_lock(&f->moving);
+		replace(f, seq, half);
+		uv_mutex_unlock(&f->moving);
 	}
-	return false;
+	unlink(half);
 }
 
-/* One number may be missing while files are rotated, and 0 always, between two files. */
-static struct scan scan_once(const char *path)
+/* ---- removal ---- */
+
+static void move_aside(struct log_files *f, const char *aside)
 {
-	struct scan s = { 0 };
-	unsigned missing = 0;
+	CLEANUP(freep) char *newest = newest_name(f->dir), *to_newest = newest_name(aside);
 
-	for (unsigned n = 0; n <= LOG_FILES_MAX && missing < 2; n++) {
-		struct found f;
+	look(f);
+	forget(f, 0, index_after(f, passed_by_all(f)));
+	mkdir(aside, 0700);
+	for (size_t i = 0; i < f->nold; i++) {
+		CLEANUP(freep) char *from = old_name(f->dir, &f->old[i]), *to = old_name(aside, &f->old[i]);
 
-		if (!look(path, n, &f)) {
-			missing += n > 0;
-			continue;
-		}
-		s.v = xrealloc(s.v, (s.n + 1) * sizeof(*s.v));
-		s.v[s.n++] = f;
+		(void)!rename(from, to);
 	}
-	return s;
+	(void)!rename(newest, to_newest);
+	free(f->dir);
+	f->dir = xstrdup(aside);
 }
 
-static bool are_equal(const struct scan *a, const struct scan *b)
+void log_files_set_aside(struct log_files *f, const char *aside)
 {
-	bool are = a->n == b->n;
-
-	for (size_t i = 0; are && i < a->n; i++)
-		are = a->v[i].n == b->v[i].n && a->v[i].is_gz == b->v[i].is_gz && a->v[i].dev == b->v[i].dev &&
-		      a->v[i].ino == b->v[i].ino;
-	return are;
-}
-
-/* The writer may be moving them: what two looks agree in is how it was. */
-static struct scan scan(const char *path)
-{
-	struct scan before = scan_once(path);
-
-	for (int i = 0; i < SCANS_MAX; i++) {
-		struct scan now = scan_once(path);
-		bool are = are_equal(&before, &now);
-
-		free(before.v);
-		before = now;
-		if (are)
-			break;
+	uv_mutex_lock(&f->moving);
+	if (!f->is_aside && !f->is_gone) {
+		f->is_aside = passed_by_all(f) < UINT64_MAX;
+		f->is_gone = !f->is_aside;
+		if (f->is_aside)
+			move_aside(f, aside);
 	}
-	return before;
+	uv_mutex_unlock(&f->moving);
 }
 
-/* The one that is this file, or was: then the newest, since numbers of files that are gone are used again. */
-static size_t place_of(const struct scan *s, const struct stat *mine)
+static void remove_aside(struct log_files *f)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].ino == mine->st_ino && s->v[i].dev == mine->st_dev)
-			return i;
-	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i].is_gz && s->v[i].origin_ino == mine->st_ino && s->v[i].origin_dev == mine->st_dev)
-			return i;
-	return s->n; /* older than all: it has been dropped */
+	CLEANUP(freep) char *newest = newest_name(f->dir);
+
+	drop(f, 0, f->nold);
+	unlink(newest);
+	rmdir(f->dir);
+	f->is_gone = true;
 }
 
 /* ---- reading ---- */
@@ -271,7 +516,17 @@ static size_t inflate_some(struct log_source *s, char *buf, size_t size)
 	return (size_t)((char *)g->z.next_out - buf);
 }
 
-size_t log_source_read(struct log_source *s, char *buf, size_t size)
+static void source_done(struct log_source *s)
+{
+	if (s->gz)
+		inflateEnd(&s->gz->z);
+	free(s->gz);
+	if (s->fd >= 0)
+		close(s->fd);
+	*s = (struct log_source){ .fd = -1 };
+}
+
+static size_t source_read(struct log_source *s, char *buf, size_t size)
 {
 	ssize_t n;
 
@@ -283,57 +538,95 @@ size_t log_source_read(struct log_source *s, char *buf, size_t size)
 	return n > 0 ? (size_t)n : 0;
 }
 
-static bool open_found(const char *path, const struct found *f, struct log_source *ret)
+static bool source_open(struct log_source *s, const char *name, bool is_gz, uint64_t seq)
 {
-	CLEANUP(freep) char *name = file_name(path, f->n, f->is_gz);
-	struct log_source s = { .fd = open(name, O_RDONLY | O_CLOEXEC) };
-	struct stat st;
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
 
-	if (s.fd < 0 || fstat(s.fd, &st) < 0 || st.st_ino != f->ino || st.st_dev != f->dev) {
-		if (s.fd >= 0)
-			close(s.fd);
-		return false; /* it has moved since */
+	if (fd < 0)
+		return false;
+	*s = (struct log_source){ .fd = fd, .seq = seq };
+	if (is_gz) {
+		s->gz = xnew(struct inflater);
+		if (inflateInit2(&s->gz->z, GZIP_WINDOW) != Z_OK)
+			s->gz->is_at_end = true;
 	}
-	if (f->is_gz) {
-		s.gz = xnew(struct inflater);
-		if (inflateInit2(&s.gz->z, GZIP_WINDOW) != Z_OK)
-			s.gz->is_at_end = true;
-	}
-	*ret = s;
 	return true;
 }
 
-static bool is_newest(const struct stat *mine, const char *path)
+static void pass(struct log_place *p, uint64_t seq)
 {
-	struct stat st;
-
-	return stat(path, &st) == 0 && st.st_ino == mine->st_ino && st.st_dev == mine->st_dev;
+	if (p->will_rewind)
+		return;
+	uv_mutex_lock(&p->files->entering);
+	p->passed = seq;
+	uv_mutex_unlock(&p->files->entering);
+	release(p->files);
 }
 
-bool log_source_next(const struct log_source *s, const char *path, struct log_source *ret)
+/* Those that somebody has deleted are skipped. */
+static bool open_next(struct log_place *p)
 {
-	bool is_open = false, is_there = true;
-	struct stat mine;
+	struct log_files *f = p->files;
+	bool is_open = false;
 
-	if (s->fd >= 0 && (fstat(s->fd, &mine) < 0 || is_newest(&mine, path)))
-		return false;
-	for (int i = 0; i < SCANS_MAX && !is_open && is_there; i++) {
-		struct scan files = scan(path);
-		size_t at = s->fd >= 0 ? place_of(&files, &mine) : files.n;
+	uv_mutex_lock(&f->moving);
+	look(f);
+	for (size_t i = index_after(f, p->at); i < f->nold && !is_open; i++) {
+		CLEANUP(freep) char *name = old_name(f->dir, &f->old[i]);
 
-		is_there = at > 0;
-		is_open = is_there && open_found(path, &files.v[at - 1], ret);
-		free(files.v);
+		is_open = source_open(&p->next, name, f->old[i].is_gz, f->old[i].seq);
 	}
+	if (!is_open && p->at < f->newest) {
+		CLEANUP(freep) char *name = newest_name(f->dir);
+
+		is_open = source_open(&p->next, name, false, f->newest);
+	}
+	if (is_open)
+		pass(p, p->next.seq);
+	uv_mutex_unlock(&f->moving);
 	return is_open;
 }
 
-void log_source_done(struct log_source *s)
+size_t log_place_read(struct log_place *p, char *buf, size_t size)
 {
-	if (s->gz)
-		inflateEnd(&s->gz->z);
-	free(s->gz);
-	if (s->fd >= 0)
-		close(s->fd);
-	*s = (struct log_source)LOG_SOURCE_NONE;
+	for (;;) {
+		bool has_next = p->next.fd >= 0;
+		size_t n = source_read(&p->here, buf, size);
+
+		if (n > 0)
+			return n;
+		/* Opened first, read of the old one once more: the writer may have added to that before it left it. */
+		if (!has_next && !open_next(p))
+			return 0;
+		if (!has_next && p->here.fd >= 0)
+			continue;
+		source_done(&p->here);
+		p->here = p->next;
+		p->at = p->here.seq;
+		p->next = (struct log_source){ .fd = -1 };
+	}
+}
+
+void log_place_rewind(struct log_place *p)
+{
+	source_done(&p->here);
+	source_done(&p->next);
+	p->will_rewind = false;
+	p->at = p->passed;
+}
+
+void log_place_leave(struct log_place *p)
+{
+	struct log_files *f = p->files;
+
+	source_done(&p->here);
+	source_done(&p->next);
+	uv_mutex_lock(&f->moving);
+	uv_mutex_lock(&f->entering);
+	list_remove(&p->link);
+	uv_mutex_unlock(&f->entering);
+	release(f);
+	if (f->is_aside && passed_by_all(f) == UINT64_MAX)
+		remove_aside(f);
+	uv_mutex_unlock(&f->moving);
 }

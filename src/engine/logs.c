@@ -1,7 +1,6 @@
 /* docker logs: the log's entries become lines again. Reading, parsing and
  * counting happen on the pool; what comes out is sent as the client takes it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +30,9 @@ struct log_reader {
 	struct logs_options opt;
 	struct stream *stream;
 	uv_timer_t timer;            /* follows the file: it is the one record of order */
-	char *path, *details;        /* what --details puts before a line; NULL: nothing */
-	struct log_source source;
+	char *details;               /* what --details puts before a line; NULL: nothing */
+	struct log_files *files;     /* reference */
+	struct log_place place;
 	struct buf raw;              /* bytes of the file that make no whole entry yet */
 	struct buf partial[3];       /* lines without their end */
 	int64_t partial_ns[3];
@@ -40,7 +40,6 @@ struct log_reader {
 	int64_t lines, skip;         /* counted; before the tail */
 	bool is_mux, is_counting, has_counted;
 	bool is_last, is_at_end;     /* nothing more will come; all of it has been read */
-	bool is_opening;             /* has not read yet: the file may not go */
 	bool is_busy, is_closed, is_full;
 	bool was_over;               /* the time was past --until, and all was in the file, when the reading began */
 	uint64_t mark;               /* of the log when the reading began */
@@ -129,29 +128,13 @@ static bool take_one(struct log_reader *r)
 
 static bool read_more(struct log_reader *r)
 {
-	for (;;) {
-		struct log_source next;
-		size_t n = 0;
+	size_t n;
 
-		if (buf_reserve(&r->raw, READ_BYTES) < 0)
-			return false;
-		n = log_source_read(&r->source, r->raw.data + r->raw.len, READ_BYTES);
-		if (n > 0) {
-			r->raw.len += n;
-			return true;
-		}
-		if (!log_source_next(&r->source, r->path, &next))
-			return false;
-		/* The writer may have added to the file between our read and its rotation. */
-		n = log_source_read(&r->source, r->raw.data + r->raw.len, READ_BYTES);
-		if (n > 0) {
-			log_source_done(&next);
-			r->raw.len += n;
-			return true;
-		}
-		log_source_done(&r->source);
-		r->source = next;
-	}
+	if (buf_reserve(&r->raw, READ_BYTES) < 0)
+		return false;
+	n = log_place_read(&r->place, r->raw.data + r->raw.len, READ_BYTES);
+	r->raw.len += n;
+	return n > 0;
 }
 
 static void read_all(struct log_reader *r)
@@ -169,14 +152,6 @@ static void read_all(struct log_reader *r)
 	flush_partial(r, 2);
 }
 
-static void rewind_reader(struct log_reader *r)
-{
-	buf_reset(&r->raw);
-	buf_reset(&r->partial[1]);
-	buf_reset(&r->partial[2]);
-	log_source_done(&r->source);
-}
-
 /* --tail: how many lines there are, less how many are wanted. */
 static void find_tail(struct log_reader *r)
 {
@@ -187,7 +162,10 @@ static void find_tail(struct log_reader *r)
 	read_all(r);
 	r->is_counting = false;
 	r->skip = r->lines > r->opt.tail ? r->lines - r->opt.tail : 0;
-	rewind_reader(r);
+	buf_reset(&r->raw);
+	buf_reset(&r->partial[1]);
+	buf_reset(&r->partial[2]);
+	log_place_rewind(&r->place);
 }
 
 static void work(uv_work_t *w)
@@ -200,31 +178,33 @@ static void work(uv_work_t *w)
 	read_all(r);
 }
 
-/* ---- on the loop ---- */
-
-static void opened(struct log_reader *r)
+static void leave(uv_work_t *w)
 {
-	struct crun *run = r->container->run;
-
-	if (r->is_opening && run && --run->nopening == 0)
-		waiters_answer(r->engine, &run->after_opening, NULL);
-	r->is_opening = false;
+	log_place_leave(&container_of(w, struct log_reader, work)->place);
 }
 
-static void on_timer_closed(uv_handle_t *h)
-{
-	struct log_reader *r = h->data;
+/* ---- on the loop ---- */
 
-	opened(r);
-	rewind_reader(r);
+static void on_left(uv_work_t *w, int status)
+{
+	struct log_reader *r = container_of(w, struct log_reader, work);
+
+	(void)status;
 	for (int i = 1; i <= 2; i++)
 		buf_done(&r->partial[i]);
 	buf_done(&r->raw);
 	buf_done(&r->out);
 	container_unref(r->container);
 	free(r->details);
-	free(r->path);
+	log_files_unref(r->files);
 	free(r);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	struct log_reader *r = h->data;
+
+	uv_queue_work(h->loop, &r->work, leave, on_left);
 }
 
 static void after(uv_work_t *w, int status);
@@ -292,7 +272,6 @@ static void after(uv_work_t *w, int status)
 
 	(void)status;
 	r->is_busy = false;
-	opened(r);
 	if (r->is_closed) {
 		uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 		return;
@@ -350,16 +329,14 @@ static struct log_reader *reader_new(struct engine *e, struct container *c, cons
 
 	r->engine = e;
 	r->container = container_ref(c);
-	r->is_opening = true;
-	crun_of(e, c)->nopening++;
 	r->started_ns = c->state.started_ns;
 	r->opt = *opt;
 	r->stream = s;
 	r->is_mux = s->is_mux;
-	r->path = log_path(e, c);
+	r->files = log_files_ref(crun_log_files(crun_of(e, c)));
+	log_place_enter(&r->place, r->files, opt->tail >= 0);
 	if (opt->details)
 		r->details = log_details(json_object_get(json_object_get(c->host_config, "LogConfig"), "Config"), c->config);
-	r->source = (struct log_source)LOG_SOURCE_NONE;
 	buf_init(&r->raw, ENTRY_MAX_BYTES + READ_BYTES);
 	buf_init(&r->partial[1], 2 * LINE_MAX_BYTES);
 	buf_init(&r->partial[2], 2 * LINE_MAX_BYTES);
@@ -385,9 +362,15 @@ void logs_replay(struct engine *e, struct container *c, const struct logs_option
 	r->ended_arg = arg;
 }
 
-char *log_path(struct engine *e, const struct container *c)
+struct log_files *crun_log_files(struct crun *run)
 {
-	return xasprintf("%s/containers/%s/" LOG_FILE, e->options.data_root, c->id);
+	if (!run->log_files) {
+		char *dir = xasprintf("%s/containers/%s", run->engine->options.data_root, run->container->id);
+
+		run->log_files = log_files_new(dir);
+		free(dir);
+	}
+	return run->log_files;
 }
 
 char *engine_container_log_path(struct engine *e, const struct container *c)
@@ -397,5 +380,5 @@ char *engine_container_log_path(struct engine *e, const struct container *c)
 	if (!c->state.started_ns || log_parse_config(json_object_get(c->host_config, "LogConfig"), &limits, NULL) < 0 ||
 	    !limits.is_kept)
 		return NULL;
-	return log_path(e, c);
+	return xasprintf("%s/containers/%s/" LOG_FILE, e->options.data_root, c->id);
 }

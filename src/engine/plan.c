@@ -186,8 +186,7 @@ static void find_program(struct rootfs *fs, struct run_spec *s)
 	rootfs_dir_unref(cwd);
 }
 
-/* The log is there before the process is: who follows it holds it open, and reads it to its end even when
- * the container is removed in the meantime. */
+/* The log is there before the process is: clients that know LogPath find it. */
 static void begin_log(const struct plan_job *j)
 {
 	CLEANUP(freep) char *path = xasprintf("%s/" LOG_FILE, j->dir);

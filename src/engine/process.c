@@ -3,6 +3,7 @@
 
 #include "engine/health.h"
 #include "engine/internal.h"
+#include "engine/log_files.h"
 #include "util/alloc.h"
 
 struct crun *crun_of(struct engine *e, struct container *c)
@@ -18,7 +19,6 @@ struct crun *crun_of(struct engine *e, struct container *c)
 	list_init(&run->waits);
 	list_init(&run->stop_waits);
 	list_init(&run->after_start);
-	list_init(&run->after_opening);
 	c->run = run;
 	return run;
 }
@@ -41,6 +41,8 @@ void crun_free(struct container *c)
 	health_free(run);
 	output_free(run->output);
 	run->output = NULL;
+	log_files_unref(run->log_files);
+	run->log_files = NULL;
 	if (run->has_timer)
 		uv_close((uv_handle_t *)&run->stop_timer, on_timer_closed);
 	if (run->has_backoff)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/internal.h"
+#include "engine/log_files.h"
 #include "engine/volumes.h"
 #include "image/discard.h"
 #include "util/alloc.h"
@@ -35,15 +36,20 @@ struct removal {
 	engine_done done;
 	void *arg;
 	char *parent;
+	struct log_files *log_files; /* reference; NULL: nobody reads them, or ever has */
 	bool remove_volumes;
 };
 
-/* Under a name that no container has, the files are out of the way at once: nobody waits for their deletion. */
+/* Under a name that no container has, the files are out of the way at once: nobody waits for their deletion. Who has
+ * asked for the log before gets to read it. */
 static void set_files_aside(uv_work_t *work)
 {
 	struct removal *rm = container_of(work, struct removal, work);
 	CLEANUP(freep) char *from = xasprintf("%s/%s", rm->parent, rm->container->id), *to = xasprintf("%s.gone", from);
+	CLEANUP(freep) char *log = xasprintf("%s.log", from);
 
+	if (rm->log_files)
+		log_files_set_aside(rm->log_files, log);
 	(void)!rename(from, to); /* there are none of a container that never started */
 }
 
@@ -68,6 +74,7 @@ static void on_files_removed(uv_work_t *work, int status)
 		rm->done(rm->arg, NULL);
 	shutdown_go_on(e);
 	discard(e->loop, rm->parent, gone); /* what is left of it is swept at the next start */
+	log_files_unref(rm->log_files);
 	free(rm->parent);
 	container_unref(c);
 	free(rm);
@@ -88,26 +95,18 @@ static void give_up(struct removal *rm, const struct error *err)
 	free(rm);
 }
 
-static void set_aside(void *arg, const struct error *err)
-{
-	struct removal *rm = arg;
-
-	(void)err;
-	uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
-}
-
-/* Who has asked for the log before it was removed gets to read it. */
 static void remove_now(void *arg, const struct error *err)
 {
 	struct removal *rm = arg;
-	struct crun *run = crun_of(rm->engine, rm->container);
+	const struct crun *run = rm->container->run;
 
-	if (err)
+	if (err) {
 		give_up(rm, err);
-	else if (run->nopening)
-		waiters_add(&run->after_opening, set_aside, rm);
-	else
-		set_aside(rm, NULL);
+		return;
+	}
+	if (run && run->log_files)
+		rm->log_files = log_files_ref(run->log_files);
+	uv_queue_work(rm->engine->loop, &rm->work, set_files_aside, on_files_removed);
 }
 
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done, void *arg)

@@ -207,14 +207,13 @@ static void on_exited(void *arg, const struct process_exit *exit)
 
 static const struct process_sink_ops sink_ops = { on_started, on_failed, on_output, on_exited, on_stdin_drained, on_oom };
 
-static struct log *make_log(struct engine *e, const struct container *c)
+static struct log *make_log(struct engine *e, struct container *c)
 {
-	CLEANUP(freep) char *path = log_path(e, c);
 	struct log_limits limits;
 
 	if (log_parse_config(json_object_get(c->host_config, "LogConfig"), &limits, NULL) < 0 || !limits.is_kept)
 		return NULL;
-	return log_new(e->loop, path, &limits);
+	return log_new(e->loop, crun_log_files(crun_of(e, c)), &limits);
 }
 
 void crun_flow(void *arg, bool is_open)

@@ -107,13 +107,14 @@ class Hijacked:
 
 def demux(data):
     """{1: stdout, 2: stderr} of a multiplexed stream."""
-    out = {1: b"", 2: b""}
-    while data:
-        stream, size = data[0], int.from_bytes(data[4:8], "big")
-        assert data[1:4] == b"\0\0\0" and len(data) >= 8 + size, data[:40]
-        out[stream] += data[8:8 + size]
-        data = data[8 + size:]
-    return out
+    out = {1: [], 2: []}
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 4:at + 8], "big")
+        assert data[at + 1:at + 4] == b"\0\0\0" and len(data) >= at + 8 + size, data[at:at + 40]
+        out[data[at]].append(data[at + 8:at + 8 + size])
+        at += 8 + size
+    return {stream: b"".join(parts) for stream, parts in out.items()}
 
 
 class Daemon:

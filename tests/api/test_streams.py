@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import unittest
+from urllib.parse import urlencode
 
 from harness import ApiTest, UnixConnection, demux
 
@@ -201,6 +202,98 @@ class Logs(ApiTest):
         self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 204)
         self.assertEqual(reply.read(), all_of_it)
         connection.close()
+
+    def rotating(self, size, files, *cmd, **options):
+        cid = self.d.create(*cmd, HostConfig={"LogConfig": {"Type": "json-file", "Config": {
+            "max-size": size, "max-file": files, **options}}})
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/start").status, 204)
+        return cid
+
+    def follower(self, cid, **query):
+        """Asks, and does not read."""
+        connection = UnixConnection(self.d.socket, 60)
+        connection.request("GET", f"/v1.44/containers/{cid}/logs?" + urlencode({"stdout": 1, "follow": 1, **query}))
+        self.addCleanup(connection.close)
+        return connection.getresponse()
+
+    def counting(self, count, files, query, **options):
+        """A container that has counted, in files of 400 kB, and one who follows its log, but has not read since it began."""
+        cid = self.rotating("400k", files, "sh", "-c", f"echo begin; until [ -e /go ]; do sleep 0.02; done; seq {count}", **options)
+        reply = self.follower(cid, **query)
+        self.assertEqual(reply.read(14)[8:], b"begin\n")
+        self.assertEqual(self.d.call("POST", f"/exec/{self.d.exec(cid, 'touch', '/go')}/start", {"Detach": True}).status, 200)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/wait", timeout=60).json["StatusCode"], 0)
+        self.assertNotIn(b"\n1\n", self.logged(cid)[1])
+        return cid, reply
+
+    def test_slow_follower_of_rotated_log(self):
+        # It reads when all is over: long ago nothing of what it has to come to was among the log's three files.
+        count = 800000
+        for files, query, options in (("3", {}, {}), ("3", {"tail": 100}, {"compress": "true"}), ("1", {"since": 1}, {})):
+            with self.subTest(files=files, **query, **options):
+                cid, reply = self.counting(count, files, query, **options)
+                self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 204)
+                left = os.path.join(self.d.data, "containers", f"{cid}.log")
+                has_left = os.path.exists(left)
+                lines = demux(reply.read())[1].split()
+                self.assertEqual((len(lines), lines[0], lines[-1]), (count, b"1", b"%d" % count))
+                self.assertTrue(lines == [b"%d" % n for n in range(1, count + 1)])
+                self.assertTrue(has_left)
+                self.d.wait_for(lambda left=left: not os.path.exists(left), "the end of the removed log")
+
+    def test_slow_follower_leaves(self):
+        cid, reply = self.counting(800000, "3", {})
+        place = os.path.join(self.d.data, "containers", cid)
+
+        def logs():
+            return sorted(name for name in os.listdir(place) if "output.log" in name or "held" in name)
+        self.assertGreater(len(logs()), 3)
+        reply.close()
+        self.doCleanups()
+        self.d.wait_for(lambda: logs() == ["output.log", "output.log.1", "output.log.2"], "the end of what was held")
+        self.assertTrue(self.logged(cid)[1].endswith(b"\n800000\n"))
+        self.d.remove(cid)
+
+    def open_files(self):
+        place = f"/proc/{self.d.process.pid}/fd"
+        for fd in os.listdir(place):
+            try:
+                yield os.readlink(os.path.join(place, fd))
+            except FileNotFoundError: # closed by now
+                pass
+
+    def test_removal_does_not_wait_for_slow_followers(self):
+        cid = self.rotating("100k", "40", "seq", "400000")
+        self.d.call("POST", f"/containers/{cid}/wait", timeout=60)
+        lines = self.logged(cid)[1].splitlines(keepends=True)
+        self.assertEqual(len(lines), 400000)
+        tails = ("all", 300000, 7)
+        replies = [self.follower(cid, tail=tail) for tail in tails]
+        self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 204)
+        self.assertLessEqual(len([name for name in self.open_files() if cid in name]), 2 * len(replies))
+        for reply, tail in zip(replies, tails):
+            self.assertEqual(len(demux(reply.read())[1]), len(b"".join(lines if tail == "all" else lines[-tail:])))
+
+    def test_tail_since_and_until_in_rotated_log(self):
+        for options in ({}, {"compress": "true"}):
+            cid = self.rotating("1k", "40", "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do seq ${i}001 ${i}099; sleep 0.02; done", **options)
+            self.d.call("POST", f"/containers/{cid}/wait", timeout=60)
+
+            def logged(cid=cid, **query):
+                return self.logged(cid, timestamps=1, **query)[1].splitlines()
+            lines = logged()
+            self.assertEqual([int(line.split()[1]) for line in lines], [1000 * i + n for i in range(1, 10) for n in range(1, 100)])
+            times = [line.split()[0].decode() for line in lines]
+            for at in (0, 100, 450, 890):
+                with self.subTest(options, at=at):
+                    after = [line for line, t in zip(lines, times) if t >= times[at]]
+                    before = [line for line, t in zip(lines, times) if t <= times[at]]
+                    self.assertEqual(logged(since=times[at]), after)
+                    self.assertEqual(logged(until=times[at]), before)
+                    self.assertEqual(logged(tail=at), lines[-at:] if at else [])
+                    self.assertEqual(logged(tail=5, since=times[at]), after[-5:])
+                    self.assertEqual(logged(tail=5, until=times[at], follow=1), before[-5:])
+            self.d.remove(cid)
 
     def test_follow(self):
         cid = self.d.create("sh", "-c", "echo a; sleep 0.3; echo b")
