@@ -215,10 +215,12 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 }
 
 static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
-			    const struct limits *limits, struct error *err)
+			    const struct limits *limits, driver_done done, void *arg, struct error *err)
 {
-	(void)d, (void)c, (void)p, (void)limits;
-	return error_set_class(err, ERROR_UNIMPLEMENTED, "an agent cannot change the limits of what it runs");
+	(void)d, (void)c;
+	if (!of(p)->container)
+		return error_set(err, -ESRCH, "the container has ended");
+	return agent_container_update(of(p)->container, limits, done, arg, err);
 }
 
 static int lifecycle_cleanup(struct driver *d, struct container *c, struct error *err)

@@ -261,11 +261,12 @@ static int run_there(struct agent_driver *d, struct file_job *job, struct error 
 
 /* ---- the layers ---- */
 
-static void on_changes(void *arg, bool ok)
+static void on_changes(void *arg, int r, const char *why)
 {
 	struct file_job *job = arg;
 
-	if (!ok && job->op != FILE_SIZE) {
+	(void)why;
+	if (r < 0 && job->op != FILE_SIZE) {
 		error_set(&job->err, -EIO,
 			  "the changes of container %.12s cannot be taken from where it runs: its launcher.log says why",
 			  job->container->id);

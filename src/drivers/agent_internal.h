@@ -33,6 +33,7 @@ struct agent_container {
 	struct agent_link *agent;
 	struct agent_process *main;
 	struct list execs;
+	struct list updates;    /* of its limits, under way */
 	struct launch *launch;  /* of a launcher's; NULL: another's, or it has ended */
 	struct ports *ports;    /* of one that a launcher started on this host; NULL: none */
 	struct process_exit exit; /* of the main process, while its launcher still takes the changes */
@@ -67,6 +68,12 @@ json_t *agent_exec_message(const struct run_spec *spec);
 /* Makes its session; failures are told later. */
 void agent_process_open(struct agent_process *p, json_t *take_message);
 void agent_process_fail(struct agent_process *p, int exit_code, const char *message);
+
+/* agent_update.c */
+/* As lifecycle.update. */
+int agent_container_update(struct agent_container *ac, const struct limits *limits, driver_done done, void *arg,
+			   struct error *err);
+void agent_updates_drop(struct agent_container *ac); /* it ends: they fail */
 
 /* agent_files.c */
 int agent_files_run(struct driver *d, struct file_job *job, struct error *err);

@@ -190,6 +190,7 @@ void agent_container_end(struct agent_container *ac)
 		agent_registry_end(d->registry, ac->id);
 	dialer_cancel(ac->dialer);
 	ac->dialer = NULL;
+	agent_updates_drop(ac);
 	launch_drop(ac->launch);
 	ac->launch = NULL;
 	ports_close(ac->ports);
@@ -302,6 +303,7 @@ static struct agent_container *container_new_run(struct agent_driver *d, struct 
 	ac->leftover_code = KILLED_CODE;
 	ac->target.fd = -1;
 	list_init(&ac->execs);
+	list_init(&ac->updates);
 	list_append(&d->all, &ac->link);
 	uv_timer_init(d->loop, &ac->timer);
 	ac->timer.data = ac;

@@ -369,7 +369,7 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 }
 
 static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
-			    const struct limits *limits, struct error *err)
+			    const struct limits *limits, driver_done done, void *arg, struct error *err)
 {
 	struct sockerless_limits out = { .size = sizeof(out),
 					 .memory_bytes = limits->memory_bytes,
@@ -383,7 +383,10 @@ static int lifecycle_update(struct driver *d, struct container *c, struct driver
 	(void)c;
 	if (custom_of(d)->lifecycle.update)
 		r = custom_of(d)->lifecycle.update(custom_of(d)->ctx, named(of(p)), &out, &said);
-	return settle(custom_of(d), r, &said, "change the limits of a running container", err);
+	r = settle(custom_of(d), r, &said, "change the limits of a running container", err);
+	if (r == 0)
+		done(arg, NULL);
+	return r;
 }
 
 static int lifecycle_cleanup(struct driver *d, struct container *c, struct error *err)

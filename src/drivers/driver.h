@@ -141,9 +141,10 @@ struct lifecycle_ops {
 	int (*stats)(struct driver *d, struct container *c, struct driver_process *p,
 		     void (*done)(void *arg, const struct process_figures *f, const struct error *err), void *arg,
 		     struct error *err);
-	/* All limits as they are from now on. What was asked of the container before is done under the old ones. */
+	/* All limits as they are from now on; an error leaves those that there are. What was asked of the container before
+	 * is done under the old ones. 0: `done` comes once, perhaps before this returns. */
 	int (*update)(struct driver *d, struct container *c, struct driver_process *p, const struct limits *limits,
-		      struct error *err);
+		      driver_done done, void *arg, struct error *err);
 	/* The container is being removed: forget what the driver itself keeps. */
 	int (*cleanup)(struct driver *d, struct container *c, struct error *err);
 };

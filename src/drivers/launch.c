@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/control.h"
 #include "agent/entrypoint.h"
 #include "drivers/launchers_internal.h"
 #include "rootfs/rootfs.h"
@@ -33,13 +34,16 @@ struct launch {
 	char *lower, *upper, *cache;
 	void (*exited)(void *arg, const struct launch_end *end);
 	void *arg;
-	struct list asked;      /* who waits for the changes so far; the first has been asked for */
-	char byte;
+	struct list asked;      /* what the helper is asked, one after the other; the first is under way */
+	struct control_answer answer;
+	size_t answer_len;
+	struct limits limits;   /* of its start */
 };
 
 struct asked {
 	struct list link;
-	void (*done)(void *arg, bool ok);
+	struct control_request request;
+	launch_answered done;
 	void *arg;
 };
 
@@ -203,13 +207,25 @@ static void read_said(const struct launch *l, char out[SAID_MAX])
 		out[--n] = '\0';
 }
 
-static void answer_first(struct launch *l, bool ok)
+static void answer_first(struct launch *l, int r, const char *why)
 {
 	struct asked *first = container_of(l->asked.next, struct asked, link), copy = *first;
 
 	list_remove(&first->link);
 	free(first);
-	copy.done(copy.arg, ok);
+	copy.done(copy.arg, r, why);
+}
+
+/* At its end the changes have been taken; it has no limits any more. */
+static void answer_all(struct launch *l)
+{
+	while (!list_is_empty(&l->asked)) {
+		struct asked *first = container_of(l->asked.next, struct asked, link);
+
+		bool is_well = first->request.question == CONTROL_CHANGES && l->status != LAUNCH_FAILED;
+
+		answer_first(l, is_well ? 0 : -ESRCH, "the container has ended");
+	}
 }
 
 static bool recover(struct launch *l);
@@ -224,8 +240,7 @@ static void on_closed(uv_handle_t *h)
 	/* Its helper was killed before the container's changes were taken: another one takes them. */
 	if (!l->is_dropped && !l->is_recovering && l->has_root && access(l->dir, F_OK) == 0 && recover(l))
 		return;
-	while (!list_is_empty(&l->asked))
-		answer_first(l, l->status != LAUNCH_FAILED); /* they have been taken at its end */
+	answer_all(l);
 	if (!l->is_dropped) {
 		CLEANUP(freep) char *oom = xasprintf("%s.oom", l->dir); /* the helper's word */
 		struct launch_end end = { .status = (int)l->status, .signo = l->signo, .said = said };
@@ -332,6 +347,7 @@ static struct launch *launch_new(struct launchers *ls, const struct launcher *la
 	l->cache = cache_of(ls, l->lower ? l->lower : "");
 	mkdir(cache_dir, 0700);
 	unlink(l->log);
+	l->limits = plan->limits;
 	list_init(&l->asked);
 	list_append(&ls->runs, &l->link);
 	return l;
@@ -408,53 +424,86 @@ void launch_stop(struct launch *l)
 	uv_timer_start(&l->timer, on_stubborn, STOP_MS, 0);
 }
 
-/* ---- changes of one that runs ---- */
+/* ---- what the helper of one that runs is asked ---- */
 
 static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
 {
+	struct launch *l = h->data;
+
 	(void)size;
-	*buf = uv_buf_init(&((struct launch *)h->data)->byte, 1);
+	*buf = uv_buf_init((char *)&l->answer + l->answer_len, (unsigned)(sizeof(l->answer) - l->answer_len));
 }
 
 static void ask_next(struct launch *l);
 
-static void on_taken(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+static void on_answer(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct launch *l = s->data;
 
 	(void)buf;
-	if (n == 0)
+	if (n < 0) { /* it ends */
+		uv_read_stop(s);
+		return;
+	}
+	l->answer_len += (size_t)n;
+	if (l->answer_len < sizeof(l->answer))
 		return;
 	uv_read_stop(s);
-	if (n < 0) /* it ends */
-		return;
+	l->answer.why[sizeof(l->answer.why) - 1] = '\0';
 	if (!list_is_empty(&l->asked))
-		answer_first(l, l->byte == 'y');
+		answer_first(l, (int)l->answer.error, l->answer.why);
 	ask_next(l);
 }
 
 static void ask_next(struct launch *l)
 {
-	char ask = '?';
-	uv_buf_t b = uv_buf_init(&ask, 1);
+	struct asked *first = container_of(l->asked.next, struct asked, link);
+	uv_buf_t b;
 
 	if (list_is_empty(&l->asked) || l->has_exited)
 		return;
-	uv_read_start((uv_stream_t *)&l->control, on_alloc, on_taken);
-	if (uv_try_write((uv_stream_t *)&l->control, &b, 1) != 1)
+	b = uv_buf_init((char *)&first->request, sizeof(first->request));
+	l->answer_len = 0;
+	uv_read_start((uv_stream_t *)&l->control, on_alloc, on_answer);
+	if (uv_try_write((uv_stream_t *)&l->control, &b, 1) != sizeof(first->request))
 		log_debug("a launcher's helper takes no questions");
 }
 
-void launch_take_changes(struct launch *l, void (*done)(void *arg, bool ok), void *arg)
+static void ask(struct launch *l, const struct control_request *request, launch_answered done, void *arg)
 {
 	struct asked *a = xnew(struct asked);
 	bool is_first = list_is_empty(&l->asked);
 
+	a->request = *request;
 	a->done = done;
 	a->arg = arg;
 	list_append(&l->asked, &a->link);
 	if (is_first)
 		ask_next(l);
+}
+
+void launch_take_changes(struct launch *l, launch_answered done, void *arg)
+{
+	struct control_request r = { .question = CONTROL_CHANGES };
+
+	ask(l, &r, done, arg);
+}
+
+int launch_limit(struct launch *l, const struct limits *limits, launch_answered done, void *arg, struct error *err)
+{
+	struct control_request r = { .question = CONTROL_LIMITS,
+				     .limits = { .memory_bytes = limits->memory_bytes,
+						 .pids_max = limits->pids_max,
+						 .cpu_quota_us = limits->cpu_quota_ns / 1000,
+						 .cpu_period_us = limits->cpu_period_ns / 1000 } };
+
+	if (memcmp(limits->cpus, l->limits.cpus, sizeof(limits->cpus)) != 0)
+		return error_set_class(err, ERROR_UNIMPLEMENTED,
+				       "--cpuset-cpus of a native container is set at its start: what runs keeps its processors");
+	if (limits->cpu_shares != l->limits.cpu_shares)
+		return error_set_class(err, ERROR_UNIMPLEMENTED, "--cpu-shares of a native container are not kept to");
+	ask(l, &r, done, arg);
+	return 0;
 }
 
 void launch_drop(struct launch *l)

@@ -70,8 +70,13 @@ int launch_pid(const struct launch *l);
 bool launch_has_root(const struct launch *l); /* the container's files are changed outside of its layer */
 /* Ends it: politely, then not. */
 void launch_stop(struct launch *l);
-/* The changes so far are to be in the container's layer. `done` once, later; ok false: they could not be. */
-void launch_take_changes(struct launch *l, void (*done)(void *arg, bool ok), void *arg);
+/* What is asked of the helper that made its root (launch_has_root). Once, later: 0, or -errno (-EOPNOTSUPP for
+ * what cannot be on this host) and why. */
+typedef void (*launch_answered)(void *arg, int r, const char *why);
+/* The changes so far are to be in the container's layer. */
+void launch_take_changes(struct launch *l, launch_answered done, void *arg);
+/* Other limits for what runs. ERROR_UNIMPLEMENTED for those that are set at the start alone; `done` comes not then. */
+int launch_limit(struct launch *l, const struct limits *limits, launch_answered done, void *arg, struct error *err);
 /* Nobody is told any more; it is killed. Takes NULL. */
 void launch_drop(struct launch *l);
 

@@ -429,9 +429,9 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 }
 
 static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
-			    const struct limits *limits, struct error *err)
+			    const struct limits *limits, driver_done done, void *arg, struct error *err)
 {
-	(void)c, (void)p, (void)limits;
+	(void)c, (void)p, (void)limits, (void)done, (void)arg;
 	return unsupported(d, "change the limits of a running container", err);
 }
 

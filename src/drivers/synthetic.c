@@ -305,10 +305,11 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 }
 
 static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
-			    const struct limits *limits, struct error *err)
+			    const struct limits *limits, driver_done done, void *arg, struct error *err)
 {
 	(void)d, (void)c, (void)p, (void)limits, (void)err;
-	return 0; /* nothing runs that could be limited */
+	done(arg, NULL); /* nothing runs that could be limited */
+	return 0;
 }
 
 static int lifecycle_cleanup(struct driver *d, struct container *c, struct error *err)

@@ -719,12 +719,12 @@ static int lifecycle_stats(struct driver *d, struct container *c, struct driver_
 }
 
 static int lifecycle_update(struct driver *d, struct container *c, struct driver_process *p,
-			    const struct limits *limits, struct error *err)
+			    const struct limits *limits, driver_done done, void *arg, struct error *err)
 {
 	(void)d, (void)c;
-	if (sandbox_container_limit(of(p)->sandbox, limits, NULL, NULL) == 0)
-		return 0;
-	return error_set(err, -ESRCH, "the container has ended");
+	if (sandbox_container_limit(of(p)->sandbox, limits, NULL, NULL) != 0)
+		return error_set(err, -ESRCH, "the container has ended");
+	return done(arg, NULL), 0;
 }
 
 /* ---- the driver ---- */

@@ -142,10 +142,11 @@ int engine_container_resize(struct engine *e, struct container *c, int rows, int
 void engine_container_remove(struct engine *e, struct container *c, bool force, bool remove_volumes, engine_done done,
 			     void *arg);
 
-/* docker update: a running container has the new limits at once. `body`: the request's
- * object, decoded (schema.h); is changed.
+/* docker update: a running container has the new limits when `done` comes: once, perhaps before this returns, with an
+ * error or with the warnings. `body`: the request's object, decoded (schema.h); is changed.
  * ERROR_INVALID before ERROR_NOT_FOUND; ERROR_CONFLICT for what contradicts the settings it has. */
-int engine_container_update(struct engine *e, const char *name, json_t *body, json_t **ret_warnings, struct error *err);
+typedef void (*engine_updated)(void *arg, json_t *take_warnings, const struct error *err);
+void engine_container_update(struct engine *e, const char *name, json_t *body, engine_updated done, void *arg);
 
 /* "80", "80/udp", "8000-8010/tcp"; the protocol in lower case, tcp when none is said. */
 bool port_parse(const char *text, unsigned *ret_first, unsigned *ret_last, char ret_protocol[8]);

@@ -24,8 +24,9 @@ struct crun {
 	uv_timer_t stop_timer;
 	struct list stop_waits;        /* waiters: for the end of the main process */
 	struct list after_start;       /* waiters: for the end of the start that is under way, however it ends */
+	struct list after_update;      /* waiters: for the end of the update that is under way */
 	struct log_files *log_files;   /* reference; NULL: nobody has asked for them */
-	bool has_timer, is_starting, is_restarting;
+	bool has_timer, is_starting, is_restarting, is_updating;
 	uv_timer_t backoff;            /* until the restart policy starts it again */
 	bool has_backoff;
 	bool is_restart_cancelled;     /* by hand: until the next start by hand */

@@ -19,6 +19,7 @@ struct crun *crun_of(struct engine *e, struct container *c)
 	list_init(&run->waits);
 	list_init(&run->stop_waits);
 	list_init(&run->after_start);
+	list_init(&run->after_update);
 	c->run = run;
 	return run;
 }

@@ -1,10 +1,12 @@
 /* docker update: other limits and another restart policy for a container that
  * is there, live when it runs. The rules are moby's UpdateContainer's. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/internal.h"
 #include "engine/schema.h"
+#include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -75,78 +77,165 @@ static json_t *merge(json_t *host, json_t *body)
 	return merged;
 }
 
-/* Those that run get the new limits at once. */
-static int apply(struct container *c, struct error *err)
-{
-	struct driver_process *p = c->run ? ((struct crun *)c->run)->process : NULL;
-	struct limits limits;
+/* ---- those that run ---- */
 
-	if (!container_is_live(c) || !p)
-		return 0;
-	resources_limits(c->host_config, &limits);
-	if (!p->owner->ops->lifecycle->update)
-		return error_set(err, -ENOSYS, "the driver cannot change the limits of a running container");
-	return p->owner->ops->lifecycle->update(p->owner, c, p, &limits, err);
+struct updating {
+	struct engine *engine;
+	struct container *container;
+	json_t *body, *warnings;
+	engine_updated done;
+	void *arg;
+};
+
+static bool has_other_limits(json_t *host, json_t *merged)
+{
+	struct limits before, after;
+
+	resources_limits(host, &before);
+	resources_limits(merged, &after);
+	return memcmp(&before, &after, sizeof(before)) != 0;
 }
 
-/* The start that was under way had the limits of before. */
-static void apply_late(void *arg, const struct error *err)
+static struct driver_process *process_of(const struct container *c)
+{
+	return c->run && container_is_live(c) ? ((struct crun *)c->run)->process : NULL;
+}
+
+static int apply(struct container *c, json_t *host, driver_done done, void *arg, struct error *err)
+{
+	struct driver_process *p = process_of(c);
+	struct limits limits;
+
+	resources_limits(host, &limits);
+	if (!p->owner->ops->lifecycle->update)
+		return error_set(err, -ENOSYS, "the driver cannot change the limits of a running container");
+	return p->owner->ops->lifecycle->update(p->owner, c, p, &limits, done, arg, err);
+}
+
+static void on_applied_late(void *arg, const struct error *err)
 {
 	struct container *c = arg;
-	struct error told = { 0 };
 
-	(void)err;
-	if (apply(c, &told) < 0)
-		log_warn("container %.12s runs under the limits from before its update: %s", c->id, told.message);
+	if (err)
+		log_warn("container %.12s runs under the limits from before its update: %s", c->id, err->message);
 	container_unref(c);
 }
 
-static int update(struct engine *e, struct container *c, json_t *body, struct error *err)
+/* The start that was under way had the limits of before. */
+static void apply_late(void *arg, const struct error *start_error)
 {
-	json_t *old = c->host_config;
-	int r = 0;
+	struct container *c = arg;
+	struct error err = { 0 };
 
-	if (c->is_removing || c->state.status == CONTAINER_DEAD)
-		r = conflict(err, "container is marked for removal and cannot be \"update\"");
-	if (r == 0)
-		r = check_conflicts(old, body, err);
-	if (r == 0) {
-		c->host_config = merge(old, body);
-		if (crun_is_starting(c))
-			waiters_add(&crun_of(e, c)->after_start, apply_late, container_ref(c));
-		else
-			r = apply(c, err);
-		json_decref(r < 0 ? c->host_config : old);
-		if (r < 0)
-			c->host_config = old;
-	}
-	if (r < 0) {
-		error_prefix(err, "Cannot update container %s", c->id);
-		return r;
-	}
-	containers_save(&e->containers, c);
-	engine_container_event(e, c, "update", NULL);
-	return 0;
+	(void)start_error;
+	if (!process_of(c))
+		container_unref(c);
+	else if (apply(c, c->host_config, on_applied_late, c, &err) < 0)
+		on_applied_late(c, &err);
 }
 
-int engine_container_update(struct engine *e, const char *name, json_t *body, json_t **ret_warnings, struct error *err)
+static void finish(struct updating *u, const struct error *err)
+{
+	struct error told = err ? *err : (struct error){ 0 };
+
+	if (err) {
+		error_prefix(&told, "Cannot update container %s", u->container->id);
+		json_decref(u->warnings);
+	}
+	u->done(u->arg, err ? NULL : u->warnings, err ? &told : NULL);
+	container_unref(u->container);
+	json_decref(u->body);
+	free(u);
+}
+
+/* What else has changed meanwhile stays. */
+static void keep(struct updating *u)
+{
+	struct container *c = u->container;
+	json_t *old = c->host_config;
+
+	c->host_config = merge(old, u->body);
+	json_decref(old);
+	if (c->is_gone)
+		return;
+	containers_save(&u->engine->containers, c);
+	engine_container_event(u->engine, c, "update", NULL);
+}
+
+static void on_applied(void *arg, const struct error *err)
+{
+	struct updating *u = arg;
+	struct crun *run = crun_of(u->engine, u->container);
+
+	run->is_updating = false;
+	waiters_answer(u->engine, &run->after_update, NULL);
+	if (!err)
+		keep(u);
+	finish(u, err);
+}
+
+static int check(const struct container *c, json_t *body, struct error *err)
+{
+	if (c->is_removing || c->state.status == CONTAINER_DEAD)
+		return conflict(err, "container is marked for removal and cannot be \"update\"");
+	return check_conflicts(c->host_config, body, err);
+}
+
+/* One after the other: each is told all the limits, of which the one before has changed some. */
+static void update_now(void *arg, const struct error *waited)
+{
+	struct updating *u = arg;
+	struct container *c = u->container;
+	struct crun *run = crun_of(u->engine, c);
+	struct error err = { 0 };
+	json_t *merged;
+	bool has_others;
+
+	(void)waited;
+	if (run->is_updating) {
+		waiters_add(&run->after_update, update_now, u);
+		return;
+	}
+	if (check(c, u->body, &err) < 0) {
+		finish(u, &err);
+		return;
+	}
+	merged = merge(c->host_config, u->body);
+	has_others = has_other_limits(c->host_config, merged);
+	if (has_others && !crun_is_starting(c) && process_of(c)) {
+		run->is_updating = true;
+		if (apply(c, merged, on_applied, u, &err) < 0)
+			on_applied(u, &err);
+	} else {
+		if (has_others && crun_is_starting(c))
+			waiters_add(&run->after_start, apply_late, container_ref(c));
+		keep(u);
+		finish(u, NULL);
+	}
+	json_decref(merged);
+}
+
+void engine_container_update(struct engine *e, const char *name, json_t *body, engine_updated done, void *arg)
 {
 	json_t *warnings = json_array();
+	struct error err = { 0 };
 	struct container *c;
-	int r = validate_restart(json_object_get(body, "RestartPolicy"), false, err);
+	struct updating *u;
+	int r = validate_restart(json_object_get(body, "RestartPolicy"), false, &err);
 
 	normalise_pids(body);
 	if (r == 0)
-		r = resources_check(body, true, err);
+		r = resources_check(body, true, &err);
 	if (r == 0) {
 		resources_adapt(body, warnings);
-		r = containers_find(&e->containers, name, &c, err);
+		r = containers_find(&e->containers, name, &c, &err);
 	}
-	if (r == 0)
-		r = update(e, c, body, err);
-	if (r < 0)
+	if (r < 0) {
 		json_decref(warnings);
-	else
-		*ret_warnings = warnings;
-	return r;
+		done(arg, NULL, &err);
+		return;
+	}
+	u = xnew(struct updating);
+	*u = (struct updating){ e, container_ref(c), json_incref(body), warnings, done, arg };
+	update_now(u, NULL);
 }

@@ -83,6 +83,21 @@ class Both(Driver):
         self.assertEqual(demux(self.d.logs(cid))[1], b"got it\n")
         self.assertEqual(a.process.wait(10), 5)
 
+    def test_update(self):
+        """Of one whose agent is elsewhere: the policy is the daemon's, the limits are not."""
+        a = Agent()
+        self.addCleanup(a.stop)
+        forward = self.d.up("sh", "-c", "sleep 1000", Labels={"sockerless.agent": f"ws://127.0.0.1:{a.port}"})
+        self.addCleanup(self.d.remove, forward)
+        for cid in (forward, self.reverse("sleep", "1000")[0]):
+            reply = self.d.call("POST", f"/containers/{cid}/update", {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}})
+            self.assertEqual(reply.status, 200, reply.body)
+            reply = self.d.call("POST", f"/containers/{cid}/update", {"PidsLimit": 50})
+            self.assertEqual(reply.status, 501)
+            self.assertIn("the limits of what an agent runs elsewhere are set there", reply.message)
+            host = self.d.inspect(cid)["HostConfig"]
+            self.assertEqual((host["RestartPolicy"]["MaximumRetryCount"], host["PidsLimit"]), (2, None))
+
     def test_a_command_that_is_not_there(self):
         cid = self.d.create("nosuchthing", HostConfig={"Runtime": "agent"})
         a = Agent(callback=f"ws://127.0.0.1:{self.port}{self.prepare(cid)['Path']}", token=None)

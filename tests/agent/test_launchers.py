@@ -251,6 +251,87 @@ class Launchers(unittest.TestCase):
         left = [os.path.join(d, n) for d, names, _ in os.walk("/sys/fs/cgroup") for n in names if cid[:12] in n]
         self.assertEqual(left, [])
 
+    def update(self, cid, **body):
+        return self.d.call("POST", f"/containers/{cid}/update", body, timeout=60)
+
+    def updated(self, cid, **body):
+        reply = self.update(cid, **body)
+        self.assertEqual(reply.status, 200, reply.body)
+
+    def refused(self, cid, words, **body):
+        before = self.d.inspect(cid)["HostConfig"]
+        reply = self.update(cid, **body)
+        self.assertEqual(reply.status, 501, reply.body)
+        self.assertRegex(reply.message, f"^Cannot update container {cid}: .*{words}")
+        self.assertEqual(self.d.inspect(cid)["HostConfig"], before)
+
+    HUNGRY = ("sh", "-c", "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?")
+    FORKS = ("sh", "-c", "i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i+1)); echo $i; done")
+
+    def check_update(self, launcher):
+        """docker update of one that runs: other policies always, limits where there are control groups."""
+        cid = self.start(self.create(launcher, "sh", "-c", "sleep 1000 & sleep 1000 & wait"))
+        for policy in ({"Name": "on-failure", "MaximumRetryCount": 3}, {"Name": "no", "MaximumRetryCount": 0}):
+            self.updated(cid, RestartPolicy=policy)
+            self.assertEqual(self.d.inspect(cid)["HostConfig"]["RestartPolicy"], policy)
+        self.refused(cid, "cpuset-cpus .* at its start", CpusetCpus="0")
+        self.refused(cid, "cpu-shares", CpuShares=2)
+        if self.has_groups("memory", "memory.max"):
+            self.updated(cid, Memory=64 << 20, MemorySwap=128 << 20)
+            self.assertEqual(self.exec(cid, *self.HUNGRY)[0], "137\n")
+            self.updated(cid, Memory=256 << 20, MemorySwap=512 << 20)
+            self.assertEqual(self.exec(cid, *self.HUNGRY)[0], "0\n")
+            self.updated(cid, Memory=64 << 20, MemorySwap=128 << 20)
+            self.assertEqual(self.exec(cid, *self.HUNGRY)[0], "137\n")
+        else:
+            self.refused(cid, "--memory .*no control group", Memory=64 << 20, MemorySwap=128 << 20)
+        if self.has_groups("pids", "pids.max"):
+            self.updated(cid, PidsLimit=20)  # three of which it has already, and the shell is one
+            self.assertIn(len(self.exec(cid, *self.FORKS)[0].split("sh:")[0].split()), range(14, 19))
+            self.updated(cid, PidsLimit=-1)
+            self.assertEqual(len(self.exec(cid, *self.FORKS)[0].split()), 40)
+        else:
+            self.refused(cid, "--pids-limit .*no control group", PidsLimit=20)
+        if self.has_groups("cpu", "cpu.max"):
+            self.updated(cid, NanoCpus=100000000)
+            slow = self.seconds_of_loop(cid)
+            self.assertGreater(slow, 1.5)
+            self.updated(cid, NanoCpus=1900000000)
+            self.assertLess(self.seconds_of_loop(cid), slow / 2)
+        else:
+            self.refused(cid, "--cpus .*no control group", NanoCpus=100000000)
+        self.check_many_updates(cid)
+        self.d.call("POST", f"/containers/{cid}/kill")
+        self.wait(cid)
+        self.updated(cid, CpusetCpus="0", CpuShares=2)  # it does not run
+        left = [os.path.join(d, n) for d, names, _ in os.walk("/sys/fs/cgroup") for n in names if cid[:12] in n]
+        self.assertEqual(left, [])
+
+    def seconds_of_loop(self, cid):
+        """What 0.3 s of processor time take."""
+        start = time.monotonic()
+        self.exec(cid, "sh", "-c", "while read -r a b c d e f g h i j k l m u v rest </proc/self/stat; [ $((u + v)) -lt 30 ]; do :; done")
+        return time.monotonic() - start
+
+    def check_many_updates(self, cid):
+        """At once: one after the other, and nothing that one of them changes is lost to another."""
+        if not self.has_groups("pids", "pids.max") or not self.has_groups("memory", "memory.max"):
+            return
+        answers = [self.d.later("POST", f"/containers/{cid}/update", body)
+                   for i in range(5) for body in ({"PidsLimit": 100 + i}, {"Memory": (300 + i) << 20, "MemorySwap": -1})]
+        for answer in answers:
+            self.assertEqual(answer().status, 200)
+        host = self.d.inspect(cid)["HostConfig"]
+        self.assertEqual((self.limit_of(cid, "pids.max") - 3, self.limit_of(cid, "memory.max", "memory.limit_in_bytes")), (host["PidsLimit"], host["Memory"]))
+
+    def limit_of(self, cid, *names):
+        """What is in a file of the container's control groups, whichever of these there is."""
+        for d, _, files in os.walk("/sys/fs/cgroup"):
+            for name in set(names) & set(files) if cid[:12] in os.path.basename(d) else ():
+                with open(os.path.join(d, name), encoding="ascii") as f:
+                    return int(f.read())
+        return None
+
     def fetch(self, port, path):
         """(status, body); tries until somebody answers."""
         end = time.monotonic() + 10
@@ -385,7 +466,7 @@ class Launchers(unittest.TestCase):
                 self.skipTest(f"{launcher} does not work here")
         except subprocess.TimeoutExpired:
             self.skipTest(f"{launcher} does not answer")
-        for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_datagrams, self.check_nobody_listens, self.check_killed):
+        for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_update, self.check_ports, self.check_datagrams, self.check_nobody_listens, self.check_killed):
             with self.subTest(launcher=launcher, part=part.__name__):
                 part(launcher)
 
@@ -462,7 +543,7 @@ class WithoutIds(Launchers):
 
     def check(self, launcher):
         if launcher == "proot":
-            for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_ports, self.check_datagrams, self.check_nobody_listens, self.check_killed):
+            for part in (self.check_run, self.check_stop, self.check_files, self.check_limits, self.check_update, self.check_ports, self.check_datagrams, self.check_nobody_listens, self.check_killed):
                 with self.subTest(launcher=launcher, part=part.__name__):
                     part(launcher)
             return

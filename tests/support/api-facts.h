@@ -36,6 +36,8 @@ static const struct difference differences[] = {
 	{ "ContainerArchive", "a file with several names is whole under each; device nodes only where an import brought them" },
 	{ "PutContainerArchive", "the whole archive is looked through before anything is written" },
 	{ "ContainerStart", "a native program is refused (exit code 126): only an agent could run it" },
+	{ "ContainerUpdate",
+	  "other limits of a native container that runs: where control groups can be made, else refused (docs/agents.md)" },
 	{ "ExecStart", "a native program is refused (exit code 126)" },
 	{ "ImageList", "busybox:latest is always there" },
 };

@@ -69,6 +69,9 @@ json_t *tree_top(void); /* [{pid, ppid, uid, …}] without the agent itself */
 json_t *tree_stats(void);
 void tree_signal(int signo); /* every one but ourselves */
 void tree_pause(bool is_pause);
+/* Calls for every one but ourselves, until a round finds nobody new: they may fork meanwhile, and what is done to a process
+ * is to hold for its children. False: `each` has answered so, or there is no end to it. */
+bool tree_each(bool (*each)(void *arg, int pid), void *arg);
 void tree_end_session(int session); /* of our descendants those in a session of the system's (setsid) */
 
 /* ---- files.c: docker cp; each runs in a child of its own ---- */
@@ -131,6 +134,9 @@ int dial_open(const char *url, const char *authorities, struct error *err);
 int native_main(int argc, char **argv);
 /* limits.c: control groups of a native container, out of the environment of launchers (docs/agents.md). `id`: its own. */
 void limits_make(const char *id);
+/* Other limits, while it runs. -errno: `why` says what is in the way, and those of before hold. */
+struct control_limits; /* agent/control.h */
+int limits_change(const struct control_limits *l, char *why, size_t size);
 void limits_enter(void); /* the calling process, and whom it starts from now on */
 bool limits_end(void); /* removes them; true: memory has run out in them */
 void limits_forget(const char *id); /* those that a killed helper left */

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/control.h"
 #include "agent/program/agent.h"
 #include "util/cgroup.h"
 
@@ -18,10 +19,13 @@ enum { PIDS_OURS = 3, CPUS_LONGEST = 512 };
 
 enum controller { MEMORY, PIDS, CPU, CONTROLLERS };
 static const char *const names[] = { "memory", "pids", "cpu" };
+static const char *const options[] = { "--memory", "--pids-limit", "--cpus" };
 
 static struct {
+	char name[64];
 	char path[CONTROLLERS][CGROUP_PATH]; /* "": none */
-	bool is_v2[CONTROLLERS];
+	bool is_v2[CONTROLLERS], has_all[CONTROLLERS]; /* the container's processes are in it */
+	struct control_limits limits;
 } groups;
 
 static unsigned long long wish(const char *variable)
@@ -31,63 +35,172 @@ static unsigned long long wish(const char *variable)
 	return text ? strtoull(text, NULL, 10) : 0;
 }
 
-static void make(enum controller c, const char *id, const char *option, const char *file_v1, const char *file_v2,
-		 const char *text)
+static bool is_wished(enum controller c, const struct control_limits *l)
 {
-	const char *none = getenv("SOCKERLESS_CGROUP");
-	char name[64];
-
-	snprintf(name, sizeof(name), NAME_FORMAT, id);
-	if ((none && strcmp(none, "none") == 0) ||
-	    !cgroup_make(names[c], name, file_v1, file_v2, text, groups.path[c], &groups.is_v2[c]))
-		say("%s is not kept to: no control group for it can be made here", option);
+	return c == MEMORY ? l->memory_bytes > 0 :
+	       c == PIDS   ? l->pids_max > 0 :
+			     l->cpu_quota_us > 0 && l->cpu_period_us > 0;
 }
 
-static void limit_memory(const char *id, unsigned long long bytes)
+static bool is_same(enum controller c, const struct control_limits *a, const struct control_limits *b)
+{
+	switch (c) {
+	case MEMORY: return a->memory_bytes == b->memory_bytes;
+	case PIDS: return a->pids_max == b->pids_max;
+	default: return a->cpu_quota_us == b->cpu_quota_us && a->cpu_period_us == b->cpu_period_us;
+	}
+}
+
+/* A number in a file of the group's; 0: none. */
+static int put(enum controller c, const char *file, uint64_t n)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%llu", bytes);
-	make(MEMORY, id, "--memory", "memory.limit_in_bytes", "memory.max", text);
-	if (!groups.path[MEMORY][0])
-		return;
-	if (groups.is_v2[MEMORY]) { /* Docker's own measure of swap, where there is any */
-		cgroup_write(groups.path[MEMORY], "memory.swap.max", text);
-		return;
-	}
-	snprintf(text, sizeof(text), "%llu", bytes * 2);
-	cgroup_write(groups.path[MEMORY], "memory.memsw.limit_in_bytes", text);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return cgroup_write(groups.path[c], file, n ? text : groups.is_v2[c] || c == PIDS ? "max" : "-1");
 }
 
-static void limit_cpu(const char *id, unsigned long long quota_us, unsigned long long period_us)
+/* Of swap there is as much again, by Docker's own measure, where there is any. Version 1 has the sum of both, which may
+ * not be below the memory's at any moment. */
+static int set_memory(uint64_t bytes)
 {
-	char v1[32], period[32], v2[64];
+	int r;
+
+	if (groups.is_v2[MEMORY]) {
+		r = put(MEMORY, "memory.max", bytes);
+		if (r == 0)
+			put(MEMORY, "memory.swap.max", bytes);
+		return r;
+	}
+	put(MEMORY, "memory.memsw.limit_in_bytes", bytes * 2);
+	r = put(MEMORY, "memory.limit_in_bytes", bytes);
+	put(MEMORY, "memory.memsw.limit_in_bytes", bytes * 2);
+	return r;
+}
+
+static int set_cpu(uint64_t quota_us, uint64_t period_us)
+{
+	char text[64];
+
+	if (!groups.is_v2[CPU]) {
+		put(CPU, "cpu.cfs_quota_us", 0);
+		if (period_us)
+			put(CPU, "cpu.cfs_period_us", period_us);
+		return put(CPU, "cpu.cfs_quota_us", period_us ? quota_us : 0);
+	}
+	snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)quota_us, (unsigned long long)period_us);
+	return cgroup_write(groups.path[CPU], "cpu.max", quota_us && period_us ? text : "max");
+}
+
+static int set(enum controller c, const struct control_limits *l)
+{
+	switch (c) {
+	case MEMORY: return set_memory(l->memory_bytes);
+	case PIDS: return put(PIDS, "pids.max", l->pids_max ? l->pids_max + PIDS_OURS : 0);
+	default: return set_cpu(l->cpu_quota_us, l->cpu_period_us);
+	}
+}
+
+/* A group without a limit so far. */
+static bool make(enum controller c)
+{
+	static const char *const v1[] = { "memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us" };
+	static const char *const v2[] = { "memory.max", "pids.max", "cpu.max" };
+	const char *none = getenv("SOCKERLESS_CGROUP");
 	char own[CGROUP_PATH];
 	bool is_v2 = false;
 
-	snprintf(v1, sizeof(v1), "%llu", quota_us);
-	snprintf(period, sizeof(period), "%llu", period_us);
-	snprintf(v2, sizeof(v2), "%llu %llu", quota_us, period_us);
-	cgroup_find_own(names[CPU], own, &is_v2);
-	make(CPU, id, "--cpus", "cpu.cfs_quota_us", "cpu.max", is_v2 ? v2 : v1);
-	if (groups.path[CPU][0] && !is_v2)
-		cgroup_write(groups.path[CPU], "cpu.cfs_period_us", period);
+	return !(none && strcmp(none, "none") == 0) && cgroup_find_own(names[c], own, &is_v2) &&
+	       cgroup_make(names[c], groups.name, v1[c], v2[c], is_v2 || c == PIDS ? "max" : "-1", groups.path[c],
+			   &groups.is_v2[c]);
 }
 
 void limits_make(const char *id)
 {
-	unsigned long long memory = wish("SOCKERLESS_MEMORY"), pids = wish("SOCKERLESS_PIDS"),
-			   quota = wish("SOCKERLESS_CPU_QUOTA"), period = wish("SOCKERLESS_CPU_PERIOD");
-	char text[32];
+	struct control_limits *l = &groups.limits;
 
-	if (memory)
-		limit_memory(id, memory);
-	snprintf(text, sizeof(text), "%llu", pids + PIDS_OURS);
-	if (pids)
-		make(PIDS, id, "--pids-limit", "pids.max", "pids.max", text);
-	if (quota && period)
-		limit_cpu(id, quota, period);
+	snprintf(groups.name, sizeof(groups.name), NAME_FORMAT, id);
+	l->memory_bytes = wish("SOCKERLESS_MEMORY");
+	l->pids_max = wish("SOCKERLESS_PIDS");
+	l->cpu_quota_us = wish("SOCKERLESS_CPU_QUOTA");
+	l->cpu_period_us = wish("SOCKERLESS_CPU_PERIOD");
+	for (int c = 0; c < CONTROLLERS; c++) {
+		if (!is_wished(c, l) || (make(c) && set(c, l) == 0)) {
+			groups.has_all[c] = is_wished(c, l);
+			continue;
+		}
+		if (groups.path[c][0])
+			rmdir(groups.path[c]);
+		groups.path[c][0] = '\0';
+		say("%s is not kept to: no control group for it can be made here", options[c]);
+	}
 }
+
+/* ---- other limits while it runs ---- */
+
+static bool move(void *arg, int pid)
+{
+	char text[16];
+	int r;
+
+	snprintf(text, sizeof(text), "%d", pid);
+	r = cgroup_write(arg, "cgroup.procs", text);
+	return r == 0 || r == -ESRCH;
+}
+
+/* Of one that was started without such a limit. What memory its processes have is counted with them where the kernel can
+ * still do that (version 1). */
+static bool enter_late(enum controller c)
+{
+	if (c == MEMORY && !groups.is_v2[c])
+		cgroup_write(groups.path[c], "memory.move_charge_at_immigrate", "3");
+	groups.has_all[c] = tree_each(move, groups.path[c]);
+	return groups.has_all[c];
+}
+
+static int change(enum controller c, const struct control_limits *l, char *why, size_t size)
+{
+	int r;
+
+	if (is_same(c, l, &groups.limits) || (!groups.path[c][0] && !is_wished(c, l)))
+		return 0;
+	if (!groups.path[c][0] && !make(c)) {
+		snprintf(why, size, "%s of a native container that runs: no control group for it can be made here",
+			 options[c]);
+		return -EOPNOTSUPP;
+	}
+	if (!groups.has_all[c] && !enter_late(c)) {
+		snprintf(why, size,
+			 "%s of a native container that runs: not all of its processes can be moved into a control group",
+			 options[c]);
+		return -EOPNOTSUPP;
+	}
+	r = set(c, l);
+	if (r == -EBUSY && c == MEMORY)
+		snprintf(why, size, "unable to set memory limit to %llu: the container uses more now",
+			 (unsigned long long)l->memory_bytes);
+	else if (r < 0)
+		snprintf(why, size, "%s: %s", options[c], strerror(-r));
+	return r;
+}
+
+int limits_change(const struct control_limits *l, char *why, size_t size)
+{
+	for (int c = 0; c < CONTROLLERS; c++) {
+		int r = change(c, l, why, size);
+
+		if (r == 0)
+			continue;
+		for (; c >= 0; c--)
+			if (groups.path[c][0])
+				set(c, &groups.limits);
+		return r;
+	}
+	groups.limits = *l;
+	return 0;
+}
+
+/* ---- the run ---- */
 
 /* "0,2,5" */
 static void use_cpus(const char *list)

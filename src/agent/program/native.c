@@ -19,17 +19,19 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "agent/control.h"
 #include "agent/program/agent.h"
 #include "rootfs/transfer.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-enum { CONTROL_FD = 4, FAILED = 125 };
+enum { FAILED = 125 };
 
 /* Where proot binds us makes an empty file in the root: nothing of the container's. */
 #define PLACE_OF_AGENT "/.sockerless-agent"
@@ -411,18 +413,21 @@ static int set_up(struct native *n, bool wants_copy)
 
 static void answer(struct native *n)
 {
-	char byte;
-	int r;
+	struct control_request ask;
+	struct control_answer said = { 0 };
 
-	if (read(CONTROL_FD, &byte, 1) != 1) {
+	if (recv(CONTROL_FD, &ask, sizeof(ask), MSG_WAITALL) != sizeof(ask)) {
 		n->is_asked = false; /* the daemon has gone */
 		return;
 	}
-	r = take_back(n);
-	if (r < 0)
-		say("the changes so far cannot be taken: %s", strerror(-r));
-	byte = r < 0 ? 'n' : 'y';
-	if (write(CONTROL_FD, &byte, 1) != 1)
+	if (ask.question == CONTROL_LIMITS) {
+		said.error = limits_change(&ask.limits, said.why, sizeof(said.why));
+	} else {
+		said.error = take_back(n);
+		if (said.error < 0)
+			say("the changes so far cannot be taken: %s", strerror((int)-said.error));
+	}
+	if (send(CONTROL_FD, &said, sizeof(said), MSG_NOSIGNAL) != sizeof(said))
 		n->is_asked = false;
 }
 

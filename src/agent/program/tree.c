@@ -15,7 +15,7 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
-enum { PROCESSES_MAX = 1 << 20, ROUNDS_MAX = 8 };
+enum { PROCESSES_MAX = 1 << 20, ROUNDS_MAX = 8, EACH_ROUNDS_MAX = 100 };
 
 struct entry {
 	int pid, ppid, session, tty;
@@ -227,6 +227,31 @@ void tree_signal(int signo)
 			break;
 		before = n;
 	}
+}
+
+bool tree_each(bool (*each)(void *arg, int pid), void *arg)
+{
+	struct tree seen = { 0 };
+	int quiet = 0; /* in one round somebody may hide whose parent was just ending */
+	bool is_well = true;
+
+	for (int round = 0; round < EACH_ROUNDS_MAX && is_well && quiet < 2; round++) {
+		struct tree t = read_tree();
+
+		quiet++;
+		for (size_t i = 0; i < t.n && is_well; i++) {
+			struct entry *e = &t.v[i], *before = find(&seen, e->pid);
+
+			if (!e->is_ours || e->state == 'Z' || (before && before->is_ours && before->start == e->start))
+				continue;
+			quiet = 0;
+			is_well = each(arg, e->pid);
+		}
+		free(seen.v);
+		seen = t;
+	}
+	free(seen.v);
+	return is_well && quiet == 2;
 }
 
 void tree_end_session(int session)
