@@ -64,7 +64,7 @@ C_FILES  := $(shell find src tests include docs -name '*.[ch]' -not -path 'src/s
 # The agent is one static program that runs in any Linux image: parts of the library, libuv and jansson.
 A        := build/agent
 AGENT    := build/bin/sockerless-agent
-AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c conn.c dialer.c flow.c handshake.c message.c sha1.c ws.c) \
+AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c conn.c dialer.c flow.c handshake.c message.c reach.c sha1.c ws.c) \
 	$(filter-out src/rootfs/layer%,$(wildcard src/rootfs/*.c)) \
 	$(addprefix src/util/,alloc.c buf.c cgroup.c cleanup.c clock.c error.c locale.c map.c tls.c tls_relay.c)
 AGENT_OBJ := $(AGENT_SRC:%.c=$(A)/%.o)

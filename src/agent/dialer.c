@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,9 @@
 #include <unistd.h>
 
 #include "agent/handshake.h"
+#include "agent/reach.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
-#include "util/list.h"
 
 enum { HANDSHAKE_MS = 10000 };
 
@@ -23,10 +22,10 @@ struct dialer {
 	struct tls_relay *relay; /* at work on its handshake */
 	uv_timer_t timer;       /* the beginning, then the deadline */
 	uv_poll_t poll;
-	uv_getaddrinfo_t lookup;
+	struct reach *reach; /* at work on its connection */
 	int sock;
 	unsigned handles;
-	bool is_looking_up, is_polling, is_over;
+	bool is_polling, is_over;
 	void (*done)(void *arg, const struct dial_result *r);
 	void *arg;
 	char key[HANDSHAKE_KEY_LEN + 1];
@@ -96,20 +95,14 @@ void dial_target_done(struct dial_target *t)
 
 /* ---- the end of a try ---- */
 
-static void maybe_free(struct dialer *d)
-{
-	if (d->handles > 0 || d->is_looking_up)
-		return;
-	free(d->request);
-	free(d);
-}
-
 static void on_handle_closed(uv_handle_t *h)
 {
 	struct dialer *d = h->data;
 
-	d->handles--;
-	maybe_free(d);
+	if (--d->handles > 0)
+		return;
+	free(d->request);
+	free(d);
 }
 
 /* Lets go of the descriptor without closing it. */
@@ -119,6 +112,8 @@ static int let_go(struct dialer *d)
 
 	d->sock = -1;
 	d->is_over = true;
+	reach_cancel(d->reach);
+	d->reach = NULL;
 	tls_relay_cancel(d->relay);
 	d->relay = NULL;
 	if (d->is_polling)
@@ -151,8 +146,6 @@ void dialer_cancel(struct dialer *d)
 
 	if (!d || d->is_over)
 		return;
-	if (d->is_looking_up)
-		uv_cancel((uv_req_t *)&d->lookup);
 	fd = let_go(d);
 	if (fd >= 0)
 		close(fd);
@@ -248,40 +241,49 @@ static void on_tls(void *arg, int take_fd, const char *why)
 		watch(d);
 }
 
-static void connect_to(struct dialer *d, int family, const struct sockaddr *addr, socklen_t len)
+/* An AF_UNIX socket may still be connecting. */
+static void go_on(struct dialer *d)
 {
-	if (d->target->is_fd) {
-		d->sock = steal_fd(&d->target->fd);
-		if (d->sock < 0) {
-			fail(d, -EBADF, "the descriptor is used up");
-			return;
-		}
-		fcntl(d->sock, F_SETFL, fcntl(d->sock, F_GETFL) | O_NONBLOCK);
-	} else {
-		d->sock = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (d->sock < 0 || (connect(d->sock, addr, len) < 0 && errno != EINPROGRESS)) {
-			fail(d, -errno, strerror(errno));
-			return;
-		}
-	}
 	if (d->target->is_tls)
 		d->relay = tls_relay_start(d->timer.loop, d->tls, steal_fd(&d->sock), d->target->host, on_tls, d);
 	else
 		watch(d);
 }
 
-static void on_address(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
+static void on_reached(void *arg, int fd_or_error, const char *why)
 {
-	struct dialer *d = container_of(req, struct dialer, lookup);
+	struct dialer *d = arg;
 
-	d->is_looking_up = false;
-	if (d->is_over)
-		maybe_free(d);
-	else if (status < 0)
-		fail(d, status, uv_strerror(status));
+	d->reach = NULL;
+	if (fd_or_error < 0) {
+		fail(d, fd_or_error, why);
+		return;
+	}
+	d->sock = fd_or_error;
+	go_on(d);
+}
+
+static void use_descriptor(struct dialer *d)
+{
+	d->sock = steal_fd(&d->target->fd);
+	if (d->sock < 0) {
+		fail(d, -EBADF, "the descriptor is used up");
+		return;
+	}
+	fcntl(d->sock, F_SETFL, fcntl(d->sock, F_GETFL) | O_NONBLOCK);
+	go_on(d);
+}
+
+static void connect_to_socket(struct dialer *d)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s", d->target->socket);
+	d->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (d->sock < 0 || (connect(d->sock, (struct sockaddr *)&un, sizeof(un)) < 0 && errno != EINPROGRESS))
+		fail(d, -errno, strerror(errno));
 	else
-		connect_to(d, found->ai_family, found->ai_addr, found->ai_addrlen);
-	uv_freeaddrinfo(found);
+		go_on(d);
 }
 
 static void on_late(uv_timer_t *t)
@@ -294,23 +296,17 @@ static void on_late(uv_timer_t *t)
 static void begin(uv_timer_t *t)
 {
 	struct dialer *d = t->data;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int r;
 
 	uv_timer_start(&d->timer, on_late, HANDSHAKE_MS, 0);
 	if (d->target->is_fd) {
-		connect_to(d, AF_UNIX, NULL, 0);
+		use_descriptor(d);
 	} else if (d->target->socket) {
-		snprintf(un.sun_path, sizeof(un.sun_path), "%s", d->target->socket);
-		connect_to(d, AF_UNIX, (struct sockaddr *)&un, sizeof(un));
+		connect_to_socket(d);
 	} else {
-		d->is_looking_up = true;
-		r = uv_getaddrinfo(t->loop, &d->lookup, on_address, d->target->host, d->target->port, &hints);
-		if (r < 0) {
-			d->is_looking_up = false;
+		d->reach = reach_start(t->loop, d->target->host, d->target->port, on_reached, d, &r);
+		if (!d->reach)
 			fail(d, r, uv_strerror(r));
-		}
 	}
 }
 
