@@ -13,9 +13,10 @@
 #include "util/alloc.h"
 #include "util/buf.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
-enum { CHECK_MS = 5000, TOLD_MAX = 8192 };
+enum { CHECK_MS = 5000, TOLD_MAX = 8192, AGAIN_MS = 60000, ASKED_AGAIN_MS = 1000 };
 
 /* ---- what is there ---- */
 
@@ -77,6 +78,7 @@ struct launchers *launchers_new(const struct launchers_options *o)
 	ls->native = xstrdup(o->native ? o->native : "auto");
 	ls->callback = xstrdup(o->callback);
 	ls->authorities = xstrdup(o->authorities);
+	ls->again_ns = INT64_C(1000000) * (o->again_ms ? o->again_ms : AGAIN_MS);
 	list_init(&ls->waiting);
 	list_init(&ls->runs);
 	list_init(&ls->sweeps);
@@ -137,12 +139,15 @@ static void check_done(uv_handle_t *h)
 	}
 	c->said[strcspn(c->said, "\n")] = '\0';
 	if (!c->is_late && c->status == 0 && c->signo == 0) {
+		l->is_wanted_again = false;
 		l->state = LAUNCHER_WORKS;
 		l->is_alone = c->is_alone;
 	} else if (!c->is_alone && l->root == LAUNCHER_COPY) {
-		ls->is_alone_next = true; /* perhaps without a namespace */
+		ls->alone_next = l;
 	} else {
+		l->is_wanted_again = false;
 		l->state = LAUNCHER_FAILS;
+		l->failed_ns = clock_monotonic_ns();
 		snprintf(l->why, sizeof(l->why), "%s",
 			 c->is_late ? "it does not answer" :
 			 c->said[0] ? c->said :
@@ -288,12 +293,48 @@ struct waiting {
 	void *arg;
 };
 
-static void check_it(struct launchers *ls, struct launcher *l)
+static bool has_failed_for(const struct launcher *l, int64_t ns)
 {
-	bool is_alone = ls->is_alone_next || geteuid() == 0;
+	return l->state == LAUNCHER_FAILS && clock_monotonic_ns() - l->failed_ns >= ns;
+}
 
-	ls->is_alone_next = false;
-	check(ls, l, is_alone);
+static bool is_open(const struct launcher *l)
+{
+	return l->state == LAUNCHER_UNKNOWN || l->is_wanted_again;
+}
+
+/* What is to be checked now: those that were asked for by name, then from the best downwards until one works, then what
+ * failed a while ago, for which nobody waits. */
+static struct launcher *next_to_check(struct launchers *ls)
+{
+	struct launcher *l;
+
+	list_for_each(it, &ls->waiting) {
+		l = container_of(it, struct waiting, link)->launcher;
+		if (l)
+			return l;
+	}
+	l = best(ls);
+	if (l && l->state == LAUNCHER_UNKNOWN)
+		return l;
+	for (size_t i = 0; i < ls->n; i++)
+		if (ls->v[i].is_wanted_again)
+			return &ls->v[i];
+	return NULL;
+}
+
+/* In the log once, until it is another one. */
+static void log_choice(struct launchers *ls)
+{
+	char *told = launchers_tell(ls);
+
+	if (ls->told && strcmp(ls->told, told) == 0) {
+		free(told);
+		return;
+	}
+	free(ls->told);
+	ls->told = told;
+	log_info("images with native programs go to %s", told);
 }
 
 /* The first who waits for this one (NULL: for the best) is told. False: nobody does. */
@@ -312,32 +353,44 @@ static bool tell_one(struct launchers *ls, const struct launcher *l)
 	return false;
 }
 
-/* Those that were asked for by name, then from the best downwards, until one works. */
 static void check_next(struct launchers *ls)
 {
-	CLEANUP(freep) char *told = NULL;
 	struct launcher *l;
 
-	if (ls->checking)
-		return;
 	for (size_t i = 0; i < ls->n; i++)
-		while (ls->v[i].state != LAUNCHER_UNKNOWN && tell_one(ls, &ls->v[i])) {
+		while (!is_open(&ls->v[i]) && tell_one(ls, &ls->v[i])) {
 		}
-	list_for_each(it, &ls->waiting) {
-		l = container_of(it, struct waiting, link)->launcher;
-		if (l) {
-			check_it(ls, l);
-			return;
+	l = best(ls);
+	if (!l || l->state != LAUNCHER_UNKNOWN) {
+		log_choice(ls);
+		while (tell_one(ls, NULL)) {
 		}
 	}
-	l = best(ls);
-	if (l && l->state == LAUNCHER_UNKNOWN) {
-		check_it(ls, l);
+	if (ls->checking) /* or whoever was told has asked for more */
+		return;
+	if (ls->alone_next) { /* perhaps without a namespace */
+		l = ls->alone_next;
+		ls->alone_next = NULL;
+		check(ls, l, true);
 		return;
 	}
-	told = launchers_tell(ls);
-	log_info("images with native programs go to %s", told);
-	while (tell_one(ls, NULL)) {
+	l = next_to_check(ls);
+	if (l)
+		check(ls, l, geteuid() == 0);
+}
+
+/* Better ones than that which works are tried again beside it; where nothing works whoever asks waits for them. */
+static void try_again(struct launchers *ls, const struct launcher *than)
+{
+	for (size_t i = 0; i < ls->n; i++) {
+		struct launcher *l = &ls->v[i];
+
+		if (!takes_part(ls, l) || !has_failed_for(l, ls->again_ns) || (than && l->grade <= than->grade))
+			continue;
+		if (than)
+			l->is_wanted_again = true;
+		else
+			l->state = LAUNCHER_UNKNOWN;
 	}
 }
 
@@ -345,14 +398,19 @@ const struct launcher *launchers_best(struct launchers *ls, bool *ret_is_known)
 {
 	struct launcher *l = best(ls);
 
+	if (!l || l->state == LAUNCHER_WORKS)
+		try_again(ls, l);
+	l = best(ls);
 	*ret_is_known = !l || l->state == LAUNCHER_WORKS;
-	if (!*ret_is_known)
+	if (next_to_check(ls))
 		check_next(ls);
 	return *ret_is_known ? l : NULL;
 }
 
 bool launchers_is_known(const struct launcher *l)
 {
+	if (l->state == LAUNCHER_FAILS)
+		return !l->is_wanted_again && !has_failed_for(l, INT64_C(1000000) * ASKED_AGAIN_MS);
 	return geteuid() == 0 || l->root != LAUNCHER_COPY || l->state != LAUNCHER_UNKNOWN;
 }
 
@@ -361,6 +419,8 @@ void launchers_when_known(struct launchers *ls, const struct launcher *l, void (
 	struct waiting *w = xnew(struct waiting);
 
 	w->launcher = l ? &ls->v[l - ls->v] : NULL;
+	if (l && l->state == LAUNCHER_FAILS)
+		w->launcher->is_wanted_again = true;
 	w->known = known;
 	w->arg = arg;
 	list_append(&ls->waiting, &w->link);
@@ -382,6 +442,7 @@ void launchers_free_memory(struct launchers *ls)
 	free(ls->native);
 	free(ls->callback);
 	free(ls->authorities);
+	free(ls->told);
 	free(ls);
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <uv.h>
 
@@ -21,6 +22,8 @@ struct launcher {
 	int grade; /* 0: never taken unless it is asked for */
 	enum launcher_state state;
 	char why[200]; /* it fails */
+	int64_t failed_ns; /* when that was found; monotonic */
+	bool is_wanted_again; /* its check is to be repeated; until then it fails */
 };
 
 struct launchers;
@@ -31,6 +34,7 @@ struct launchers_options {
 	const char *native; /* "auto", "none", or the name that images with native programs go to */
 	const char *callback; /* what remote agents connect to: "ws://HOST:PORT"; may be NULL */
 	const char *authorities; /* a file: who vouches for that, with wss://; may be NULL */
+	unsigned again_ms; /* 0: a minute. So long images with native programs go by a check that failed */
 };
 /* Reads the directories; the checks begin at the first need. */
 struct launchers *launchers_new(const struct launchers_options *o);
@@ -38,9 +42,11 @@ void launchers_free(struct launchers *ls); /* what runs is killed */
 
 const struct launcher *launchers_find(const struct launchers *ls, const char *name);
 const struct launcher *launchers_next(const struct launchers *ls, const struct launcher *after); /* NULL begins */
-/* For native images: the best that works; NULL: none, or (*ret_is_known false) not known yet. Begins the checks. */
+/* For native images: the best that works; NULL: none, or (*ret_is_known false) not known yet. Begins the checks; those that
+ * failed a minute ago are repeated, beside what works meanwhile. */
 const struct launcher *launchers_best(struct launchers *ls, bool *ret_is_known);
-/* Is it known how to start it: in a user namespace, or without one? */
+/* Is it known whether it works, as far as that matters to a container that asks for it: how to start it, in a user
+ * namespace or without one? What failed is not, but for a second after its check. */
 bool launchers_is_known(const struct launcher *l);
 /* In words: where native images go, and why not to others. malloc'd. */
 char *launchers_tell(struct launchers *ls);

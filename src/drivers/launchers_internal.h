@@ -16,7 +16,10 @@ struct launchers {
 	size_t n;
 	struct list waiting, runs, sweeps;
 	struct check *checking;
-	bool is_freed, is_alone_next;
+	struct launcher *alone_next; /* its check failed in a user namespace: it is repeated without one */
+	int64_t again_ns;
+	char *told; /* the last word in the log about where native images go */
+	bool is_freed;
 };
 
 /* What the words of a command begin with: a user namespace, when we are not root and it is not to be without. */

@@ -293,7 +293,7 @@ class Launchers(unittest.TestCase):
         else:
             self.refused(cid, "--pids-limit .*no control group", PidsLimit=20)
         if self.has_groups("cpu", "cpu.max"):
-            self.updated(cid, NanoCpus=100000000)
+            self.updated(cid, NanoCpus=50000000)
             slow = self.seconds_of_loop(cid)
             self.assertGreater(slow, 1.5)
             self.updated(cid, NanoCpus=1900000000)
@@ -308,9 +308,9 @@ class Launchers(unittest.TestCase):
         self.assertEqual(left, [])
 
     def seconds_of_loop(self, cid):
-        """What 0.3 s of processor time take."""
+        """What 0.15 s of processor time take."""
         start = time.monotonic()
-        self.exec(cid, "sh", "-c", "while read -r a b c d e f g h i j k l m u v rest </proc/self/stat; [ $((u + v)) -lt 30 ]; do :; done")
+        self.exec(cid, "sh", "-c", "while read -r a b c d e f g h i j k l m u v rest </proc/self/stat; [ $((u + v)) -lt 15 ]; do :; done")
         return time.monotonic() - start
 
     def check_many_updates(self, cid):

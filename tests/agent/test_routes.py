@@ -4,6 +4,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
+import time
 import unittest
 
 from agents import free_port, refused
@@ -111,6 +112,7 @@ class Auto(unittest.TestCase):
             with open(path, "w", encoding="ascii") as f:
                 f.write(CHECK.format(grade=grade, said=said, code=code))
             os.chmod(path, 0o755)
+        self.place = place
         d = Daemon("--launcher-dirs", place, *options)
         self.addCleanup(d.stop)
         d.call("POST", "/images/create", native_image(), query={"fromSrc": "-", "repo": "native"}, headers={"Content-Type": "application/x-tar"})
@@ -166,6 +168,23 @@ class Auto(unittest.TestCase):
         self.assertEqual(c["HostConfig"]["Runtime"], "next")
         self.assertEqual(c["Config"]["Labels"]["sockerless.route"], "launcher next (best: broken)")
         self.assertIn(["Native images", "launcher next (best: broken)"], d.call("GET", "/info").json["DriverStatus"])
+
+    def test_one_that_is_mended(self):
+        """What failed is tried again when a container asks for it by name; then the others have it, too."""
+        d = self.daemon("--agent-wait", "1", best=(50, "broken", 1), next=(40, "fine", 0))
+
+        def runtime(**host):
+            cid = d.create("sh", "-c", "true", Image="native", HostConfig=host)
+            d.call("POST", f"/containers/{cid}/start")  # it starts no agent
+            return d.inspect(cid)["HostConfig"]["Runtime"]
+        self.assertEqual(runtime(), "next")
+        with open(os.path.join(self.place, "best"), "w", encoding="ascii") as f:
+            f.write(CHECK.format(grade=50, said="fine", code=0))
+        self.assertEqual(runtime(), "next")
+        time.sleep(1.1)  # the failure is news for a second
+        self.assertEqual(runtime(Runtime="best"), "best")
+        self.assertEqual(d.call("GET", "/info").json["Runtimes"]["best"]["status"]["sockerless.launcher"], "works")
+        self.assertEqual(runtime(), "best")
 
 
 if __name__ == "__main__":
