@@ -196,6 +196,8 @@ enum { ROOTFS_XATTRS_MAX = 4096 };
 size_t rootfs_xattrs(struct rootfs *fs, struct rootfs_dir *at, const char *path, char to[ROOTFS_XATTRS_MAX]);
 size_t rootfs_file_xattrs(const struct rootfs_file *f, char to[ROOTFS_XATTRS_MAX]);
 void rootfs_set_xattrs(struct rootfs_file *f, const char *records, size_t len);
+/* Of a directory, beside those of other names that it has; it is copied up. -ENOTDIR: it is none of a layer or volume. */
+int rootfs_add_dir_xattrs(struct rootfs *fs, struct rootfs_dir *at, const char *path, const char *records, size_t len);
 
 /* Merged listing with stable offsets. *cookie starts at 0 and is what a
  * guest's lseek/d_off holds; "." and ".." are included. Calls emit until it

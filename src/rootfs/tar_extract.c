@@ -300,8 +300,11 @@ static int put_entry(struct extraction *x)
 		else if (r == 0)
 			r = create(x, name);
 	}
-	if (r >= 0 && x->entry->type == TAR_DIR)
+	if (r >= 0 && x->entry->type == TAR_DIR) {
+		if (x->entry->nxattrs)
+			(void)rootfs_add_dir_xattrs(x->fs, x->parent, name, x->entry->xattrs, x->entry->nxattrs);
 		remember_time(x);
+	}
 	return r < 0 ? r : 0;
 }
 

@@ -3,6 +3,7 @@
  * can have them, and only where the host's file system has user xattrs. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -34,28 +35,86 @@ void xattrs_copy(int from, int to)
 		xattrs_store(to, records, n);
 }
 
-/* Records are ours, or were checked when they were read: each begins with its length. */
+/* Records are ours, or were checked when they were read: each begins with its length. The one at `at` of `records`, which
+ * end with NUL: its length, and how many bytes of it stand before the name; 0: there is none. */
+static size_t record_at(const char *records, size_t n, size_t at, size_t *ret_before)
+{
+	size_t len = 0, i = at;
+
+	for (; records[i] >= '0' && records[i] <= '9'; i++)
+		len = 10 * len + (size_t)(records[i] - '0');
+	*ret_before = i + 1 - at;
+	return records[i] != ' ' || len <= *ret_before || len > n - at ? 0 : len;
+}
+
 void xattrs_drop_capabilities(int fd)
 {
 	char records[ROOTFS_XATTRS_MAX + 1];
-	size_t n = xattrs_load(fd, records), kept = 0, at = 0;
+	size_t n = xattrs_load(fd, records), kept = 0, len, before;
 
 	records[n] = '\0';
-	while (at < n) {
-		size_t len = 0, i = at;
-
-		for (; records[i] >= '0' && records[i] <= '9'; i++)
-			len = 10 * len + (size_t)(records[i] - '0');
-		if (records[i] != ' ' || len == 0 || len > n - at)
-			break;
-		if (strncmp(records + i + 1, CAPABILITY, strlen(CAPABILITY)) != 0) {
-			memmove(records + kept, records + at, len);
-			kept += len;
-		}
-		at += len;
+	for (size_t at = 0; (len = record_at(records, n, at, &before)) > 0; at += len) {
+		if (strncmp(records + at + before, CAPABILITY, strlen(CAPABILITY)) == 0)
+			continue;
+		memmove(records + kept, records + at, len);
+		kept += len;
 	}
 	if (kept < n)
 		xattrs_store(fd, records, kept);
+}
+
+/* Does one of the records give a value to the name that this one begins with ("NAME=…")? */
+static bool has_name(const char *records, size_t n, const char *name)
+{
+	size_t name_len = strcspn(name, "=") + 1, len, before;
+
+	for (size_t at = 0; (len = record_at(records, n, at, &before)) > 0; at += len)
+		if (len - before >= name_len && memcmp(records + at + before, name, name_len) == 0)
+			return true;
+	return false;
+}
+
+static void add(int fd, const char *records, size_t n)
+{
+	char old[ROOTFS_XATTRS_MAX + 1], given[ROOTFS_XATTRS_MAX + 1], merged[2 * ROOTFS_XATTRS_MAX];
+	size_t nold = xattrs_load(fd, old), total = 0, len, before;
+
+	old[nold] = '\0';
+	memcpy(given, records, n);
+	given[n] = '\0';
+	for (size_t at = 0; (len = record_at(old, nold, at, &before)) > 0; at += len) {
+		if (has_name(given, n, old + at + before))
+			continue;
+		memcpy(merged + total, old + at, len);
+		total += len;
+	}
+	memcpy(merged + total, given, n);
+	total += n;
+	if (total <= ROOTFS_XATTRS_MAX)
+		xattrs_store(fd, merged, total);
+}
+
+int rootfs_add_dir_xattrs(struct rootfs *fs, struct rootfs_dir *at, const char *path, const char *records, size_t len)
+{
+	struct place p;
+	int fd, r = walk_existing(fs, NULL, at, path, WALK_NOFOLLOW, &p);
+
+	if (r < 0)
+		return r;
+	if (!p.name[0] || p.entry.type != S_IFDIR || (p.entry.place != ENTRY_UPPER && p.entry.place != ENTRY_LOWER) ||
+	    !dir_has_marks(p.dir) || len == 0 || len > ROOTFS_XATTRS_MAX)
+		r = -ENOTDIR;
+	if (r == 0)
+		r = check_writable(p.dir);
+	if (r == 0)
+		r = copy_up(p.dir, p.name, &p.entry, true);
+	fd = r == 0 ? open_for_attributes(p.dir->upper, p.name, S_IFDIR) : -1;
+	if (fd >= 0) {
+		add(fd, records, len);
+		close(fd);
+	}
+	place_done(&p);
+	return r;
 }
 
 size_t rootfs_xattrs(struct rootfs *fs, struct rootfs_dir *at, const char *path, char to[ROOTFS_XATTRS_MAX])

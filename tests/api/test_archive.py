@@ -126,6 +126,29 @@ class Archive(ApiTest):
         with tarfile.open(fileobj=io.BytesIO(self.get("/tmp/sub/x").body)) as tar:
             self.assertEqual((tar.getmembers()[0].uid, tar.getmembers()[0].gid), (5, 6))
 
+    def test_put_attributes_of_directories(self):
+        """Into new ones, into the image's and into a volume's; one that is there keeps what it has under other names."""
+        def put(path, name, **xattrs):
+            headers = {f"SCHILY.xattr.user.{k}": v for k, v in xattrs.items()}
+            self.assertEqual(self.put(tar_of((name, None, {"pax_headers": headers})), path, cid).status, 200)
+
+        def attributes(path):
+            with tarfile.open(fileobj=io.BytesIO(self.get(path, cid).body)) as tar:
+                return {k: v for k, v in tar.getmembers()[0].pax_headers.items() if k.startswith("SCHILY.xattr.")}
+        cid = self.d.up(HostConfig={"Binds": ["attributes:/vol"]})
+        for path in ("/tmp", "/vol"):
+            put(path, "new", one="1")
+            self.assertEqual(attributes(f"{path}/new"), {"SCHILY.xattr.user.one": "1"})
+        put("/", "etc", one="1", two="2")
+        put("/", "etc", two="b=\nc", three="3")
+        put("/", "etc")
+        self.assertEqual(attributes("/etc"), {f"SCHILY.xattr.user.{k}": v for k, v in (("one", "1"), ("two", "b=\nc"), ("three", "3"))})
+        put("/", "etc", four="x" * 4000, one="1")  # more than is kept: what there is stays
+        put("/", "etc", five="x" * 3900)
+        self.assertEqual(attributes("/etc")["SCHILY.xattr.user.three"], "3")
+        self.assertEqual(self.d.call("GET", f"/containers/{cid}/changes").json[0]["Path"], "/etc")
+        self.d.remove(cid)
+
     def test_put_through_link_and_mounts(self):
         self.assertEqual(self.put(tar_of(("a", b"1", {})), "/dl").status, 200)
         self.assertEqual(self.content("/d/a"), b"1")
