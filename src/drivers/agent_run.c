@@ -162,7 +162,7 @@ static void on_timer_closed(uv_handle_t *h)
 static void on_leftovers(uv_timer_t *t)
 {
 	struct agent_container *ac = t->data;
-	struct process_exit exit = { .code = ac->leftover_code };
+	struct process_exit exit = { .code = ac->leftover_code, .is_with_main = true };
 
 	while (!list_is_empty(&ac->execs)) {
 		struct agent_process *p = container_of(ac->execs.next, struct agent_process, link);

@@ -79,6 +79,7 @@ struct run_plan {
 struct process_exit {
 	int code;                /* 0–255; 128+n for a signal */
 	bool is_oom;
+	bool is_with_main;       /* an exec's: it ended because the container does */
 	const char *reason;      /* NULL, or why the driver itself ended it */
 };
 

@@ -134,6 +134,7 @@ static void on_started(void *ctx, const struct sandbox_started *st)
 		close_pipe(p, i);
 	p->is_told = p->failed = true;
 	error_set_class(&err, ERROR_INVALID, "%s", st->message);
+	err.code = st->error; /* ECONNRESET: the container has ended meanwhile */
 	p->handles++;
 	if (!p->is_released)
 		p->sink.ops->failed(p->sink.arg, st->error == -ENOENT ? 127 : 126, &err);
@@ -157,6 +158,7 @@ static void on_exited(void *ctx, int status, uint32_t flags)
 
 	p->exit.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	p->exit.is_oom = flags & WIRE_EXIT_OOM;
+	p->exit.is_with_main = flags & WIRE_EXIT_WITH_MAIN;
 	p->has_exited = true;
 	/* An exec's orphan may hold its pipes open for ever: Docker waits for them, and so do we,
 	 * but a terminal's master ends by itself only when the last slave does. */

@@ -186,13 +186,13 @@ static void end(struct exec_run *run)
 }
 
 /* The engine's own are forgotten when they have ended. */
-static void end_own(struct exec_run *run, int exit_code, const struct error *err)
+static void end_own(struct exec_run *run, int exit_code, bool is_with_main, const struct error *err)
 {
 	struct exec_run r = *run;
 
 	end(run);
 	if (r.watch)
-		r.watch->ended(r.watch_arg, exit_code, err);
+		r.watch->ended(r.watch_arg, exit_code, is_with_main, err);
 	exec_forget(r.engine, r.exec);
 }
 
@@ -223,7 +223,7 @@ static void on_failed(void *arg, int exit_code, const struct error *err)
 	run->exec->exit_code = exit_code;
 	run->exec->has_exit_code = true;
 	if (run->is_own) {
-		end_own(run, exit_code, &told);
+		end_own(run, exit_code, err->code == -ECONNRESET, &told);
 		return;
 	}
 	output_write(run->output, 1, text, (size_t)n);
@@ -251,7 +251,7 @@ static void on_exited(void *arg, const struct process_exit *exit)
 	engine_container_event(run->engine, x->container, "exec_die",
 			       json_pack("{s:s, s:o}", "execID", x->id, "exitCode", json_sprintf("%d", exit->code)));
 	if (run->is_own)
-		end_own(run, exit->code, NULL);
+		end_own(run, exit->code, exit->is_with_main, NULL);
 	else
 		end(run);
 }

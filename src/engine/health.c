@@ -16,7 +16,7 @@ enum {
 	LOG_MAX = 5,
 	RETRIES = 3,
 	BEGIN_MS = 30000,    /* a probe that does not even begin */
-	LAST_WORD_MS = 100,  /* a probe that was killed may be the first sign of the container's end */
+	LAST_WORD_MS = 100,  /* under an agent a probe that was killed may be the first sign of the container's end */
 };
 
 enum step {
@@ -25,6 +25,7 @@ enum step {
 	STEP_BEGIN, /* its process is being made */
 	STEP_RUN,
 	STEP_ENDED, /* by a signal, in time: its result counts unless the container ends too */
+	STEP_OVER,  /* the container ends: no probes, but that is not told yet */
 };
 
 struct health {
@@ -212,7 +213,7 @@ static void on_probe_output(void *arg, const void *data, size_t len)
 	buf_append(&h->output, data, len < room ? len : room);
 }
 
-static void on_probe_ended(void *arg, int exit_code, const struct error *err)
+static void on_probe_ended(void *arg, int exit_code, bool is_with_main, const struct error *err)
 {
 	struct health *h = arg;
 
@@ -220,7 +221,9 @@ static void on_probe_ended(void *arg, int exit_code, const struct error *err)
 	if (h->step == STEP_IDLE)
 		return;
 	uv_timer_stop(&h->timer);
-	if (err) {
+	if (is_with_main) {
+		health_stop(h->run);
+	} else if (err) {
 		take_failure(h, err->message);
 	} else if (exit_code > 128) {
 		h->step = STEP_ENDED;
@@ -266,7 +269,8 @@ static void on_timer(uv_timer_t *t)
 	CLEANUP(freep) char *text = NULL;
 
 	switch (h->step) {
-	case STEP_IDLE: return;
+	case STEP_IDLE:
+	case STEP_OVER: return;
 	case STEP_WAIT: begin_probe(h); return;
 	case STEP_BEGIN:
 		drop_probe(h);
@@ -327,9 +331,21 @@ void health_halt(struct crun *run)
 	narrow_update(&run->engine->containers, run->container);
 }
 
+void health_stop(struct crun *run)
+{
+	struct health *h = run->health;
+
+	if (!h || h->step == STEP_OVER)
+		return;
+	h->step = STEP_OVER;
+	uv_timer_stop(&h->timer);
+	drop_probe(h);
+	buf_done(&h->output);
+}
+
 void health_go_on(struct crun *run)
 {
-	if (run->health)
+	if (run->health && run->health->step != STEP_OVER)
 		wait_for_next(run->health);
 }
 

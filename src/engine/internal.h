@@ -201,8 +201,8 @@ void crun_answer_waits(struct crun *run, bool is_removed);
 struct exec_watch_ops {
 	void (*started)(void *arg);
 	void (*output)(void *arg, const void *data, size_t len); /* stdout and stderr */
-	/* Once; with err it did not start. The exec is forgotten then. */
-	void (*ended)(void *arg, int exit_code, const struct error *err);
+	/* Once; with err it did not start. is_with_main: because the container ends. The exec is forgotten then. */
+	void (*ended)(void *arg, int exit_code, bool is_with_main, const struct error *err);
 };
 /* Runs a command as docker exec would, with its events; the container has a process. `take_command`: words, at least one.
  * Nothing is called from within. */

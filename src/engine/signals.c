@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
@@ -103,6 +104,8 @@ int crun_kill(struct crun *run, int signo, struct error *err)
 	r = crun_signal(run, signo, err);
 	if (r < 0 && r != -ESRCH)
 		return r;
+	if (signo == SIGKILL)
+		health_stop(run);
 	tell_kill(run, signo);
 	return 0;
 }

@@ -195,6 +195,7 @@ static void on_exited(void *arg, const struct process_exit *exit)
 
 	run->exit = *exit;
 	run->exit.reason = NULL;
+	health_stop(run); /* writing the log may take longer than what is waited for after a probe's end */
 	if (exit->reason) {
 		free(run->container->state.error);
 		run->container->state.error = xstrdup(exit->reason);

@@ -331,7 +331,7 @@ static void fail_request(struct request *q)
 	case REQUEST_SETUP: q->cb.ready(q->ctx, &ready); break;
 	case REQUEST_SPAWN:
 		if (q->has_started)
-			q->cb.events->on_exited(q->ctx, SIGKILL, 0);
+			q->cb.events->on_exited(q->ctx, SIGKILL, WIRE_EXIT_WITH_MAIN);
 		else
 			q->cb.events->on_started(q->ctx, &started);
 		break;

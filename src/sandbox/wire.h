@@ -54,7 +54,11 @@ enum wire_type {
 };
 
 enum { WIRE_SIGNAL_ALL = 1 }; /* to every process of the container */
-enum { WIRE_EXIT_MAIN = 1, WIRE_EXIT_OOM = 2 };
+enum {
+	WIRE_EXIT_MAIN = 1,
+	WIRE_EXIT_OOM = 2,
+	WIRE_EXIT_WITH_MAIN = 4, /* another's: killed because the main process has ended */
+};
 
 /* What a supervisor needs to know before it can start anything. fds come in
  * the message's order: [proctable memfd], with a network [net socket, page, counters] (network/netwire.h), then

@@ -112,7 +112,7 @@ class Commit(Committing):
         image = self.commit(cid, repo="told", comment="why")
         told = [(e["Type"], e["Action"], e["Actor"]["Attributes"].get("name"), e["Actor"]["Attributes"].get("imageRef")) for e in self.d.events(since, type=["image", "container"])]
         self.assertEqual(told, [("image", "create", image, None), ("image", "tag", "told:latest", None), ("container", "commit", "teller", "told:latest")])
-        last = self.d.events(since)[-1]["Actor"]["Attributes"]
+        last = self.d.events(since, container=[cid])[-1]["Actor"]["Attributes"]
         self.assertEqual((last["comment"], last["imageID"]), ("why", image))
 
     def test_refused(self):

@@ -1,7 +1,11 @@
 """Health checks: states, log, options, events, what stops them, and what they show where."""
+import calendar
+import fcntl
 import io
 import json
+import os
 import tarfile
+import threading
 import time
 import unittest
 
@@ -40,12 +44,13 @@ class Health(ApiTest):
 
     def test_states(self):
         since = time.time()
-        cid = self.d.up(**check("CMD-SHELL", "echo looked; test -e /well", Retries=2, interval=50 * MS))
+        cid = self.d.up(**check("CMD-SHELL", "while ! test -e /look; do sleep 0.01; done; echo looked; test -e /well", Retries=2, interval=50 * MS))
         self.assertEqual(self.health(cid), {"Status": "starting", "FailingStreak": 0, "Log": []})
         self.assertRegex(self.listed(cid)[0]["Status"], r"^Up .* \(health: starting\)$")
         self.assertEqual(len(self.listed(cid, health=["starting"])), 1)
         self.assertEqual(self.listed(cid, version="v1.52")[0]["Health"], {"Status": "starting", "FailingStreak": 0})
         self.assertNotIn("Health", self.listed(cid, version="v1.51")[0])
+        self.sh(cid, "touch /look")
         h = self.until(cid, "unhealthy")
         for status, n in (("unhealthy", 1), ("starting", 0)): # by their index alone
             reply = self.d.call("GET", "/containers/json", query={"filters": json.dumps({"health": [status]})})
@@ -66,12 +71,14 @@ class Health(ApiTest):
         self.assertEqual(self.actions(cid, since), ["create", "start", "health_status: unhealthy", "health_status: healthy"])
         self.assertEqual([e["Action"] for e in self.d.events(since, container=[cid], event=["health_status"])],
                          ["health_status: unhealthy", "health_status: healthy"])
+        self.sh(cid, "rm /look")
         self.post(cid, "kill")
         self.assertEqual(self.health(cid)["Status"], "unhealthy") # nobody looks any more
         self.assertEqual(self.actions(cid, since)[-2:], ["kill", "die"])
         self.post(cid, "start")
         h = self.health(cid)
         self.assertEqual((h["Status"], h["FailingStreak"], len(h["Log"])), ("starting", 0, 5))
+        self.sh(cid, "touch /look")
         self.until(cid, "healthy")
         self.d.remove(cid)
 
@@ -112,10 +119,17 @@ class Health(ApiTest):
         self.d.remove(cid)
 
     def test_start_period(self):
-        cid = self.d.up(**check("CMD", "false", StartPeriod=800 * MS, StartInterval=20 * MS, Retries=1, interval=100 * MS))
+        cid = self.d.up(**check("CMD", "false", StartPeriod=1000000 * MS, StartInterval=20 * MS, Retries=1, interval=1000000 * MS))
         self.d.wait_for(lambda: len(self.health(cid)["Log"]) == 5, "probes") # five at the start's pace
         self.assertEqual((self.health(cid)["Status"], self.health(cid)["FailingStreak"]), ("starting", 0))
+        self.d.remove(cid)
+        since = time.time()
+        cid = self.d.up(**check("CMD", "false", StartPeriod=500 * MS, StartInterval=20 * MS, Retries=1, interval=100 * MS))
         self.until(cid, "unhealthy")
+        told, = (e["timeNano"] for e in self.d.events(since, container=[cid], event=["health_status: unhealthy"]))
+        at, nanoseconds = self.d.inspect(cid)["State"]["StartedAt"].rstrip("Z").split(".")
+        started = calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%S")) * 1000 * MS + int(nanoseconds.ljust(9, "0"))
+        self.assertGreaterEqual(told - started, 500 * MS)
         self.d.remove(cid)
         cid = self.d.up(**check("CMD-SHELL", "! test -e /bad", StartPeriod=10000 * MS, StartInterval=20 * MS, Retries=1))
         self.until(cid, "healthy")
@@ -127,13 +141,21 @@ class Health(ApiTest):
 
     def test_timeout(self):
         cid = self.d.up(**check("CMD-SHELL", "echo begun; exec sleep 77", Timeout=150 * MS, Retries=1))
-        h = self.until(cid, "unhealthy")
-        self.assertEqual((h["Log"][0]["ExitCode"], h["Log"][0]["Output"]), (-1, "Health check exceeded timeout (150ms): begun\n"))
+        self.until(cid, "unhealthy")
+
+        def told():
+            log = self.health(cid)["Log"]
+            for entry in log: # on a busy machine a probe may not even come to say something
+                self.assertEqual((entry["ExitCode"], entry["Output"][:36]), (-1, "Health check exceeded timeout (150ms)"[:36]))
+            return any(entry["Output"] == "Health check exceeded timeout (150ms): begun\n" for entry in log)
+        self.d.wait_for(told, "one that has begun")
+        last = self.health(cid)["Log"][-1]["Start"]
+        self.d.wait_for(lambda: self.health(cid)["Log"][0]["Start"] > last, "five more")
 
         def sleeping():
             return sum(p[-1] == "sleep 77" for p in self.d.call("GET", f"/containers/{cid}/top").json["Processes"])
         for _ in range(20):
-            self.assertLessEqual(sleeping(), 2) # it was killed: this one, and perhaps the one before that is dying
+            self.d.wait_for(lambda: sleeping() <= 2, "it was killed: this one, and perhaps the one before that is dying")
         self.d.remove(cid)
         cid = self.d.up(**check("CMD", "sleep", "77", Timeout=1500 * MS, Retries=1))
         self.assertEqual(self.until(cid, "unhealthy")["Log"][0]["Output"], "Health check exceeded timeout (1.5s)")
@@ -186,9 +208,40 @@ class Health(ApiTest):
             self.assertFalse([a for a in self.actions(cid, since) if a.startswith("health_status")])
             self.d.remove(cid)
 
+    def test_end_that_takes_long_to_log(self):
+        """The probe has ended with the container, but what that wrote is not in its log yet: no failed check meanwhile."""
+        cid = self.d.create("sh", "-c", "while ! test -e /end; do sleep 0.02; done; head -c 50000 /dev/zero | tr '\\0' x", **check("CMD", "sleep", "100", Retries=1))
+        where, since = os.path.join(self.d.data, "containers", cid), time.time()
+        os.makedirs(where, mode=0o700, exist_ok=True)
+        os.mkfifo(os.path.join(where, "output.log"), 0o600)
+        reader = os.open(os.path.join(where, "output.log"), os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+        self.assertEqual(self.post(cid, "start").status, 204)
+
+        def happened(action):
+            return any(e["Action"].startswith(action) for e in self.d.events(since, container=[cid]))
+        self.d.wait_for(lambda: happened("exec_start: sleep"), "a probe")
+        x = self.d.exec(cid, "touch", "/end")
+        with self.d.hijack(f"/exec/{x}/start", {}) as h:
+            h.read()
+        self.d.wait_for(lambda: sum(e["Action"] == "exec_die" for e in self.d.events(since, container=[cid])) == 2, "the end of the probe")
+        time.sleep(0.3)
+        self.assertEqual(self.health(cid), {"Status": "starting", "FailingStreak": 0, "Log": []})
+        self.assertFalse(happened("die"))
+        os.set_blocking(reader, True)
+        threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(reader, 65536), b"")], daemon=True).start()
+        self.post(cid, "wait")
+        self.assertEqual(self.health(cid), {"Status": "unhealthy", "FailingStreak": 0, "Log": []})
+        self.assertFalse(happened("health_status"))
+        self.d.remove(cid)
+
     def test_restart_policy_begins_anew(self):
-        cid = self.d.up("sh", "-c", "sleep 0.4", HostConfig={"RestartPolicy": {"Name": "always"}}, **check("CMD", "true"))
-        self.d.wait_for(lambda: self.d.inspect(cid)["RestartCount"] > 0 and self.health(cid)["Status"] == "healthy", "a second health")
+        since = time.time()
+        cid = self.d.up("sh", "-c", "while ! test -e /end; do sleep 0.02; done; rm /end", HostConfig={"RestartPolicy": {"Name": "always"}}, **check("CMD", "true"))
+        self.until(cid, "healthy")
+        self.sh(cid, "touch /end")
+        self.d.wait_for(lambda: self.d.inspect(cid)["RestartCount"] == 1 and self.health(cid)["Status"] == "healthy", "a second health")
+        self.assertEqual(self.actions(cid, since), ["create", "start", "health_status: healthy", "die", "start", "health_status: healthy"])
         self.d.remove(cid)
 
     def test_refused(self):

@@ -64,13 +64,15 @@ static void tell_done(uint64_t tag, int error)
 
 /* ---- the end ---- */
 
-static void tell_exited(struct spawned *p, int status)
+static void tell_exited(struct spawned *p, int status, uint32_t flags)
 {
 	struct buf b;
 
+	if (p->is_main)
+		flags = WIRE_EXIT_MAIN | (sv.has_oom ? WIRE_EXIT_OOM : 0);
 	buf_init(&b, WIRE_MAX_BYTES);
 	wire_put_u32(&b, (uint32_t)status);
-	wire_put_u32(&b, (p->is_main ? WIRE_EXIT_MAIN : 0) | (p->is_main && sv.has_oom ? WIRE_EXIT_OOM : 0));
+	wire_put_u32(&b, flags);
 	tell(WIRE_EXITED, p->tag, &b);
 }
 
@@ -81,9 +83,9 @@ static _Noreturn void end_container(struct spawned *main_process, int status)
 		struct spawned *p = container_of(it, struct spawned, link);
 
 		if (p != main_process && p->has_started)
-			tell_exited(p, SIGKILL);
+			tell_exited(p, SIGKILL, WIRE_EXIT_WITH_MAIN);
 	}
-	tell_exited(main_process, status);
+	tell_exited(main_process, status, 0);
 	exit(0);
 }
 
@@ -369,7 +371,7 @@ static void on_child(pid_t pid, int status)
 		return;
 	has_started = p->has_started;
 	if (has_started)
-		tell_exited(p, status);
+		tell_exited(p, status, 0);
 	list_remove(&p->link);
 	if (p->is_main) { /* never started: nothing else can be here */
 		descent_kill_all();
