@@ -12,12 +12,16 @@
 enum { QUEUED_MAX = 32 << 20 /* the whole ring, and much more */ };
 
 struct watching {
-	struct stream *stream;
+	struct engine *engine;
+	struct stream *stream; /* NULL: it is closed */
 	struct events_subscription *sub;
 	json_t *filters;
 	int api_version;
 	bool is_sequence; /* RFC 7464: a record separator in front of each */
+	int64_t since_ns, until_ns;
+	bool is_of_the_past; /* until_ns had come when it was asked */
 	uv_timer_t timer;
+	unsigned refs; /* the timer's, and the store's while that calls back */
 };
 
 /* ---- filters (moby: daemon/events/filter.go): values of a key are alternatives, keys must all match ---- */
@@ -104,7 +108,7 @@ static void on_event(void *arg, const struct event *e)
 	json_t *o;
 	char *text;
 
-	if (!passes(w->filters, e))
+	if ((w->until_ns && e->time_ns > w->until_ns) || !passes(w->filters, e))
 		return;
 	if (!versions_has(FEATURE_EVENT_IMAGE_CREATE, w->api_version) && strcmp(e->type, "image") == 0 &&
 	    strcmp(e->action, "create") == 0)
@@ -126,25 +130,71 @@ static void on_event(void *arg, const struct event *e)
 
 /* ---- the stream ---- */
 
+static void unref(struct watching *w)
+{
+	if (--w->refs == 0)
+		free(w);
+}
+
 static void on_timer_closed(uv_handle_t *h)
 {
-	free(h->data);
+	unref(h->data);
 }
 
 static void on_close(void *arg)
 {
 	struct watching *w = arg;
 
+	w->stream = NULL;
 	events_unsubscribe(w->sub);
 	json_decref(w->filters);
 	uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
+/* What has happened by now is told when it is durable, and before `then` comes: a reply that does not wait for the store,
+ * the end of an attached stream, may have let the client know of it already. */
+static void when_told(struct watching *w, void (*then)(void *arg))
+{
+	w->refs++;
+	store_on_durable(w->engine->store, store_ticket(w->engine->store), then, w);
+}
+
+static void on_last_told(void *arg)
+{
+	struct watching *w = arg;
+
+	if (w->stream)
+		stream_end(w->stream);
+	unref(w);
+}
+
 static void on_until(uv_timer_t *t)
 {
-	struct watching *w = t->data;
+	when_told(t->data, on_last_told);
+}
 
-	stream_end(w->stream);
+static void follow(struct watching *w)
+{
+	int64_t now = clock_wall_ns();
+
+	w->sub = events_subscribe(w->engine->events, on_event, w);
+	if (!w->until_ns)
+		return;
+	uv_update_time(w->engine->loop); /* the loop's own clock lags behind */
+	uv_timer_start(&w->timer, on_until, w->until_ns > now ? (uint64_t)((w->until_ns - now) / 1000000 + 1) : 0, 0);
+}
+
+static void on_past_told(void *arg)
+{
+	struct watching *w = arg;
+
+	if (w->stream)
+		events_replay(w->engine->events, w->since_ns, w->until_ns ? w->until_ns : INT64_MAX, on_event, w);
+	if (w->stream && w->is_of_the_past)
+		stream_end(w->stream);
+	else if (w->stream)
+		follow(w);
+	unref(w);
 }
 
 static int get_time(struct request *req, const char *key, int64_t now, int64_t *ret, struct error *err)
@@ -184,23 +234,21 @@ void SystemEvents(struct request *req)
 		return;
 	}
 	w = xnew(struct watching);
+	w->engine = e;
+	w->refs = 1;
 	w->filters = filters;
+	w->since_ns = since;
+	w->until_ns = until;
+	w->is_of_the_past = until && until <= now;
 	w->api_version = request_api_version(req);
 	type = api_negotiate(req, types, versions_has(FEATURE_EVENT_JSONL, w->api_version) ? types[0] : "application/json");
 	w->is_sequence = strcmp(type, "application/json-seq") == 0;
-	w->stream = reply_stream(req, 200, type);
-	stream_set_events(w->stream, &events, w);
 	uv_timer_init(e->loop, &w->timer);
 	w->timer.data = w;
+	w->stream = reply_stream(req, 200, type);
+	stream_set_events(w->stream, &events, w);
 	if (since || until)
-		events_replay(e->events, since, until ? until : INT64_MAX, on_event, w);
-	if (until && until <= now) {
-		stream_end(w->stream);
-		return;
-	}
-	w->sub = events_subscribe(e->events, on_event, w);
-	if (until) {
-		uv_update_time(e->loop); /* the loop's own clock lags behind */
-		uv_timer_start(&w->timer, on_until, (uint64_t)((until - now) / 1000000 + 1), 0);
-	}
+		when_told(w, on_past_told);
+	else
+		follow(w);
 }
