@@ -128,7 +128,7 @@ class Events(ApiTest):
         self.assertEqual([e["Action"] for e in reply.lines()], ["create"])
 
     def test_live(self):
-        with self.d.connect(timeout=10) as s:
+        with self.d.connect() as s:
             s.sendall(b"GET /v1.51/events?filters=%7B%22event%22%3A%5B%22create%22%5D%7D HTTP/1.1\r\nHost: d\r\n\r\n")
             head = s.recv(65536)
             self.assertTrue(head.startswith(b"HTTP/1.1 200"))

@@ -78,7 +78,7 @@ class Exec(ApiTest):
         self.d.wait_for(lambda: self.inspect(eid)["ExitCode"] == 6, "the exit")
 
     def test_twice(self):
-        eid = self.d.exec(self.cid, "sleep", "1")
+        eid = self.d.exec(self.cid, "sleep", "1000")
         self.d.call("POST", f"/exec/{eid}/start", {"Detach": True})
         self.assertError(self.d.call("POST", f"/exec/{eid}/start", {"Detach": True}), 409, f"exec command {eid} is already running")
         eid = self.d.exec(self.cid, "true")

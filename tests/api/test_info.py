@@ -5,7 +5,7 @@ import time
 import threading
 import unittest
 
-from harness import ApiTest
+from harness import DEADLINE_S, ApiTest
 
 
 class Info(ApiTest):
@@ -84,13 +84,13 @@ class Info(ApiTest):
             self.d.create("true", Labels={"many": ""})
         answered = []
         threading.Thread(target=lambda: answered.append(self.d.call("GET", "/system/df", version="v1.51").json)).start()
-        slowest, end = 0, time.monotonic() + 20
+        slowest, end = 0, time.monotonic() + DEADLINE_S
         while not answered and time.monotonic() < end:
-            before = time.monotonic()
+            before = self.d.loop_cpu_s()
             self.assertEqual(self.d.call("GET", "/_ping").status, 200)
-            slowest = max(slowest, time.monotonic() - before)
+            slowest = max(slowest, self.d.loop_cpu_s() - before) # the clock would tell how busy the machine is
         self.assertGreaterEqual(len(answered[0]["Containers"]), 300)
-        self.assertLess(slowest, 1)
+        self.assertLess(slowest, 0.5)
         reply = self.d.call("POST", "/containers/prune", query={"filters": json.dumps({"label": ["many"]})})
         self.assertEqual(len(reply.json["ContainersDeleted"]), 300)
 

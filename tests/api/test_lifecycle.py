@@ -75,7 +75,8 @@ class Lifecycle(ApiTest):
                 cid = self.d.create("sleep", "1000")
                 with HeldStart(self.d, cid) as held:
                     start = self.d.later("POST", f"/containers/{cid}/start")
-                    self.assertIsNone(start(0.2))
+                    held.until_it_begins()
+                    self.assertIsNone(start(0))
                     reply = self.d.later("POST", f"/containers/{cid}/{what}", query=query)
                     self.assertIsNone(reply(0.2))
                     held.release()
@@ -87,7 +88,8 @@ class Lifecycle(ApiTest):
         cid = self.d.create("sh", "-c", "sleep 0.5; exit 4")
         with HeldStart(self.d, cid) as held:
             first = self.d.later("POST", f"/containers/{cid}/start")
-            self.assertIsNone(first(0.2))
+            held.until_it_begins()
+            self.assertIsNone(first(0))
             second, wait = self.d.later("POST", f"/containers/{cid}/start"), self.d.later("POST", f"/containers/{cid}/wait")
             self.assertIsNone(second(0.2))
             self.assertIsNone(wait(0))
@@ -96,7 +98,8 @@ class Lifecycle(ApiTest):
         cid = self.d.create("/nope")
         with HeldStart(self.d, cid) as held:
             first = self.d.later("POST", f"/containers/{cid}/start")
-            self.assertIsNone(first(0.2))
+            held.until_it_begins()
+            self.assertIsNone(first(0))
             second, wait = self.d.later("POST", f"/containers/{cid}/start"), self.d.later("POST", f"/containers/{cid}/wait")
             self.assertIsNone(second(0.2))
             held.release()
@@ -108,7 +111,8 @@ class Lifecycle(ApiTest):
             cid = self.d.create("/nope")
             with HeldStart(self.d, cid) as held:
                 start = self.d.later("POST", f"/containers/{cid}/start")
-                self.assertIsNone(start(0.2))
+                held.until_it_begins()
+                self.assertIsNone(start(0))
                 reply = self.d.later("POST", f"/containers/{cid}/{what}")
                 self.assertIsNone(reply(0.2))
                 held.release()

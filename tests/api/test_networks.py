@@ -80,10 +80,7 @@ class NetworkTest(ApiTest):
         return re.sub(rb"[\x01\x02]\0\0\0....", b"", reply.body, flags=re.S).decode()
 
     def wait_for(self, claim):
-        end = time.monotonic() + 5
-        while not claim():
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.01)
+        self.d.wait_for(claim, "what was claimed")
 
 
 class Objects(NetworkTest):
@@ -597,7 +594,8 @@ class Containers(NetworkTest):
         since = time.time()
         with HeldStart(self.d, cid) as held:
             start = self.d.later("POST", f"/containers/{cid}/start")
-            self.assertIsNone(start(0.2))
+            held.until_it_begins()
+            self.assertIsNone(start(0))
             self.assertEqual(self.connect("early", cid).status, 200)
             self.assertEqual(self.connect("gone", cid).status, 200)
             self.assertEqual(self.disconnect("gone", cid).status, 200)

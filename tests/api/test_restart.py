@@ -327,7 +327,8 @@ class DaemonStop(unittest.TestCase):
         starting = self.d.create(*self.OBEYS)
         with HeldStart(self.d, starting) as held:
             start = self.d.later("POST", f"/containers/{starting}/start")
-            self.assertIsNone(start(0.2))
+            held.until_it_begins()
+            self.assertIsNone(start(0))
             self.d.process.terminate()
             time.sleep(0.2)
             self.assertIsNone(self.d.process.poll())

@@ -82,7 +82,7 @@ class GitLab(ApiTest):
             attached.read(b"begun")
             began = time.monotonic()
             self.assertEqual(self.wait_and_stop(1), 137) # stops that come every moment do not put off its end
-            self.assertLess(time.monotonic() - began, 5)
+            self.assertLess(time.monotonic() - began, 30)
 
 
 class KnownWrong(ApiTest):
@@ -91,47 +91,30 @@ class KnownWrong(ApiTest):
     def post(self, cid, what, **query):
         return self.d.call("POST", f"/containers/{cid}/{what}", query=query)
 
-    def waiting(self, cid, **query):
-        """A wait that is registered: its head has come."""
-        s = self.d.connect()
-        condition = query["condition"]
-        s.sendall(f"POST /v1.51/containers/{cid}/wait?condition={condition} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n".encode())
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += s.recv(65536)
-
-        def result():
-            rest = data
-            while not rest.endswith(b"0\r\n\r\n"):
-                more = s.recv(65536)
-                self.assertTrue(more, rest)
-                rest += more
-            s.close()
-            return json.loads(rest[rest.index(b"{"):rest.rindex(b"}") + 1])
-        return result
-
     def test_kubedock_wait_polls_and_says_zero(self):
         cid = self.d.up("sh", "-c", "sleep 0.2; exit 9")
         self.assertEqual(self.post(cid, "wait").json, {"StatusCode": 9})
         finished = self.d.inspect(cid)["State"]["FinishedAt"]
-        cid = self.d.up("sleep", "1000")
-        answered = []
-        thread = threading.Thread(target=lambda: (self.post(cid, "wait"), answered.append(time.monotonic())))
-        thread.start()
-        time.sleep(0.1)
-        began = time.monotonic()
-        self.post(cid, "kill")
-        thread.join(10)
-        self.assertLess(answered[0] - began, 0.6)
         self.assertTrue(finished)
+        best = 60
+        for _ in range(10): # kubedock's would take half a second on average; a busy machine may take it once or twice
+            cid = self.d.up("sleep", "1000")
+            result, began = self.d.waiting(cid), time.monotonic()
+            self.post(cid, "kill")
+            self.assertEqual(result(), {"StatusCode": 137})
+            best = min(best, time.monotonic() - began)
+            if best < 0.2:
+                return
+        self.assertLess(best, 0.2)
 
     def test_kubedock_exec(self):
         cid = self.d.up("sleep", "1000")
-        x = self.d.exec(cid, "sh", "-c", "echo $A; pwd; echo err >&2; sleep 0.3", Env=["A=b"], WorkingDir="/tmp")
+        x = self.d.exec(cid, "sh", "-c", "echo $A; pwd; echo err >&2; read x", Env=["A=b"], WorkingDir="/tmp", AttachStdin=True)
         with self.d.hijack(f"/exec/{x}/start", {}) as s:
             s.read(b"err")
             self.assertTrue(self.d.call("GET", f"/exec/{x}/json").json["Running"])
             self.assertIsNone(self.d.call("GET", f"/exec/{x}/json").json["ExitCode"]) # podman: 0
+            s.send(b"\n")
             out = demux(s.read())
         self.assertEqual(out, {1: b"b\n/tmp\n", 2: b"err\n"})
         self.d.wait_for(lambda: not self.d.call("GET", f"/exec/{x}/json").json["Running"], "the end")
@@ -171,13 +154,13 @@ class KnownWrong(ApiTest):
 
     def test_sockerless_wait_before_start(self):
         cid = self.d.create("sh", "-c", "exit 4")
-        result = self.waiting(cid, condition="next-exit")
+        result = self.d.waiting(cid, condition="next-exit")
         self.post(cid, "start")
         self.assertEqual(result(), {"StatusCode": 4})
 
     def test_sockerless_auto_remove_is_a_word(self):
         cid = self.d.create("sh", "-c", "exit 4", HostConfig={"AutoRemove": True})
-        result = self.waiting(cid, condition="removed")
+        result = self.d.waiting(cid, condition="removed")
         self.post(cid, "start")
         self.assertEqual(result(), {"StatusCode": 4})
         self.assertEqual(self.d.call("GET", f"/containers/{cid}/json").status, 404)
@@ -190,14 +173,14 @@ class KnownWrong(ApiTest):
         """Whatever ends first: who had the head of the answer gets the exit code."""
         for i in range(40):
             cid = self.d.create("sh", "-c", f"exit {i}", HostConfig={"AutoRemove": i % 2 == 0})
-            results = [self.waiting(cid, condition=c) for c in ("next-exit", *(["removed"] if i % 2 == 0 else []))]
+            results = [self.d.waiting(cid, condition=c) for c in ("next-exit", *(["removed"] if i % 2 == 0 else []))]
             self.assertEqual(self.post(cid, "start").status, 204)
             self.assertEqual([r() for r in results], [{"StatusCode": i}] * len(results))
 
     def test_podman_heads_come_late(self):
         cid = self.d.up("sleep", "1000")
         for path in ("events", f"containers/{cid}/logs?follow=1&stdout=1"):
-            with self.d.connect(timeout=5) as s:
+            with self.d.connect(timeout=30) as s:
                 s.sendall(f"GET /v1.51/{path} HTTP/1.1\r\nHost: d\r\n\r\n".encode())
                 self.assertTrue(s.recv(65536).startswith(b"HTTP/1.1 200"), path)
         self.d.remove(cid)
@@ -213,12 +196,12 @@ class KnownWrong(ApiTest):
     def test_failed_start_is_told_to_who_waits(self):
         """docker run --rm would wait for ever."""
         cid = self.d.create("/nope", HostConfig={"AutoRemove": True})
-        result = self.waiting(cid, condition="removed")
+        result = self.d.waiting(cid, condition="removed")
         reply = self.post(cid, "start")
         self.assertEqual(reply.status, 400)
         self.assertEqual(result(), {"StatusCode": 127})
         cid = self.d.create("/nope")
-        result = self.waiting(cid, condition="next-exit")
+        result = self.d.waiting(cid, condition="next-exit")
         reply = self.post(cid, "start")
         self.assertEqual(result(), {"StatusCode": 127, "Error": {"Message": reply.message}})
 

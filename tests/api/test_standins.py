@@ -68,7 +68,8 @@ class Ryuk(ApiTest):
         self.d.call("POST", "/networks/create", {"Name": "ryuk-killed", "Labels": {"session": "killed"}})
         with HeldStart(self.d, mine) as held:
             start = self.d.later("POST", f"/containers/{mine}/start")
-            self.assertIsNone(start(0.2))
+            held.until_it_begins()
+            self.assertIsNone(start(0))
             self.say(port, b"label=session%3Dkilled").close()
             self.d.wait_for(lambda: b"prune check" in self.d.logs(cid), "it begins with the container, which must start first")
             self.assertEqual(self.d.call("POST", f"/containers/{cid}/kill").status, 204)

@@ -70,12 +70,23 @@ class Stats(ApiTest):
 
     def test_two_looks(self):
         cid = self.d.up(*BURN)
-        began = time.monotonic()
+        pid = self.d.inspect(cid)["State"]["Pid"]
+
+        def used():
+            with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) * 10 ** 9 // os.sysconf("SC_CLK_TCK")
+        before, began = used(), time.monotonic()
         s = self.stats(cid, stream=0)
         self.assertGreater(time.monotonic() - began, 0.9)
         self.assertLess(s["preread"], s["read"])
-        self.assertGreater(share(s), 10) # other tests take their part
-        self.assertLess(share(s), 110)
+        tick = 2 * 10 ** 9 // os.sysconf("SC_CLK_TCK")
+        first, second = (s[k]["cpu_usage"]["total_usage"] for k in ("precpu_stats", "cpu_stats"))
+        self.assertLess(before - tick, first) # as the kernel counts: how much it is given depends on who else runs
+        self.assertLess(first, second)
+        self.assertLess(second, used() + tick)
+        self.assertLess(second - first, (time.monotonic() - began) * 10 ** 9 + tick) # one processor's
+        self.assertGreater(share(s), 0)
         old = self.stats(cid, "v1.40", stream=0, **{"one-shot": 1}) # which did not know it
         self.assertNotEqual(old["preread"], ZERO)
         self.d.remove(cid)
@@ -113,7 +124,7 @@ class Stats(ApiTest):
             first, second = stream.next(), stream.next()
             self.assertEqual(first["preread"], ZERO)
             self.assertEqual((second["preread"], second["precpu_stats"]), (first["read"], first["cpu_stats"]))
-            self.assertGreater(share(second), 10)
+            self.assertGreater(share(second), 0)
             self.d.call("POST", f"/containers/{cid}/kill")
             for _ in range(3):
                 last = stream.next()
@@ -130,9 +141,12 @@ class Stats(ApiTest):
 
     def test_without_a_process(self):
         cid = self.d.create("true", name="unborn")
-        began = time.monotonic()
-        self.assertEqual(self.stats(cid, stream=0), self.empty(cid, "/unborn"))
-        self.assertLess(time.monotonic() - began, 0.5)
+        best = 60
+        for _ in range(5):
+            began = time.monotonic()
+            self.assertEqual(self.stats(cid, stream=0), self.empty(cid, "/unborn"))
+            best = min(best, time.monotonic() - began)
+        self.assertLess(best, 0.5) # no second look
         with Stream(self.d, cid, "v1.55") as stream:
             self.assertEqual(stream.next(), self.empty(cid, "/unborn"))
         self.assertError(self.d.call("GET", "/containers/nope/stats"), 404, "No such container: nope")

@@ -1,12 +1,11 @@
 """Attach, logs and wait."""
 import json
 import os
-import threading
 import time
 import unittest
 from urllib.parse import urlencode
 
-from harness import ApiTest, UnixConnection, demux
+from harness import ApiTest, UnixConnection, demux, urlencode
 
 TTY = {"Tty": True, "OpenStdin": True}
 
@@ -106,6 +105,7 @@ class Attach(ApiTest):
             a.send(b"one\r")
             a.read(b"one\r\none\r\n")
             a.send(b"two\x10")
+            a.read(b"two") # what the terminal says again, before the end
             self.assertNotIn(b"^P", a.quiet(0.3))
             a.send(b"\x11never")
             self.assertTrue(a.read().endswith(b"two"))
@@ -147,8 +147,20 @@ class Logs(ApiTest):
     def logged(self, cid, **query):
         return demux(self.d.logs(cid, **query))
 
+    def line_by_line(self, *lines):
+        """A container that has said these, each when the one before it was in the log: two streams have no order else."""
+        script = "; ".join(f"while ! test -e /go{i}; do sleep 0.01; done; {line}" for i, line in enumerate(lines))
+        cid = self.d.up("sh", "-c", script)
+        for i in range(len(lines)):
+            eid = self.d.exec(cid, "touch", f"/go{i}")
+            with self.d.hijack(f"/exec/{eid}/start", {}) as s:
+                s.read()
+            self.d.wait_for(lambda: self.d.logs(cid).count(b"\n") == i + 1, lines[i])
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"], 0)
+        return cid
+
     def test_streams_and_tail(self):
-        cid, _ = self.d.run("sh", "-c", "echo 1; sleep 0.1; echo 2 >&2; sleep 0.1; echo 3")
+        cid = self.line_by_line("echo 1", "echo 2 >&2", "echo 3")
         self.assertEqual(self.logged(cid), {1: b"1\n3\n", 2: b"2\n"})
         self.assertEqual(self.logged(cid, stderr=0), {1: b"1\n3\n", 2: b""})
         self.assertEqual(self.logged(cid, stdout=0), {1: b"", 2: b"2\n"})
@@ -163,7 +175,7 @@ class Logs(ApiTest):
         self.assertRegex(self.logged(cid, timestamps=1)[1], rb"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z x\n$")
 
     def test_since_and_until(self):
-        cid, _ = self.d.run("sh", "-c", "echo a; sleep 0.4; echo b; sleep 0.4; echo c")
+        cid = self.line_by_line("echo a", "echo b", "echo c")
         times = [line.split()[0].decode() for line in self.logged(cid, timestamps=1)[1].splitlines()]
         second = time.mktime(time.strptime(times[1][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
         fraction = times[1][19:-1]
@@ -180,7 +192,7 @@ class Logs(ApiTest):
         # The Python SDK's run(): follow, wait, remove, and only then read.
         for _ in range(100):
             cid = self.d.up("echo", "kept", Tty=True)
-            connection = UnixConnection(self.d.socket, 30)
+            connection = UnixConnection(self.d.socket)
             connection.request("GET", f"/v1.44/containers/{cid}/logs?stdout=1&follow=1")
             reply = connection.getresponse()
             self.assertEqual(self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"], 0)
@@ -196,7 +208,7 @@ class Logs(ApiTest):
         self.d.call("POST", f"/containers/{cid}/wait")
         all_of_it = self.d.call("GET", f"/containers/{cid}/logs", query={"stdout": 1}).body
         self.assertGreater(len(os.listdir(os.path.join(self.d.data, "containers", cid))), 20)
-        connection = UnixConnection(self.d.socket, 30)
+        connection = UnixConnection(self.d.socket)
         connection.request("GET", f"/v1.44/containers/{cid}/logs?stdout=1&follow=1")
         reply = connection.getresponse()
         self.assertEqual(self.d.call("DELETE", f"/containers/{cid}").status, 204)
@@ -296,21 +308,26 @@ class Logs(ApiTest):
             self.d.remove(cid)
 
     def test_follow(self):
-        cid = self.d.create("sh", "-c", "echo a; sleep 0.3; echo b")
+        cid = self.d.create("sh", "-c", "echo a; read x; echo b", OpenStdin=True)
         self.assertEqual(self.logged(cid, follow=1), {1: b"", 2: b""}) # nothing runs
-        self.d.call("POST", f"/containers/{cid}/start")
-        self.assertEqual(self.logged(cid, follow=1)[1], b"a\nb\n")
-        self.d.call("POST", f"/containers/{cid}/start")
-        self.assertEqual(self.logged(cid, follow=1)[1], b"a\nb\na\nb\n")
-        self.d.call("POST", f"/containers/{cid}/start")
-        self.assertEqual(self.logged(cid, follow=1, tail=0)[1].split()[-1], b"b")
+        for n, (query, wanted) in enumerate((({}, b"a\nb\n"), ({}, b"a\nb\n" * 2), ({"tail": 0}, b"b\n")), 1):
+            self.d.call("POST", f"/containers/{cid}/start")
+            self.d.wait_for(lambda: self.d.logs(cid).count(b"a\n") == n, "the first line")
+            connection = UnixConnection(self.d.socket)
+            connection.request("GET", f"/v1.51/containers/{cid}/logs?" + urlencode({"stdout": 1, "follow": 1, **query}))
+            reply = connection.getresponse() # its head has come: whatever is said from now on is in it
+            with self.d.attach(cid, stdin=1) as a:
+                a.send(b"\n")
+                self.assertEqual(demux(reply.read())[1], wanted)
+            connection.close()
 
     def test_follow_until(self):
         cid = self.d.up("sh", "-c", "while true; do echo x; sleep 0.05; done")
+        self.d.wait_for(lambda: b"x" in self.d.logs(cid), "a line")
         before = time.time()
         self.assertIn(b"x\n", self.logged(cid, follow=1, until=f"{before + 0.6:.9f}")[1])
         self.assertLess(0.5, time.time() - before)
-        self.assertLess(time.time() - before, 5)
+        self.assertLess(time.time() - before, 30)
         self.d.remove(cid)
 
     def test_long_and_partial_lines(self):
@@ -358,39 +375,27 @@ class Logs(ApiTest):
 
 
 class Wait(ApiTest):
-    def wait(self, cid, **query):
-        """Begins to wait; the answer comes from the returned function."""
-        answer = []
-        thread = threading.Thread(target=lambda: answer.append(self.d.call("POST", f"/containers/{cid}/wait", query=query)))
-        thread.start()
-        time.sleep(0.1)
-
-        def result():
-            thread.join(20)
-            return answer[0].json
-        return result
-
     def test_not_running(self):
         cid = self.d.create("sh", "-c", "sleep 0.3; exit 7")
-        self.assertEqual(self.wait(cid)(), {"StatusCode": 0})
+        self.assertEqual(self.d.waiting(cid)(), {"StatusCode": 0})
         self.d.call("POST", f"/containers/{cid}/start")
-        self.assertEqual(self.wait(cid, condition="not-running")(), {"StatusCode": 7})
-        self.assertEqual(self.wait(cid, condition="")(), {"StatusCode": 7})
+        self.assertEqual(self.d.waiting(cid, condition="not-running")(), {"StatusCode": 7})
+        self.assertEqual(self.d.waiting(cid, condition="")(), {"StatusCode": 7})
 
     def test_next_exit(self):
         cid, _ = self.d.run("sh", "-c", "exit 7")
-        result = self.wait(cid, condition="next-exit")
+        result = self.d.waiting(cid, condition="next-exit")
         self.d.call("POST", f"/containers/{cid}/start")
         self.assertEqual(result(), {"StatusCode": 7})
 
     def test_removed(self):
         cid = self.d.create("sh", "-c", "exit 7", HostConfig={"AutoRemove": True})
-        result = self.wait(cid, condition="removed")
+        result = self.d.waiting(cid, condition="removed")
         self.d.call("POST", f"/containers/{cid}/start")
         self.assertEqual(result(), {"StatusCode": 7})
         self.assertEqual(self.d.call("GET", f"/containers/{cid}/json").status, 404)
         cid = self.d.create("true")
-        result = self.wait(cid, condition="removed")
+        result = self.d.waiting(cid, condition="removed")
         self.d.remove(cid)
         self.assertEqual(result()["StatusCode"], 0)
 
@@ -412,14 +417,16 @@ class Wait(ApiTest):
                 if s is gone:
                     continue
                 self.d.call("POST", f"/containers/{cid}/kill")
-                s.settimeout(10)
-                reply = s.recv(4096)
+                s.settimeout(30)
+                reply = b""
+                while not reply.endswith(b"}\n"):
+                    reply += s.recv(4096)
                 self.assertIn(b"Content-Length", reply)
                 self.assertTrue(reply.endswith(b'{"StatusCode":137}\n'), reply)
 
     def test_headers_come_at_once(self):
         cid = self.d.create("true")
-        with self.d.connect(timeout=5) as s:
+        with self.d.connect(timeout=30) as s:
             s.sendall(f"POST /v1.51/containers/{cid}/wait?condition=next-exit HTTP/1.1\r\nHost: d\r\n\r\n".encode())
             self.assertTrue(s.recv(65536).startswith(b"HTTP/1.1 200"))
 

@@ -140,7 +140,8 @@ class Update(ApiTest):
         cid = self.d.create("sleep", "1000", HostConfig={"PidsLimit": 9})
         with HeldStart(self.d, cid) as held:
             start = self.d.later("POST", f"/containers/{cid}/start")
-            self.assertIsNone(start(0.2))
+            held.until_it_begins()
+            self.assertIsNone(start(0))
             self.assertEqual(self.updated(cid, PidsLimit=2)["PidsLimit"], 2)
             held.release()
             self.assertEqual(start().status, 204)
