@@ -27,6 +27,7 @@ static void forget(struct connection *c)
 	timed_stop(&c->timed);
 	list_remove(&c->link);
 	list_remove(&c->readable);
+	list_remove(&c->over);
 	server_unwatch(c->server, c->fd);
 	c->server->counters.open_connections--;
 	free(c);
@@ -181,6 +182,7 @@ void connection_new(struct http_server *s, int take_fd)
 	c->is_local = domain == AF_UNIX;
 	list_init(&c->timed.link);
 	list_init(&c->readable);
+	list_init(&c->over);
 	list_append(&s->connections, &c->link);
 	s->counters.open_connections++;
 	if (server_watch(s, take_fd, &c->watched, EPOLLIN | EPOLLRDHUP | EPOLLET) < 0)
@@ -216,8 +218,33 @@ void connection_request_ends(struct connection *c)
 		c->state = CONNECTION_IDLE;
 	c->request = NULL;
 	c->idle_turn = c->server->turn;
+	if (c->is_favoured)
+		list_append(&c->server->over, &c->over);
 	if (c->server->is_draining)
 		shutdown(c->fd, SHUT_RD);
+}
+
+/* microhttpd reads a resumed connection before it asks us, and where the client has said its last word (half a close) it
+ * finds the end and lets go: the answer would be lost, or what is left of a body. Only those with a time-out of their own
+ * it asks about first, every turn, so it is taken from them again when their request is over. In seconds; microhttpd
+ * counts milliseconds in 32 bits. */
+void connection_favour(struct connection *c)
+{
+	if (!c->is_favoured)
+		MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 4000000U);
+	c->is_favoured = true;
+	list_remove(&c->over);
+}
+
+static void favour_no_more(struct http_server *s)
+{
+	while (!list_is_empty(&s->over)) {
+		struct connection *c = container_of(s->over.next, struct connection, over);
+
+		list_remove(&c->over);
+		c->is_favoured = false;
+		MHD_set_connection_option(c->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+	}
 }
 
 static const char *text_of(int status)
@@ -260,6 +287,7 @@ void connection_after_turn(struct http_server *s)
 {
 	struct list again;
 
+	favour_no_more(s);
 	list_init(&again);
 	list_for_each_safe(it, &s->readable) {
 		struct connection *c = container_of(it, struct connection, readable);

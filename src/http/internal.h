@@ -31,6 +31,7 @@ struct http_server {
 	int watch_fd;             /* epoll over every connection, and over microhttpd's own epoll */
 	struct list listeners, wraps, connections, lingers, requests, hijacks, timed;
 	struct list readable;     /* connections with bytes that microhttpd may read in the next turn */
+	struct list over;         /* favoured ones whose request is over */
 	struct websockets *websockets; /* NULL: none was ever asked for */
 	bool is_draining;
 	struct connection *adopted; /* while microhttpd is being given it */
@@ -58,13 +59,14 @@ enum connection_state {
 struct connection {
 	struct watched watched;
 	struct timed timed;
-	struct list link, readable;
+	struct list link, readable, over;
 	struct http_server *server;
 	struct MHD_Connection *mhd; /* NULL: not yet inside */
 	struct request *request;  /* the current one */
 	enum connection_state state;
 	int fd;
 	bool is_at_end;           /* the client sends no more */
+	bool is_favoured;         /* has a time-out of its own */
 	bool is_local;            /* a Unix socket: half a close is no leaving */
 	uint64_t idle_turn, bytes_turn; /* when the last request ended, and for which turn the last bytes came */
 };
@@ -190,6 +192,8 @@ void connection_notify(void *cls, struct MHD_Connection *mhd, void **context, en
 void connection_goes_on(struct connection *c);
 void connection_request_begins(struct connection *c, struct request *req);
 void connection_request_ends(struct connection *c);
+/* Before microhttpd's connection is resumed. */
+void connection_favour(struct connection *c);
 /* microhttpd finds fault, in a log line: with whom, and an answer of ours. */
 void connection_blame(struct http_server *s, int status);
 /* When microhttpd has read all: heads that have begun and not come to their end. */

@@ -126,6 +126,8 @@ void request_resume(struct request *req)
 	if (!req->is_suspended || req->is_complete)
 		return;
 	req->is_suspended = false;
+	if (req->connection)
+		connection_favour(req->connection);
 	MHD_resume_connection(req->mhd);
 	if (req->connection)
 		connection_goes_on(req->connection);

@@ -1,10 +1,12 @@
 """What comes before the handlers: heads, bodies, connections, and who misuses them."""
+import io
 import json
 import os
 import random
 import resource
 import socket
 import struct
+import tarfile
 import time
 import unittest
 
@@ -260,7 +262,13 @@ class Bodies(HttpTest):
 
 
 class HalfClosed(HttpTest):
-    """A client that has said all it has to say still hears the answer."""
+    """A client that has said all it has to say still hears the answer, whoever else is connected."""
+
+    def setUp(self):
+        self.idle = self.d.connect() # microhttpd looks first at who has been quiet for longest
+        self.addCleanup(self.idle.close)
+        self.idle.sendall(PING)
+        self.assertEqual(read_reply(self.idle)[0], 200)
 
     def send(self, text, body=b""):
         s = self.d.connect()
@@ -274,6 +282,20 @@ class HalfClosed(HttpTest):
                              (f"GET /containers/{cid}/json", 200), (f"DELETE /containers/{cid}", 204)):
             with self.send(f"{path} HTTP/1.1\r\nHost: d\r\n\r\n") as s:
                 self.assertEqual(read_reply(s)[0], status, path)
+
+    def test_upload(self):
+        cid = self.d.create("true")
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            info = tarfile.TarInfo("big")
+            info.size = 30_000_000
+            tar.addfile(info, io.BytesIO(os.urandom(1_000_000) * 30))
+        archive = archive.getvalue()
+        for field, body in ((f"Content-Length: {len(archive)}", archive), ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (len(archive), archive))):
+            with self.send(f"PUT /containers/{cid}/archive?path=/ HTTP/1.1\r\nHost: d\r\n{field}\r\n\r\n", body) as s:
+                self.assertEqual(read_reply(s)[0], 200, field)
+            self.assertEqual(json.loads(self.d.call("GET", "/containers/json?all=1&size=1").body)[0]["SizeRw"], 30_000_000)
+        self.d.remove(cid)
 
     def test_wait_and_logs(self):
         cid = self.d.create("sh", "-c", "sleep 0.5; echo done; exit 3")
@@ -381,7 +403,9 @@ class Tcp(HttpTest):
 
     def test_half_closed_and_vanished(self):
         cid = self.d.create("sleep", "1000")
-        with self.connect() as s:
+        with self.connect() as idle, self.connect() as s:
+            idle.sendall(PING)
+            self.assertEqual(read_reply(idle)[0], 200)
             s.sendall(f"POST /containers/{cid}/start HTTP/1.1\r\nHost: d\r\n\r\n".encode())
             s.shutdown(socket.SHUT_WR)
             self.assertEqual(read_reply(s)[0], 204)
