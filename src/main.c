@@ -29,8 +29,10 @@ static void on_signal(uv_signal_t *h, int signo)
 		log_warn("ending at once on signal %d", signo);
 		_exit(128 + signo);
 	}
-	if (seen > 1)
+	if (seen > 1) {
+		log_warn("still stopping: the next signal ends it at once");
 		return;
+	}
 	log_info("stopping on signal %d", signo);
 	notify_send("STOPPING=1");
 	server_stop(h->data);

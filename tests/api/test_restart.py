@@ -5,7 +5,7 @@ import tarfile
 import time
 import unittest
 
-from harness import ApiTest, Daemon, HeldStart
+from harness import DEADLINE_S, ApiTest, Daemon, HeldStart, UnixConnection
 
 CRASH = ("sh", "-c", "echo again; exit 3")
 
@@ -29,15 +29,26 @@ class Restart(ApiTest):
             out.append(e["Action"] + {"kill": " " + a.get("signal", ""), "die": " " + a.get("exitCode", "")}.get(e["Action"], ""))
         return out
 
-    def looping(self, count=3):
-        """A container that ends at once, caught where it waits for its next start: the wait is long by then."""
-        cid = self.d.up(*CRASH, **policy("always"))
+    def waits(self, cid, count):
+        """It waits for its next start, and that is the longer the more there were."""
+        c = self.d.inspect(cid)
+        return c["State"]["Restarting"] and c["RestartCount"] >= count
 
-        def waits():
-            c = self.d.inspect(cid)
-            return c["State"]["Restarting"] and c["RestartCount"] >= count
-        self.d.wait_for(waits, "the restarts")
-        return cid
+    def between(self, check, *cmd, count=3):
+        """check(cid, since) with a container that ends at once, caught where it waits for its next start. Where a busy machine
+        takes so long that it has started, once more, with a longer wait."""
+        for n in range(count, count + 4):
+            cid = self.d.up(*(cmd or CRASH), **policy("always"))
+            self.d.wait_for(lambda: self.waits(cid, n), "the restarts")
+            since = time.time()
+            try:
+                check(cid, since)
+                return
+            except AssertionError:
+                if self.actions(cid, since)[:1] != ["start"] or n == count + 3:
+                    raise
+            finally:
+                self.d.remove(cid)
 
     def test_on_failure_counts(self):
         since = time.time()
@@ -60,7 +71,7 @@ class Restart(ApiTest):
         gaps = [b[1] - a[1] for a, b in zip(times, times[1:]) if (a[0], b[0]) == ("die", "start")]
         for gap, least in zip(gaps, (0.1, 0.2, 0.4, 0.8)):
             self.assertGreaterEqual(gap, least)
-            self.assertLess(gap, least + 5) # on a busy machine
+            self.assertLess(gap, least + 30) # on a busy machine
 
     def test_good_end(self):
         cid = self.d.up("true", **policy("on-failure"))
@@ -72,7 +83,9 @@ class Restart(ApiTest):
             self.d.remove(cid)
 
     def test_between_two_runs(self):
-        cid = self.looping()
+        self.between(self.check_between_two_runs)
+
+    def check_between_two_runs(self, cid, since):
         state = self.state(cid)
         self.assertEqual((state["Status"], state["Running"], state["Restarting"], state["Pid"], state["ExitCode"]), ("restarting", True, True, 0, 3))
         busy = f"Container {cid} is restarting, wait until the container is running"
@@ -87,26 +100,23 @@ class Restart(ApiTest):
         listed = self.d.call("GET", "/containers/json", query={"filters": json.dumps({"status": ["restarting"], "id": [cid]})}).json
         self.assertEqual([c["State"] for c in listed], ["restarting"])
         self.assertRegex(listed[0]["Status"], r"^Restarting \(3\) (Less than a second|1 second|\d+ seconds) ago$")
-        since = time.time()
         self.assertEqual(self.post(cid, "stop").status, 204)
         self.assertEqual((self.state(cid)["Status"], self.state(cid)["ExitCode"]), ("exited", 3))
         self.assertEqual(self.actions(cid, since), ["stop"]) # there was nothing to be killed
         time.sleep(1)
         self.assertEqual(self.actions(cid, since), ["stop"])
-        self.d.remove(cid)
 
     def test_stop_between_is_over(self):
         """The time of a stop that there was nothing to wait for does not end the next run."""
-        cid = self.d.up("sh", "-c", "[ -e /go ] && exec sleep 1000; exit 3", **policy("always"))
-        self.d.wait_for(lambda: self.d.inspect(cid)["RestartCount"] >= 3 and self.state(cid)["Restarting"], "the restarts")
-        self.assertEqual(self.post(cid, "stop", t=1).status, 204)
-        self.assertEqual(self.put(cid, "go"), 200)
-        since = time.time()
-        self.assertEqual(self.post(cid, "start").status, 204)
-        time.sleep(1.5)
-        self.assertTrue(self.state(cid)["Running"])
-        self.assertEqual(self.actions(cid, since), ["start"])
-        self.d.remove(cid)
+        def check(cid, since):
+            self.assertEqual(self.post(cid, "stop", t=1).status, 204)
+            self.assertEqual(self.actions(cid, since), ["stop"])
+            self.assertEqual(self.put(cid, "go"), 200)
+            self.assertEqual(self.post(cid, "start").status, 204)
+            time.sleep(1.5)
+            self.assertTrue(self.state(cid)["Running"])
+            self.assertEqual(self.actions(cid, since), ["stop", "extract-to-dir", "start"])
+        self.between(check, "sh", "-c", "[ -e /go ] && exec sleep 1000; exit 3")
 
     def put(self, cid, name, text=b""):
         data = io.BytesIO()
@@ -122,40 +132,46 @@ class Restart(ApiTest):
                                   ("kill", {}, ["start", "kill 9", "die 137"]),
                                   ("kill", {"signal": "USR1"}, ["start", "kill 10"])):
             with self.subTest((what, query)):
-                cid = self.d.up("sh", "-c", "[ -e /go ] && exec sleep 1000; exit 3", **policy("always"))
-                self.d.wait_for(lambda: self.d.inspect(cid)["RestartCount"] >= 3 and self.state(cid)["Restarting"], "the restarts")
-                self.assertEqual(self.put(cid, "go"), 200)
-                since = time.time()
-                with HeldStart(self.d, cid) as held:
-                    time.sleep(1.2) # the wait is 800 ms
+                self.check_during_a_start(what, query, told)
+
+    def check_during_a_start(self, what, query, told):
+        for count in (3, 4, 5, 6): # once more where a busy machine takes longer than the wait to have it held
+            cid = self.d.up("sh", "-c", f"echo >>/n; [ $(wc -l </n) -gt {count + 1} ] && exec sleep 1000; exit 3", **policy("always"))
+            self.d.wait_for(lambda: self.waits(cid, count), "the restarts")
+            since = time.time()
+            with HeldStart(self.d, cid) as held:
+                if self.waits(cid, count) and not self.actions(cid, since):
+                    held.until_it_begins()
                     reply = self.d.later("POST", f"/containers/{cid}/{what}", query=query)
                     self.assertIsNone(reply(0.3))
                     held.release()
                     self.assertEqual(reply().status, 204)
-                self.assertEqual(self.actions(cid, since), told)
-                self.d.remove(cid)
+                    self.assertEqual(self.actions(cid, since), told)
+                    self.d.remove(cid)
+                    return
+            self.d.remove(cid)
+        self.fail("it is never caught where it waits")
 
     def test_kill_between(self):
-        cid = self.looping(2)
-        since = time.time()
-        self.assertEqual(self.post(cid, "kill").status, 204)
-        self.assertEqual(self.state(cid)["Status"], "exited")
-        self.assertEqual(self.actions(cid, since), [])
+        def check(cid, since):
+            self.assertEqual(self.post(cid, "kill").status, 204)
+            self.assertEqual(self.state(cid)["Status"], "exited")
+            self.assertEqual(self.actions(cid, since), [])
+        self.between(check, count=2)
 
     def test_restart_between(self):
-        cid = self.looping(2)
-        since = time.time()
-        self.assertEqual(self.post(cid, "restart").status, 204)
-        self.assertEqual(self.actions(cid, since)[:2], ["stop", "start"])
-        self.assertIn("restart", self.actions(cid, since)[2:4])
-        self.assertLessEqual(self.d.inspect(cid)["RestartCount"], 1)
-        self.d.remove(cid)
+        def check(cid, since):
+            self.assertEqual(self.post(cid, "restart").status, 204)
+            self.assertEqual(self.actions(cid, since)[:2], ["stop", "start"])
+            self.assertIn("restart", self.actions(cid, since)[2:4])
+            self.assertLessEqual(self.d.inspect(cid)["RestartCount"], 1)
+        self.between(check, count=2)
 
     def test_remove_between(self):
-        cid = self.looping(2)
-        since = time.time()
-        self.assertEqual(self.d.call("DELETE", f"/containers/{cid}", query={"force": 1}).status, 204)
-        self.assertEqual(self.actions(cid, since), ["destroy"])
+        def check(cid, since):
+            self.assertEqual(self.d.call("DELETE", f"/containers/{cid}", query={"force": 1}).status, 204)
+            self.assertEqual(self.actions(cid, since), ["destroy"])
+        self.between(check, count=2)
 
     def test_operations_at_any_moment(self):
         """Also while a start of the policy's is under way nothing is lost or left behind."""
@@ -205,18 +221,32 @@ class Restart(ApiTest):
         self.d.wait_for(lambda: self.state(cid)["Status"] == "exited", "the end")
         self.assertEqual((self.d.inspect(cid)["RestartCount"], self.state(cid)["ExitCode"]), (1, 2))
 
+    def end_run(self, cid, code):
+        """The run that is there ends with the code."""
+        eid = self.d.exec(cid, "sh", "-c", f"echo {code} >/code.new; mv /code.new /code")
+        with self.d.hijack(f"/exec/{eid}/start", {}) as s:
+            s.read()
+
+    ENDS = ("sh", "-c", "echo one; while ! test -e /code; do sleep 0.02; done; read code </code; rm /code; exit $code")
+
     def test_wait(self):
-        cid = self.d.create("sh", "-c", "sleep 0.3; exit 5", **policy("always"))
-        self.post(cid, "start")
-        for condition in ("not-running", "next-exit"):
-            since = time.time()
-            self.assertEqual(self.post(cid, "wait", condition=condition).json, {"StatusCode": 5})
-            self.assertGreater(time.time() - since, 0.05) # the second one waits for another end
+        cid = self.d.up(*self.ENDS, **policy("always"))
+        for code, condition in ((5, "not-running"), (6, "next-exit"), (7, "not-running")): # each waits for another end
+            self.d.wait_for(lambda: not self.state(cid)["Restarting"], "the next run")
+            result = self.d.waiting(cid, condition)
+            self.end_run(cid, code)
+            self.assertEqual(result(), {"StatusCode": code})
         self.d.remove(cid)
 
     def test_logs_are_followed_to_the_end_of_one_run(self):
-        cid = self.d.up("sh", "-c", "echo one; sleep 0.2", **policy("always"))
-        self.assertEqual(self.d.logs(cid, follow=1).count(b"one\n"), 1)
+        cid = self.d.up(*self.ENDS, **policy("always"))
+        self.d.wait_for(lambda: b"one" in self.d.logs(cid), "the line")
+        connection = UnixConnection(self.d.socket)
+        connection.request("GET", f"/v1.51/containers/{cid}/logs?stdout=1&follow=1")
+        reply = connection.getresponse()
+        self.end_run(cid, 0)
+        self.assertEqual(reply.read().count(b"one\n"), 1)
+        connection.close()
         self.d.remove(cid)
 
     def test_start_that_fails(self):
@@ -295,27 +325,23 @@ class DaemonStop(unittest.TestCase):
         cid = self.ready()
         other = self.ready("sh", "-c", "trap 'exit 7' USR1; echo ready; while true; do sleep 0.02; done", StopSignal="USR1")
         gone = self.ready(HostConfig={"AutoRemove": True})
-        wait = self.d.later("POST", f"/containers/{cid}/wait")
-        removed = self.d.later("POST", f"/containers/{gone}/wait", query={"condition": "removed"})
+        wait, removed = self.d.waiting(cid), self.d.waiting(gone, "removed")
         with self.d.attach(cid) as attached:
-            time.sleep(0.1)
-            before = time.time()
-            self.d.end()
-            self.assertLess(time.time() - before, 5)
+            self.d.end() # with the exit codes of who obeyed: nobody waited until they were killed
             self.assertIn(b"bye", attached.read())
-        self.assertEqual((wait().json, removed().json), ({"StatusCode": 9}, {"StatusCode": 9}))
+        self.assertEqual((wait(), removed()), ({"StatusCode": 9}, {"StatusCode": 9}))
         self.d.start()
         self.assertEqual([(self.state(c)["Status"], self.state(c)["ExitCode"]) for c in (cid, other)], [("exited", 9), ("exited", 7)])
         self.assertEqual(self.d.call("GET", f"/containers/{gone}/json").status, 404)
         self.assertTrue(self.d.logs(cid).endswith(b"bye\n"))
 
     def test_its_time(self):
-        cids = [self.d.up("sleep", "1000", StopTimeout=1) for _ in range(5)]
+        cids = [self.d.up("sleep", "1000", StopTimeout=1) for _ in range(40)]
         before = time.time()
         self.d.end()
         took = time.time() - before
         self.assertGreater(took, 0.9)
-        self.assertLess(took, 8) # all at once
+        self.assertLess(took, 30) # all at once
         self.d.start()
         self.assertEqual({(self.state(c)["Status"], self.state(c)["ExitCode"]) for c in cids}, {("exited", 137)})
 
@@ -330,6 +356,7 @@ class DaemonStop(unittest.TestCase):
             held.until_it_begins()
             self.assertIsNone(start(0))
             self.d.process.terminate()
+            self.d.wait_for(lambda: "stopping on signal" in self.d.log_text(), "it stops")
             time.sleep(0.2)
             self.assertIsNone(self.d.process.poll())
             held.release()
@@ -341,26 +368,29 @@ class DaemonStop(unittest.TestCase):
         self.d.wait_for(lambda: self.d.inspect(looping)["RestartCount"] >= 1, "who was not stopped by hand is started again")
 
     def test_nothing_is_started(self):
-        slow = self.ready("sh", "-c", "trap '' TERM; echo ready; while true; do sleep 0.02; done", StopTimeout=2, **policy("always"))
+        slow = self.ready("sh", "-c", "trap '' TERM; echo ready; while true; do sleep 0.02; done", StopTimeout=5, **policy("always"))
         idle = self.d.create("true")
         with self.d.connect() as s: # listeners are gone by then
+            s.sendall(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
+            while not s.recv(65536).endswith(b"OK"):
+                pass
             self.d.process.terminate()
-            time.sleep(0.3)
+            self.d.wait_for(lambda: "stopping on signal" in self.d.log_text(), "it stops")
             s.sendall(f"POST /v1.51/containers/{idle}/start HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n".encode())
             reply = b"".join(iter(lambda: s.recv(65536), b""))
         self.assertIn(b" 503 ", reply.splitlines()[0])
         self.assertIn(b'{"message":"the daemon is stopping"}', reply)
-        self.assertEqual(self.d.process.wait(10), 0)
+        self.assertEqual(self.d.process.wait(DEADLINE_S), 0)
         self.d.start()
         self.d.wait_for(lambda: self.state(slow)["Running"], "its policy")
 
     def test_third_signal(self):
         cid = self.d.up("sleep", "1000", StopTimeout=-1)
-        for left in (2, 1, 0):
+        for sign in ("stopping on signal 15", "the next signal ends it at once", "ending at once on signal 15"):
             self.assertIsNone(self.d.process.poll())
             self.d.process.terminate()
-            time.sleep(0.3)
-        self.assertEqual(self.d.process.wait(10), 143)
+            self.d.wait_for(lambda: sign in self.d.log_text(), sign) # two that come at once are one
+        self.assertEqual(self.d.process.wait(DEADLINE_S), 143)
         self.d.start()
         self.assertEqual((self.state(cid)["Status"], self.state(cid)["ExitCode"]), ("exited", 137))
 
