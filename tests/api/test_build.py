@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from harness import ApiTest, Daemon, urlencode
+from harness import DEADLINE_S, ApiTest, Daemon, KeptPort, urlencode
 
 
 def context(**files):
@@ -29,13 +29,30 @@ def context(**files):
 
 class BuildTest(ApiTest):
     def build(self, dockerfile, query=(), version="v1.51", **files):
-        return self.d.call("POST", "/build?" + urlencode(list(query)), context(Dockerfile=dockerfile, **files), version=version, timeout=60)
+        return self.d.call("POST", "/build?" + urlencode(list(query)), context(Dockerfile=dockerfile, **files), version=version)
+
+    def running(self, word):
+        return [c for c in self.d.call("GET", "/containers/json").json if word in c["Command"]]
+
+    def until_held(self):
+        self.d.wait_for(lambda: self.running("/held/go"), "the step does not run")
+
+    def let_go(self):
+        """False: the step had ended by itself."""
+        for c in self.running("/held/go"):
+            eid = self.d.exec(c["Id"], "touch", "/held/go")
+            return self.d.call("POST", f"/exec/{eid}/start", {"Detach": True}).status == 200
+        return False
 
     def image(self, reply):
         self.assertEqual(reply.status, 200, reply.body)
         ids = [line["aux"]["ID"] for line in reply.lines() if "aux" in line]
         self.assertTrue(ids, reply.body)
         return ids[-1]
+
+
+# A RUN that goes on until let_go is called: the file is no part of the image.
+HELD = "RUN --mount=type=tmpfs,target=/held while ! test -e /held/go; do sleep 0.05; done"
 
 
 class Stream(BuildTest):
@@ -117,7 +134,7 @@ class Remote(BuildTest):
         return text, member
 
     def remote(self, path):
-        return self.d.call("POST", "/build?" + urlencode({"remote": self.url + path}), b"", timeout=60)
+        return self.d.call("POST", "/build?" + urlencode({"remote": self.url + path}), b"")
 
     def test_contexts(self):
         self.assertEqual(self.text_of(self.image(self.remote("/context.tar")), "/g")[0], b"from afar\n")
@@ -151,7 +168,7 @@ class Remote(BuildTest):
     def test_a_base_that_nobody_has(self):
         d = Daemon("--images", "registry")
         try:
-            reply = d.call("POST", "/build", context(Dockerfile=f"FROM {self.url[7:]}/no/such\n"), timeout=60)
+            reply = d.call("POST", "/build", context(Dockerfile=f"FROM {self.url[7:]}/no/such\n"))
             self.assertTrue(reply.lines()[-1].get("error"), reply.body)
         finally:
             d.stop()
@@ -241,7 +258,7 @@ class Git(Remote):
     test_contexts = test_what_a_server_tells = test_a_base_that_nobody_has = None
 
     def clone(self, path, **args):
-        return self.d.call("POST", "/build?" + urlencode({"remote": self.url + path, "buildargs": json.dumps(args)}), b"", timeout=60)
+        return self.d.call("POST", "/build?" + urlencode({"remote": self.url + path, "buildargs": json.dumps(args)}), b"")
 
     def file(self, reply, path="/g/f"):
         return self.text_of(self.image(reply), path)[0].decode()
@@ -301,13 +318,13 @@ class Git(Remote):
         self.assertIn("error initializing submodules: fatal: transport 'file' not allowed", reply.message)
 
     def test_the_protocol_of_git(self):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
+        kept = KeptPort()
+        self.addCleanup(kept.close)
+        port = kept.number
         with subprocess.Popen(["git", "daemon", "--listen=127.0.0.1", f"--port={port}", f"--base-path={self.dir}/srv", "--reuseaddr", "--log-destination=none"]) as p:
             try:
                 self.d.wait_for(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), "git daemon does not listen")
-                reply = self.d.call("POST", "/build?" + urlencode({"remote": f"git://127.0.0.1:{port}/x.git#v1"}), b"", timeout=60)
+                reply = self.d.call("POST", "/build?" + urlencode({"remote": f"git://127.0.0.1:{port}/x.git#v1"}), b"")
                 self.assertEqual(self.file(reply), "first\n")
             finally:
                 p.terminate()
@@ -319,7 +336,7 @@ class Git(Remote):
             s.listen()
             remote = f"http://127.0.0.1:{s.getsockname()[1]}/slow.git"
             reply = self.d.later("POST", "/build?" + urlencode({"remote": remote, "buildid": "git"}), b"")
-            s.settimeout(10)
+            s.settimeout(DEADLINE_S)
             with s.accept()[0]:
                 self.d.call("POST", "/build/cancel?id=git")
                 self.assertIn("Build cancelled", reply().message)
@@ -374,9 +391,6 @@ class Ends(BuildTest):
 class Meanwhile(BuildTest):
     """What is pruned and removed while a RUN sleeps."""
 
-    def running(self, word):
-        return [c for c in self.d.call("GET", "/containers/json").json if word in c["Command"]]
-
     def prune_all(self):
         self.d.call("POST", "/containers/prune")
         self.d.call("POST", "/images/prune", query={"filters": '{"dangling":["false"]}'})
@@ -387,15 +401,15 @@ class Meanwhile(BuildTest):
         self.image(self.build("FROM busybox\nRUN echo base >/base\n", [("t", "base:prune")]))
         self.image(self.build("FROM busybox\nRUN echo source >/source\n", [("t", "source:prune")]))
         dockerfile = ("FROM base:prune AS one\nRUN echo 1 >/one\nFROM base:prune\nRUN --mount=from=source:prune,target=/m cp /m/source /s\n"
-                      "ENV A=b\nRUN sleep 1.2345\nRUN echo 2 >/two\nCOPY --from=one /one /one\n")
+                      f"ENV A=b\n{HELD}\nRUN echo 2 >/two\nCOPY --from=one /one /one\n")
         reply = self.d.later("POST", "/build?buildid=prune", context(Dockerfile=dockerfile))
-        self.d.wait_for(lambda: self.running("sleep 1.2345"), "the step does not run")
-        newest = self.running("sleep")[0]["ImageID"]
+        self.until_held()
+        newest = self.running("/held/go")[0]["ImageID"]
         self.prune_all()
         self.assertError(self.d.call("DELETE", f"/images/{newest}?force=1"), 409,
                          f"conflict: unable to delete {newest[7:19]} (cannot be forced) - image is being used by a running build")
-        self.assertTrue(self.running("sleep 1.2345"), "the step has ended too early: nothing was tested")
         self.d.call("DELETE", "/images/base:prune?force=1")
+        self.assertTrue(self.let_go(), "the step has ended too early: nothing was tested")
         lines = reply().lines()
         self.assertIn("aux", lines[-2], lines)
         self.assertEqual(self.d.call("DELETE", f"/images/{lines[-2]['aux']['ID']}").status, 200)
@@ -611,11 +625,12 @@ class Cache(BuildTest):
 
     def test_a_record_in_use(self):
         self.prune(all="1")
-        reply = self.d.later("POST", "/build", context(Dockerfile="FROM busybox\nRUN echo 1 >/used\nRUN sleep 0.7\n"))
-        self.d.wait_for(lambda: self.d.call("GET", "/containers/json").json, "the step does not run")
+        reply = self.d.later("POST", "/build", context(Dockerfile=f"FROM busybox\nRUN echo 1 >/used\n{HELD}\n"))
+        self.until_held()
         record, = self.records()
         self.assertTrue(record["InUse"])
         self.assertEqual(self.prune(all="1")["CachesDeleted"], None)
+        self.assertTrue(self.let_go())
         self.image(reply())
 
     def test_a_locked_cache_is_waited_for(self):

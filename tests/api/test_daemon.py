@@ -214,10 +214,13 @@ class Sockets(DaemonTest):
     def test_ipv6(self):
         with socket.socket(socket.AF_INET6) as s:
             try:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(("::1", 0))
             except OSError:
                 self.skipTest("no IPv6 here")
-            port = s.getsockname()[1]
+            self.check_ipv6(s.getsockname()[1]) # which nobody else is given meanwhile
+
+    def check_ipv6(self, port):
         p = self.start("-H", f"tcp://[::1]:{port}")
         self.until_it_answers(p, ("::1", port), socket.AF_INET6)
         self.fails("Address already in use", "-H", f"tcp://[::1]:{port}", "--data-root", os.path.join(self.dir, "other"))
@@ -280,7 +283,7 @@ class Ends(unittest.TestCase):
             begun = self.busy(d)
             start = time.monotonic()
             d.stop()
-            self.assertLess(time.monotonic() - start, 10)
+            self.assertLess(time.monotonic() - start, 50) # the stop that was asked for has 100 s
             for s in begun:
                 with s:
                     while True:  # each comes to an end

@@ -136,7 +136,7 @@ class Restart(ApiTest):
 
     def check_during_a_start(self, what, query, told):
         for count in (3, 4, 5, 6): # once more where a busy machine takes longer than the wait to have it held
-            cid = self.d.up("sh", "-c", f"echo >>/n; [ $(wc -l </n) -gt {count + 1} ] && exec sleep 1000; exit 3", **policy("always"))
+            cid = self.d.up("sh", "-c", f"echo >>/n; [ $(wc -l </n) -gt {count} ] && exec sleep 1000; exit 3", **policy("always"))
             self.d.wait_for(lambda: self.waits(cid, count), "the restarts")
             since = time.time()
             with HeldStart(self.d, cid) as held:

@@ -17,7 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
-from harness import BUILD, DEADLINE_S  # noqa: E402
+from harness import BUILD, DEADLINE_S, KeptPort  # noqa: E402
 
 FETCH = os.path.join(BUILD, "bin/sockerless-fetch")
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -112,12 +112,6 @@ def write_layout(path, image, tag="latest"):
         f.write('{"imageLayoutVersion":"1.0.0"}')
 
 
-def free_port(host="127.0.0.1"):
-    with socket.socket() as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
-
-
 def skopeo(*arguments):
     done = subprocess.run(["skopeo", "--insecure-policy", *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -146,7 +140,8 @@ class Registry:
 
     def __init__(self, users=None, tls=None, client_ca=False):
         self.dir = tempfile.mkdtemp(prefix="sockerless-registry-")
-        self.port = free_port()
+        self.kept = KeptPort()
+        self.port = self.kept.number
         self.address = f"127.0.0.1:{self.port}"
         self.url = ("https://" if tls else "http://") + self.address
         config = {"version": 0.1, "log": {"level": "error"}, "storage": {"filesystem": {"rootdirectory": self.dir + "/data"},
@@ -186,6 +181,7 @@ class Registry:
 
     def close(self):
         self.stop()
+        self.kept.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def fill(self, image, name, *options):
@@ -314,7 +310,7 @@ class Fetch:
             request["dir"] = directory
         text = "".join(json.dumps(o) + "\n" for o in (request, *lines))
         start = time.monotonic()
-        done = subprocess.run([FETCH], input=text.encode(), capture_output=True, timeout=60, check=False,
+        done = subprocess.run([FETCH], input=text.encode(), capture_output=True, timeout=120, check=False,
                               env={**{k: v for k, v in os.environ.items() if "proxy" not in k.lower()}, **(env or {})})
         self.seconds = time.monotonic() - start
         assert done.stderr == b"", done.stderr.decode()

@@ -10,10 +10,10 @@ import threading
 import time
 import unittest
 
-from support import Fake, Image, Registry, digest, free_port, index_of, make_certificates, skopeo, tar  # noqa: I001
+from support import Fake, Image, KeptPort, Registry, digest, index_of, make_certificates, skopeo, tar  # noqa: I001
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
-from harness import ROOT, ApiTest, Daemon  # noqa: E402
+from harness import DEADLINE_S, ROOT, ApiTest, Daemon  # noqa: E402
 
 BIG = os.urandom(3_000_000)
 with open("/bin/busybox", "rb") as f:
@@ -32,6 +32,11 @@ class RegistryTest(ApiTest):
 
     def push(self, name, tag="latest", headers=None, d=None):
         return (d or self.d).call("POST", f"/images/{name}/push", query={"tag": tag} if tag else None, headers=headers or auth())
+
+    def port_of_nobody(self):
+        kept = KeptPort()
+        self.addCleanup(kept.close)
+        return kept.number
 
     def good(self, reply):
         self.assertEqual(reply.status, 200, reply.body)
@@ -189,7 +194,7 @@ class Pull(RegistryTest):
                          f"manifest for {self.name('lib/none')}:latest not found: manifest unknown: manifest unknown")
         self.assertError(self.pull("UPPER"), 400, "invalid reference format: repository name (library/UPPER) must be lowercase")
         self.assertError(self.pull("scratch"), 403, "'scratch' is a reserved name")
-        port = free_port()
+        port = self.port_of_nobody()
         self.assertError(self.pull(f"127.0.0.1:{port}/x"), 500,
                          f'Get "http://127.0.0.1:{port}/v2/": dial tcp 127.0.0.1:{port}: connect: connection refused')
         self.fake.hook = lambda h: "/manifests/" in h.path and (h.refuse(403, "DENIED"), True)[1]
@@ -235,7 +240,7 @@ class Pull(RegistryTest):
             h.end_headers()
             h.wfile.write(data[:2_000_000])
             h.wfile.flush()
-            end = time.monotonic() + 10
+            end = time.monotonic() + DEADLINE_S
             while image.layers[0]["digest"][7:] not in self.downloads() and time.monotonic() < end:
                 time.sleep(0.01) # what is whole already is what the second half is about
             with self.fake.lock:
@@ -273,7 +278,7 @@ class Pull(RegistryTest):
             h.wfile.write(data[:1_000_000])
             h.wfile.flush()
             begun.set()
-            go_on.wait(20)
+            go_on.wait(DEADLINE_S)
             h.wfile.write(data[1_000_000:])
             return True
 
@@ -298,7 +303,7 @@ class Pull(RegistryTest):
         begun, go_on = self.stalling(image.layers[0]["digest"])
         s = self.d.connect()
         s.sendall(f"POST /v1.51/images/create?fromImage={self.name('lib/left')}&tag=latest HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
-        begun.wait(20)
+        self.assertTrue(begun.wait(DEADLINE_S))
         self.assertEqual(len(self.helpers()), 1)
         s.close()
         self.d.wait_for(lambda: not self.helpers(), "the registry client is gone")
@@ -314,7 +319,7 @@ class Pull(RegistryTest):
         replies = {}
         threads = [threading.Thread(target=lambda n=n: replies.__setitem__(n, self.pull(self.name(n)))) for n in ("lib/two", "lib/other")]
         threads[0].start()
-        begun.wait(20)
+        self.assertTrue(begun.wait(DEADLINE_S))
         threads[1].start()
         self.d.wait_for(lambda: self.fake.count("HEAD /v2/lib/other/manifests/"), "the second has begun")
         time.sleep(0.3)
@@ -331,7 +336,7 @@ class Pull(RegistryTest):
         begun, go_on = self.stalling(image.layers[0]["digest"])
         s = self.d.connect()
         s.sendall(f"POST /v1.51/images/create?fromImage={self.name('lib/leaves')}&tag=latest HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
-        begun.wait(20)
+        self.assertTrue(begun.wait(DEADLINE_S))
         reply = []
         waiting = threading.Thread(target=lambda: reply.append(self.pull(self.name("lib/stays"))))
         waiting.start()
@@ -347,7 +352,7 @@ class Pull(RegistryTest):
         begun, go_on = self.stalling(image.layers[1]["digest"])
         s = self.d.connect()
         s.sendall(f"POST /v1.51/images/create?fromImage={self.name('lib/killed')}&tag=latest HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
-        begun.wait(20)
+        self.assertTrue(begun.wait(DEADLINE_S))
         part = os.path.join(self.d.data, "downloads", image.layers[1]["digest"][7:] + ".part")
         self.d.wait_for(lambda: os.path.exists(part) and os.path.getsize(part) > 0, "some of it has come")
         helper = self.helpers()[0]
@@ -366,7 +371,7 @@ class Pull(RegistryTest):
         begun, _ = self.stalling(image.layers[0]["digest"])
         s = d.connect()
         s.sendall(f"POST /v1.51/images/create?fromImage={self.name('lib/stopped')}&tag=latest HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
-        begun.wait(20)
+        self.assertTrue(begun.wait(DEADLINE_S))
         d.stop()  # a clean end: status 0, nothing leaked
         s.close()
 
@@ -436,10 +441,10 @@ class Import(RegistryTest):
         fake = Fake()
         self.addCleanup(fake.close)
         self.addCleanup(gate.set)
-        fake.hook = lambda h: begun.set() or gate.wait(20)
+        fake.hook = lambda h: begun.set() or gate.wait(DEADLINE_S)
         s = self.d.connect()
         s.sendall(f"POST /v1.51/images/create?fromSrc={fake.url}/x HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
-        begun.wait(20)
+        self.assertTrue(begun.wait(DEADLINE_S))
         s.close()
         self.d.wait_for(lambda: self.downloads() == [], "nothing of it is left")
 
@@ -533,7 +538,7 @@ class Push(RegistryTest):
         self.imported(self.name("lib/tag"), {"a": b"1"})
         self.assertEqual(self.failed(self.push(self.name("lib/tag"), "2")), f"tag does not exist: {self.name('lib/tag')}:2")
         self.assertEqual(self.push("UPPER", "1").status, 400)
-        port = free_port()
+        port = self.port_of_nobody()
         self.imported(f"127.0.0.1:{port}/x", {"a": b"1"})
         reply = self.push(f"127.0.0.1:{port}/x", "1")
         self.assertEqual(reply.status, 200)
@@ -544,11 +549,11 @@ class Push(RegistryTest):
         fake = Fake()
         self.addCleanup(fake.close)
         self.addCleanup(gate.set)
-        fake.hook = lambda h: "/uploads/" in h.path and (begun.set(), gate.wait(20))[1]
+        fake.hook = lambda h: "/uploads/" in h.path and (begun.set(), gate.wait(DEADLINE_S))[1]
         self.imported(f"{fake.address}/x", {"a": b"1"})
         s = self.d.connect()
         s.sendall(f"POST /v1.51/images/{fake.address}/x/push?tag=1 HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n".encode())
-        begun.wait(20)
+        self.assertTrue(begun.wait(DEADLINE_S))
         s.close()
         self.assertEqual(self.d.call("GET", "/_ping").status, 200)
         self.d.wait_for(lambda: os.listdir(os.path.join(self.d.data, "tmp")) == [], "its temporary files are gone")
@@ -570,7 +575,7 @@ class Modes(RegistryTest):
         self.d.call("DELETE", "/images/alpine:3")
 
     def test_a_registry_of_this_host_is_down(self):
-        self.assertEqual(self.pull(f"127.0.0.1:{free_port()}/x").status, 500)
+        self.assertEqual(self.pull(f"127.0.0.1:{self.port_of_nobody()}/x").status, 500)
 
     def test_the_built_in_one(self):
         self.assertEqual([line["status"] for line in self.good(self.pull("busybox"))], ["Pulling from library/busybox", "Status: Image is up to date for busybox:latest"])
