@@ -297,11 +297,9 @@ static int flow(struct driver *d, struct driver_process *dp, bool is_open)
 
 	(void)d;
 	for (int i = 1; i <= 2; i++) {
-		if (!p->is_open[i])
-			continue;
-		if (is_open)
+		if (p->is_open[i] && is_open)
 			uv_read_start((uv_stream_t *)&p->out[i - 1], on_alloc, on_output);
-		else
+		else if (p->is_open[i])
 			uv_read_stop((uv_stream_t *)&p->out[i - 1]);
 	}
 	return 0;

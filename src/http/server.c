@@ -169,8 +169,8 @@ static void init_handles(struct http_server *s)
 int http_server_new(const struct http_config *config, struct http_server **ret, struct error *err)
 {
 	struct http_server *s = xnew(struct http_server);
-	struct list *lists[] = { &s->listeners, &s->wraps,   &s->connections, &s->lingers,
-				 &s->requests,  &s->hijacks, &s->timed,       &s->readable, &s->over };
+	struct list *lists[] = { &s->listeners, &s->wraps, &s->connections, &s->lingers, &s->requests,
+				 &s->hijacks,   &s->timed, &s->readable,    &s->over };
 
 	s->config = *config;
 	set_defaults(&s->config.limits);
