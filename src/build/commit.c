@@ -111,13 +111,35 @@ static bool probe_others(struct build *b, const char *created_by)
 	return false;
 }
 
+/* With sources named, only what one of them was made of counts, even of our own steps, as in moby (image/cache): so a source that
+ * is not there means no cache at all. */
+static bool is_of_sources(const struct build *b, const struct image *step)
+{
+	struct images *images = b->engine->images;
+	struct image *i;
+	json_t *ref;
+	size_t k;
+
+	if (json_array_size(b->options.cache_from) == 0)
+		return true;
+	json_array_foreach(b->options.cache_from, k, ref) {
+		if (images_find(images, json_string_value(ref), &i, NULL) < 0)
+			continue;
+		while (i && i != step)
+			i = i->parent_id ? images_by_id(images, i->parent_id) : NULL;
+		if (i)
+			return true;
+	}
+	return false;
+}
+
 bool cache_probe(struct build *b, const char *created_by)
 {
 	if (b->options.no_cache || b->is_cache_lost)
 		return false;
 	for (struct image *i = images_child(b->engine->images, b->image_id, NULL); i;
 	     i = images_child(b->engine->images, b->image_id, i)) {
-		if (!is_step(b, i, created_by))
+		if (!is_step(b, i, created_by) || !is_of_sources(b, i))
 			continue;
 		output_text(b, " ---> Using cache\n");
 		images_use_step(b->engine->images, i);
