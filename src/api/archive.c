@@ -57,12 +57,23 @@ static const char *get_path(struct request *req)
 	return NULL;
 }
 
+/* A missing file is told with the container's name as the client has it: a name, an id or a part of one. */
+static void refuse(struct request *req, const struct error *err)
+{
+	struct error told = *err;
+
+	if (err->cls == ERROR_NOT_FOUND && strncmp(err->message, "Could not find the file ", 24) == 0)
+		error_set_class(&told, ERROR_NOT_FOUND, "Could not find the file %.300s in container %.200s",
+				request_query(req, "path"), request_param(req, "name"));
+	reply_error(req, &told);
+}
+
 static void on_stat(void *arg, const struct path_stat *st, const struct error *err)
 {
 	struct request *req = arg;
 
 	if (err) {
-		reply_error(req, err);
+		refuse(req, err);
 		return;
 	}
 	add_stat_header(req, st);
@@ -83,7 +94,7 @@ static struct stream *on_head(void *arg, const struct path_stat *st, const struc
 	struct request *req = arg;
 
 	if (err) {
-		reply_error(req, err);
+		refuse(req, err);
 		return NULL;
 	}
 	add_stat_header(req, st);
@@ -104,7 +115,7 @@ void ContainerArchive(struct request *req)
 static void on_put(void *arg, const struct error *err)
 {
 	if (err)
-		reply_error(arg, err);
+		refuse(arg, err);
 	else
 		reply_empty(arg, 200);
 }

@@ -85,7 +85,7 @@ void ContainerCreate(struct request *req)
 	c->create.platform = versions_query(req, "platform");
 	c->warnings = json_array();
 	if (!request_json(req))
-		error_set_class(&err, ERROR_INVALID, "invalid JSON: got EOF while reading request body");
+		error_set_class(&err, ERROR_INVALID, "invalid JSON: EOF");
 	else if (decode_json(request_json(req), &schema_container_create, &c->create.body, &err) < 0)
 		error_prefix(&err, "invalid JSON");
 	else
@@ -295,16 +295,24 @@ void ContainerRename(struct request *req)
 		reply_empty(req, 204);
 }
 
+/* Digits, perhaps after a minus: what moby's parser (httputils.Uint32Value) tells as out of range, not as bad syntax. */
+static bool is_number(const char *text)
+{
+	text += *text == '-';
+	return *text && !text[strspn(text, "0123456789")];
+}
+
 static bool get_size(struct request *req, const char *key, const char *what, int *ret)
 {
 	const char *text = request_query(req, key);
 	struct error err = { 0 };
 	int64_t n = 0;
 
-	if (!text || !*text)
-		error_set_class(&err, ERROR_INVALID, "invalid resize %s \"\": value is empty", what);
-	else if (request_query_int(req, key, 0, &n, &err) < 0 || n < 0 || n > UINT32_MAX)
+	text = text ? text : "";
+	if (!is_number(text))
 		error_set_class(&err, ERROR_INVALID, "invalid resize %s \"%.60s\": invalid syntax", what, text);
+	else if (request_query_int(req, key, 0, &n, &err) < 0 || n < 0 || n > UINT32_MAX)
+		error_set_class(&err, ERROR_INVALID, "invalid resize %s \"%.60s\": value out of range", what, text);
 	*ret = (int)n;
 	if (err.code)
 		reply_error(req, &err);

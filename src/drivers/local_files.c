@@ -53,8 +53,11 @@ uint32_t local_files_go_mode(uint32_t mode)
 	return m | (mode & S_ISUID ? 1u << 23 : 0) | (mode & S_ISGID ? 1u << 22 : 0) | (mode & S_ISVTX ? 1u << 20 : 0);
 }
 
-static int not_found(struct file_job *j)
+/* As moby: a file where the path says that a directory is, is no "not found" but lstat's own error. */
+static int cannot_find(struct file_job *j, int result)
 {
+	if (result == -ENOTDIR && j->path[strlen(j->path) - 1] == '/')
+		return error_set(&j->err, result, "lstat %.300s: not a directory", j->path);
 	return error_set_class(&j->err, ERROR_NOT_FOUND, "Could not find the file %.300s in container %s", j->path,
 			       j->container->name);
 }
@@ -125,9 +128,10 @@ static char *follow(struct rootfs *fs, const char *path)
 static int look(struct file_job *j, struct rootfs *fs)
 {
 	struct rootfs_stat st;
+	int r = rootfs_stat(fs, NULL, NULL, j->path, means_dir(j->path) ? 0 : AT_SYMLINK_NOFOLLOW, &st);
 
-	if (rootfs_stat(fs, NULL, NULL, j->path, means_dir(j->path) ? 0 : AT_SYMLINK_NOFOLLOW, &st) < 0)
-		return not_found(j);
+	if (r < 0)
+		return cannot_find(j, r);
 	j->stat.name = base_name(j->path);
 	j->stat.size = st.size;
 	j->stat.go_mode = local_files_go_mode(st.mode);
@@ -205,10 +209,12 @@ static void put(struct file_job *j, struct rootfs *fs)
 					   .gid = j->gid };
 	struct source *s;
 	struct rootfs_stat st;
+	int r;
 
 	rootfs_count_used(fs);
-	if (rootfs_stat(fs, NULL, NULL, j->path, 0, &st) < 0) {
-		not_found(j);
+	r = rootfs_stat(fs, NULL, NULL, j->path, 0, &st);
+	if (r < 0) {
+		cannot_find(j, r);
 		return;
 	}
 	if (!S_ISDIR(st.mode)) {

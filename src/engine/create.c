@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "engine/internal.h"
+#include "engine/joined.h"
+#include "engine/mount_spec.h"
 #include "engine/networks.h"
 #include "engine/schema.h"
 #include "image/images.h"
@@ -307,6 +309,14 @@ static void name_host(struct container *c)
 }
 
 /* `body` is decoded and checked. */
+static void clean_workdir(json_t *config)
+{
+	CLEANUP(freep) char *clean = path_clean(json_text(config, "WorkingDir"));
+
+	if (clean)
+		json_object_set_new(config, "WorkingDir", json_string(clean));
+}
+
 static struct container *build(struct engine *e, json_t *body, struct image *image)
 {
 	static const char *const config_pointers[] = { "StopTimeout", NULL };
@@ -316,6 +326,7 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 	id_generate(c->id);
 	c->created_ns = clock_wall_ns();
 	c->config = config_merge(body, json_object_get(image->config, "config"));
+	clean_workdir(c->config);
 	c->host_config = json_incref(json_child(body, "HostConfig"));
 	c->networking = json_incref(json_child(body, "NetworkingConfig"));
 	adapt_host(e, c->host_config);
@@ -377,6 +388,8 @@ static int create(struct engine *e, const struct container_create *req, struct c
 	if (r == 0)
 		r = check_network_of(e, json_object_get(body, "HostConfig"), err);
 	if (r == 0)
+		r = joined_adapt(e, json_object_get(body, "HostConfig"), err);
+	if (r == 0)
 		r = networks_adapt_create(e, body, err);
 	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
@@ -411,6 +424,7 @@ int engine_container_create(struct engine *e, const struct container_create *req
 	int r;
 
 	validate_warn(req->body, warnings); /* of what was asked for, not of what is filled in */
+	joined_warn(json_object_get(req->body, "HostConfig"), warnings);
 	r = create(e, req, ret, err);
 	if (r < 0)
 		json_decref(warnings);

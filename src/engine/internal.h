@@ -114,7 +114,6 @@ typedef void (*plan_done)(void *arg, struct run_plan *take_plan, const struct er
 bool ulimit_find(const char *name, uint32_t *ret_resource);
 /* Made on the pool; `done` gets it from the loop, once, never from within. */
 void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg);
-/* <data root>/containers/<id>; malloc'd. */
 
 /* ---- validate.c ---- */
 /* `body` is decoded (schema.h). Refuses in Docker's words what cannot be; changes nothing. */

@@ -14,6 +14,7 @@
 
 enum {
 	FOLLOW_MS = 20,
+	YOUNG_MS = 100,
 	TRIES_MAX = 100,
 	READ_BYTES = 128 << 10,
 	OUT_BYTES = 256 << 10,
@@ -230,6 +231,15 @@ static bool has_same_process(const struct log_reader *r)
 	return container_has_process(r->container) && r->container->state.started_ns == r->started_ns;
 }
 
+/* Programs made for Docker, where a start takes a third of a second, read the log right after it and expect what the process
+ * says first. Here a start takes milliseconds: so a log is followed for the container's first moments even unasked. */
+static bool is_young(const struct log_reader *r)
+{
+	int64_t age_ns = clock_wall_ns() - r->started_ns;
+
+	return !r->ended && age_ns >= 0 && age_ns < YOUNG_MS * INT64_C(1000000);
+}
+
 static void read_on(void *arg)
 {
 	struct log_reader *r = arg;
@@ -243,7 +253,7 @@ static void read_on(void *arg)
 	r->is_busy = true;
 	r->mark = mark_of(r);
 	r->was_over = is_over(r) && r->mark != UINT64_MAX;
-	r->is_last = !(r->opt.follow && has_same_process(r)) || is_over(r);
+	r->is_last = !((r->opt.follow || is_young(r)) && has_same_process(r)) || is_over(r);
 	uv_queue_work(r->engine->loop, &r->work, work, after);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "drivers/local_files.h"
+#include "engine/joined.h"
 #include "engine/log.h"
 #include "engine/memo.h"
 #include "engine/volumes.h"
@@ -274,6 +275,7 @@ static void after(uv_work_t *w, int status)
 	json_decref(j->exec_config);
 	container_files_free(j->files);
 	free(j->files_dir);
+	free(j->joined_shm);
 	container_unref(j->container);
 	free(j->dir);
 	free(j->image_root);
@@ -306,6 +308,7 @@ static void take_mounts(struct plan_job *j)
 	for (size_t i = 0; i < c->nmounts; i++)
 		j->wants_copy = j->wants_copy || c->mounts[i].wants_copy;
 	j->files_dir = container_files_dir(j->engine, c);
+	j->joined_shm = joined_shm(j->engine, c);
 }
 
 void plan_make(struct engine *e, struct container *c, enum plan_kind kind, json_t *exec_config, plan_done done, void *arg)

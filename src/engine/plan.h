@@ -23,6 +23,7 @@ struct plan_job {
 	bool has_copied;             /* now it has */
 	char *files_dir;             /* of /etc/hosts & co.; NULL: there are none */
 	struct container_files *files; /* to be written at a start; NULL: another container's */
+	char *joined_shm;            /* the directory of another's /dev/shm */
 	bool is_live;
 	int64_t started_ns;          /* of the run that an exec belongs to */
 	struct view *view;           /* an exec's: of the one before, or for the next */

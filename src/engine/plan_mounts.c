@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "drivers/local_files.h"
+#include "engine/joined.h"
 #include "engine/volumes.h"
 #include "image/images.h"
 #include "rootfs/rootfs.h"
@@ -168,22 +169,57 @@ static int add_image(struct plan_job *j, const struct container_mount *in, const
 }
 
 /* A tmpfs is a directory that is empty at each start and is not looked at between two runs. */
-static int add_tmpfs(struct plan_job *j, const char *target, mode_t mode, uint64_t size_bytes, bool is_readonly)
+static bool has_mount(const struct run_plan *p, const char *target)
 {
-	CLEANUP(freep) char *base = xasprintf("%s/tmpfs", j->dir), *path = xasprintf("%s/%zu", base, j->plan->nmounts);
-	struct run_mount *m;
+	for (size_t i = 0; i < p->nmounts; i++)
+		if (strcmp(p->mounts[i].target, target) == 0)
+			return true;
+	return false;
+}
+
+static int mount_tmpfs(struct plan_job *j, const char *target, const char *path, uint64_t size_bytes, bool is_readonly)
+{
+	struct run_mount *m = add_mount(j->plan, ROOTFS_MOUNT_DIR, target);
+
+	m->source = xstrdup("tmpfs");
+	m->size_limit_bytes = size_bytes;
+	m->is_readonly = is_readonly;
+	m->fd = open_dir(path);
+	return m->fd < 0 ? error_set(&j->err, m->fd, "tmpfs %.300s: %s", target, strerror(-m->fd)) : 0;
+}
+
+/* A directory of the container's own, empty at each start. */
+static int add_tmpfs(struct plan_job *j, const char *name, const char *target, mode_t mode, uint64_t size_bytes, bool is_readonly)
+{
+	CLEANUP(freep) char *path = xasprintf("%s/tmpfs/%s", j->dir, name);
 	int r;
 
 	if (j->kind != PLAN_START && !j->is_live)
 		return 0;
 	if (j->kind == PLAN_START && (r = make_dir(path, mode)) < 0)
 		return error_set(&j->err, r, "tmpfs %.300s: %s", target, strerror(-r));
-	m = add_mount(j->plan, ROOTFS_MOUNT_DIR, target);
-	m->source = xstrdup("tmpfs");
-	m->size_limit_bytes = size_bytes;
-	m->is_readonly = is_readonly;
-	m->fd = open_dir(path);
-	return m->fd < 0 ? error_set(&j->err, m->fd, "tmpfs %.300s: %s", target, strerror(-m->fd)) : 0;
+	return mount_tmpfs(j, target, path, size_bytes, is_readonly);
+}
+
+static int add_numbered_tmpfs(struct plan_job *j, const char *target, mode_t mode, uint64_t size_bytes, bool is_readonly)
+{
+	CLEANUP(freep) char *name = xasprintf("%zu", j->plan->nmounts);
+
+	return add_tmpfs(j, name, target, mode, size_bytes, is_readonly);
+}
+
+/* Its own, another container's (joined.h), or none. */
+static int add_shm(struct plan_job *j)
+{
+	uint64_t size = (uint64_t)json_integer_value(json_object_get(j->host_config, "ShmSize"));
+
+	if (has_mount(j->plan, "/dev/shm") || strcmp(json_text(j->host_config, "IpcMode"), "none") == 0)
+		return 0;
+	if (!j->joined_shm)
+		return add_tmpfs(j, SHM_DIR, "/dev/shm", 01777, size, false);
+	if (j->kind != PLAN_START && (!j->is_live || access(j->joined_shm, F_OK) < 0))
+		return 0; /* whose it is has gone since the start */
+	return mount_tmpfs(j, "/dev/shm", j->joined_shm, size, false);
 }
 
 static int clear_tmpfs(struct plan_job *j)
@@ -210,19 +246,11 @@ static int add_tmpfs_options(struct plan_job *j)
 		int r = tmpfs_parse(json_string_value(v), &o, &j->err);
 
 		if (r == 0)
-			r = add_tmpfs(j, target, o.mode, o.size_bytes, o.is_readonly);
+			r = add_numbered_tmpfs(j, target, o.mode, o.size_bytes, o.is_readonly);
 		if (r < 0)
 			return r;
 	}
 	return 0;
-}
-
-static bool has_mount(const struct run_plan *p, const char *target)
-{
-	for (size_t i = 0; i < p->nmounts; i++)
-		if (strcmp(p->mounts[i].target, target) == 0)
-			return true;
-	return false;
 }
 
 static void sort_mounts(struct run_plan *p)
@@ -247,7 +275,7 @@ static int add_one(struct plan_job *j, size_t i)
 		return add_volume(j, m, &j->backings[i]);
 	if (strcmp(m->type, "image") == 0)
 		return add_image(j, m, &j->backings[i]);
-	return add_tmpfs(j, m->destination, m->tmpfs_mode ? m->tmpfs_mode : 01777, m->size_bytes, !m->is_rw);
+	return add_numbered_tmpfs(j, m->destination, m->tmpfs_mode ? m->tmpfs_mode : 01777, m->size_bytes, !m->is_rw);
 }
 
 /* ---- where they lie: a mount's target may lead through links of the image or of other mounts ---- */
@@ -468,9 +496,8 @@ int plan_add_mounts(struct plan_job *j)
 		r = add_one(j, i);
 	if (r == 0)
 		r = add_tmpfs_options(j);
-	if (r == 0 && !has_mount(j->plan, "/dev/shm"))
-		r = add_tmpfs(j, "/dev/shm", 01777,
-			      (uint64_t)json_integer_value(json_object_get(j->host_config, "ShmSize")), false);
+	if (r == 0)
+		r = add_shm(j);
 	if (r == 0)
 		r = add_network_files(j);
 	sort_mounts(j->plan);

@@ -7,6 +7,7 @@
 #include "drivers/plugin.h"
 #include "engine/health.h"
 #include "engine/internal.h"
+#include "engine/joined.h"
 #include "engine/log.h"
 #include "engine/networks.h"
 #include "engine/views.h"
@@ -276,7 +277,7 @@ static void begin(struct crun *run)
 
 	run->is_starting = true;
 	run->is_adopted = false;
-	if (networks_start(run->engine, run->container, &err) < 0)
+	if (joined_check(run->engine, run->container, &err) < 0 || networks_start(run->engine, run->container, &err) < 0)
 		engine_later(run->engine, on_no_network, run, &err);
 	else
 		agent_driver_when_ready(run->engine->agents, run->container->runtime, make_plan, run);

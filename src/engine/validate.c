@@ -74,6 +74,18 @@ bool port_parse(const char *text, unsigned *ret_first, unsigned *ret_last, char 
 	return true;
 }
 
+/* A key that moby's decoder would refuse is told in its words (api/types/network: ParsePort). */
+static int refuse_port(const char *port, struct error *err)
+{
+	int n = (int)strcspn(port, "/");
+
+	if (n && (int)strspn(port, "0123456789") == n && strtoul(port, NULL, 10) > 65535)
+		return refuse(err, "invalid JSON: invalid port '%.*s': value out of range", n > 100 ? 100 : n, port);
+	if ((int)strspn(port, "0123456789-") < n)
+		return refuse(err, "invalid JSON: invalid port '%.*s': invalid syntax", n > 100 ? 100 : n, port);
+	return refuse(err, "invalid port specification: \"%.100s\"", port);
+}
+
 static int check_ports(json_t *ports, bool allow_range, struct error *err)
 {
 	unsigned first, last;
@@ -83,7 +95,7 @@ static int check_ports(json_t *ports, bool allow_range, struct error *err)
 
 	json_object_foreach(ports, port, v)
 		if (!port_parse(port, &first, &last, protocol) || first == 0 || (first != last && !allow_range))
-			return refuse(err, "invalid port specification: \"%.100s\"", port);
+			return refuse_port(port, err);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "http/head.h"
 #include "http/internal.h"
+#include "http/json_fault.h"
 #include "util/alloc.h"
 
 /* What a client may still send before an answer that is there already goes past it. */
@@ -157,6 +158,7 @@ static bool is_json_type(const char *type)
 static int parse_json(struct request *req, struct error *err)
 {
 	const char *type = request_header(req, "Content-Type");
+	char fault[JSON_FAULT_MAX];
 	json_error_t at;
 
 	if (!is_json_type(type ? type : ""))
@@ -165,8 +167,11 @@ static int parse_json(struct request *req, struct error *err)
 						       "malformed Content-Type header (%.100s): mime: no media type",
 				       type ? type : "");
 	req->json = json_loadb(req->body.data, req->body.len, JSON_DISABLE_EOF_CHECK, &at);
-	if (!req->json || !json_is_object(req->json))
-		return error_set_class(err, ERROR_INVALID, "invalid JSON: %s", req->json ? "not an object" : at.text);
+	if (!req->json) /* jansson refuses some that Go takes, and has words of its own for them */
+		return error_set_class(err, ERROR_INVALID, "invalid JSON: %s",
+				       json_fault(req->body.data, req->body.len, fault) ? fault : at.text);
+	if (!json_is_object(req->json))
+		return error_set_class(err, ERROR_INVALID, "invalid JSON: not an object");
 	for (size_t i = (size_t)at.position; i < req->body.len; i++)
 		if (!strchr(" \t\r\n", req->body.data[i]) || !req->body.data[i])
 			return error_set_class(err, ERROR_INVALID, "unexpected content after JSON");

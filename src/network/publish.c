@@ -13,6 +13,7 @@
 #include "util/clock.h"
 
 #define BACKLOG 4096
+#define YOUNG_NS (500 * INT64_C(1000000)) /* in which a connection waits for a listener */
 
 struct flow {
 	struct net_flow base; /* the client as the guest knows it */
@@ -26,6 +27,7 @@ struct publication {
 	uint32_t protocol;
 	uint8_t container_ip[16], host_ip[16];
 	uint16_t port, host_port;
+	int64_t since_ns;
 	struct acceptor *acceptor;
 	struct net_watch *datagrams;
 	struct net_flows flows;
@@ -74,6 +76,12 @@ static uint32_t interface_at(const struct netns *ns, const uint8_t ip[16])
 	return 0;
 }
 
+/* Programs made for Docker connect right after a start, which there takes longer than a server needs to listen. */
+static bool is_young(const struct publication *p)
+{
+	return clock_monotonic_ns() - p->since_ns < YOUNG_NS;
+}
+
 static bool on_published(void *arg, int fd, const struct sockaddr_storage *client)
 {
 	struct publication *p = arg;
@@ -83,7 +91,7 @@ static bool on_published(void *arg, int fd, const struct sockaddr_storage *clien
 	uint16_t port;
 
 	if (fd < 0)
-		return !s || acceptor_has_room(s);
+		return s ? acceptor_has_room(s) : !is_young(p);
 	if (!s || !net_from_sockaddr(client, ip, &port)) {
 		close(fd); /* an end, not a reset: as Docker's userland proxy does, and clients that try again count on it */
 		return true;
@@ -329,6 +337,7 @@ static struct publication *publication_new(struct netns *ns, uint32_t protocol, 
 	memcpy(p->container_ip, container_ip, 16);
 	p->port = port;
 	p->host_port = bound_port(take_fd);
+	p->since_ns = clock_monotonic_ns();
 	net_flows_init(&p->flows, NET_FLOWS_MAX, NET_FLOW_IDLE_NS, flow_forget);
 	list_append(&ns->publications, &p->of_ns);
 	list_append(&ns->sw->publications, &p->of_switch);

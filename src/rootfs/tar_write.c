@@ -110,6 +110,12 @@ static int put_entry(struct writer *w, struct rootfs_dir *at, const char *name, 
 
 static int put_tree(struct writer *w, struct rootfs_dir *at, const char *name, size_t len, int depth);
 
+/* A slash is put behind the first `len` bytes of the name; not behind the root's own. */
+static bool wants_slash(const struct writer *w, size_t len)
+{
+	return len > 0 && w->name[len - 1] != '/';
+}
+
 /* len: of the directory's own name in w->name, without a slash behind it. */
 static int put_children(struct writer *w, struct rootfs_dir *at, const char *name, size_t len, int depth)
 {
@@ -123,7 +129,7 @@ static int put_children(struct writer *w, struct rootfs_dir *at, const char *nam
 		return r;
 	r = rootfs_names_read(w->fs, dir, &names);
 	for (size_t i = 0; i < names.n; i++) {
-		int n = snprintf(w->name + len, sizeof(w->name) - len, "%s%s", len ? "/" : "", names.v[i]);
+		int n = snprintf(w->name + len, sizeof(w->name) - len, "%s%s", wants_slash(w, len) ? "/" : "", names.v[i]);
 
 		/* A byte is left for a directory's slash. */
 		if (r == 0 && n + 1 >= (int)(sizeof(w->name) - len))
@@ -152,7 +158,7 @@ static int put_tree(struct writer *w, struct rootfs_dir *at, const char *name, s
 		return 0; /* there is nothing in it, and tar has no word for it */
 	if (depth == 0)
 		w->root_dev = st.dev;
-	if (S_ISDIR(st.mode))
+	if (S_ISDIR(st.mode) && wants_slash(w, len))
 		memcpy(w->name + len, "/", 2);
 	if (depth > 0 || !w->opt->contents_only)
 		r = put_entry(w, at, name, &st);

@@ -93,6 +93,25 @@ class Archive(ApiTest):
         self.assertIn("Could not find the file /nope in container ", self.get("/nope").message)
         self.assertError(self.get(""), 400, "bad parameter: path cannot be empty")
 
+    def test_not_a_directory(self):
+        for method in ("HEAD", "GET", "PUT"):
+            reply = self.d.call(method, f"/containers/{self.cid}/archive", b"" if method == "PUT" else None, query={"path": "/d/f/"})
+            self.assertEqual(reply.status, 500, method)
+            if method != "HEAD":
+                self.assertEqual(reply.message, "lstat /d/f/: not a directory")
+
+    def test_missing_is_told_by_the_name_that_was_asked_for(self):
+        self.assertError(self.get("/nope"), 404, f"Could not find the file /nope in container {self.cid}")
+        self.assertError(self.get("/nope", self.cid[:12]), 404, f"Could not find the file /nope in container {self.cid[:12]}")
+
+    def test_the_root_by_itself(self):
+        body = self.get("/").body
+        self.assertEqual(body[:100].rstrip(b"\0"), b"/")
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            names = tar.getnames()
+        self.assertIn("/d/f", names)
+        self.assertEqual([n for n in names if n.startswith("//")], [])
+
     def test_get(self):
         self.assertEqual(self.names("/d"), ["d", "d/e", "d/f", "d/l"])
         self.assertEqual(self.names("/d/"), ["d", "d/e", "d/f", "d/l"])

@@ -180,10 +180,15 @@ class Create(ApiTest):
         self.refused(f'hostname "{"h" * 65}" is too long (maximum 64 bytes)', Hostname="h" * 65)
         self.refused("Interval in Healthcheck cannot be less than 1ms", Healthcheck={"Interval": 5})
         self.refused("Retries in Healthcheck cannot be negative", Healthcheck={"Retries": -1})
-        self.refused('invalid port specification: "x/tcp"', ExposedPorts={"x/tcp": {}})
+        self.refused("invalid JSON: invalid port 'x': invalid syntax", ExposedPorts={"x/tcp": {}})
+        self.refused("invalid JSON: invalid port '65536': value out of range", ExposedPorts={"65536/tcp": {}})
         self.refused("config cannot be empty in order to create a container", Image="")
         self.refused("No such image: nope:latest", 404, Image="nope")
         self.refused("invalid reference format: repository name (library/Nope) must be lowercase", Image="Nope")
+
+    def test_working_directory_is_cleaned(self):
+        for said, kept in (("/tmp/", "/tmp"), ("//tmp/./x/..", "/tmp"), ("/", "/"), ("", "")):
+            self.assertEqual(self.d.inspect(self.d.create("true", WorkingDir=said))["Config"]["WorkingDir"], kept, said)
 
     def test_host_refused(self):
         unknown = "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
@@ -209,7 +214,7 @@ class Create(ApiTest):
         self.host_refused("Invalid value 2000, range for oom score adj is [-1000, 1000]", OomScoreAdj=2000)
         self.host_refused("invalid ulimit type: nope", Ulimits=[{"Name": "nope", "Hard": 1, "Soft": 1}])
         self.host_refused("ulimit soft limit must be less than or equal to hard limit: 2 > 1", Ulimits=[{"Name": "cpu", "Hard": 1, "Soft": 2}])
-        self.host_refused('invalid port specification: "x"', PortBindings={"x": []})
+        self.host_refused("invalid JSON: invalid port '80;90': invalid syntax", PortBindings={"80;90": []})
         self.host_refused('invalid port specification: "0/tcp"', PortBindings={"0/tcp": []})
         self.host_refused('invalid port specification: "y"', PortBindings={"80/tcp": [{"HostPort": "y"}]})
         self.host_refused('invalid CapAdd: unknown capability: "CAP_FLY"', CapAdd=["FLY"])

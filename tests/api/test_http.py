@@ -217,6 +217,10 @@ class Bodies(HttpTest):
             reply = self.create(bad)
             self.assertEqual(reply.status, 400, bad[:20])
             self.assertTrue(reply.message.startswith("invalid JSON: "), reply.message)
+        for bad, text in ((b"{invalid", "invalid character 'i' looking for beginning of object key string"),
+                          (b'{"Image":"busybox",}', "invalid character '}' looking for beginning of object key string"),
+                          (b'{"Image":"busybox"', "unexpected EOF")):
+            self.assertError(self.create(bad), 400, "invalid JSON: " + text)
         self.assertEqual(len(self.d.call("GET", "/containers/json", query={"all": 1}).json), before)
 
     def test_too_large(self):

@@ -216,8 +216,11 @@ class Lifecycle(ApiTest):
     def test_resize(self):
         cid = self.d.create("sh", "-c", "stty size; read x", Tty=True, OpenStdin=True)
         self.assertError(self.post(cid, "resize", h=20, w=30), 409, f"Container {cid} is not running")
-        for query in ({}, {"h": 1}, {"h": "x", "w": 1}, {"h": -1, "w": 1}):
-            self.assertEqual(self.post(cid, "resize", **query).status, 400, query)
+        for query, text in (({}, 'height "": invalid syntax'), ({"h": 1}, 'width "": invalid syntax'),
+                            ({"h": "x", "w": 1}, 'height "x": invalid syntax'), ({"h": "+1", "w": 1}, 'height "+1": invalid syntax'),
+                            ({"h": -1, "w": 1}, 'height "-1": value out of range'),
+                            ({"h": 1, "w": 1 << 32}, 'width "4294967296": value out of range')):
+            self.assertError(self.post(cid, "resize", **query), 400, "invalid resize " + text)
         with self.d.attach(cid) as a:
             self.post(cid, "start")
             self.assertEqual(a.read(b"\n"), b"20 30\r\n") # what was said before the start holds

@@ -761,6 +761,6 @@ class Ports(NetworkTest):
         self.assertEqual(self.ports(cid), {})
 
     def test_refused(self):
-        for bindings, text in (({"x": [{}]}, 'invalid port specification: "x"'), ({"80/tcp": [{"HostPort": "70000"}]}, 'invalid port specification: "70000"'),
+        for bindings, text in (({"x": [{}]}, "invalid JSON: invalid port 'x': invalid syntax"), ({"80/tcp": [{"HostPort": "70000"}]}, 'invalid port specification: "70000"'),
                                ({"80/tcp": [{"HostIp": "x"}]}, 'invalid JSON: ParseAddr("x"): unable to parse IP')):
             self.assertError(self.d.call("POST", "/containers/create", {"Image": "busybox", "HostConfig": {"PortBindings": bindings}}), 400, text)

@@ -170,6 +170,15 @@ class Logs(ApiTest):
         reply = self.d.call("GET", f"/containers/{cid}/logs")
         self.assertEqual((reply.status, reply.message), (400, "Bad parameters: you must choose at least one stream"))
 
+    def test_young_container_is_followed_for_a_moment(self):
+        """What it says first is in a log that is read right after the start, as it is where a start takes long."""
+        cid = self.d.up("sleep", "1000")
+        self.logged(cid)
+        ended, started = time.time(), self.d.inspect(cid)["State"]["StartedAt"]
+        whole = time.mktime(time.strptime(started[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+        self.assertGreaterEqual(ended - whole - float("0" + started[19:-1]), 0.1)
+        self.d.remove(cid)
+
     def test_timestamps(self):
         cid, _ = self.d.run("echo", "x")
         self.assertRegex(self.logged(cid, timestamps=1)[1], rb"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z x\n$")

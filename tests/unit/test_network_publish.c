@@ -171,6 +171,29 @@ static void a_connection_is_handed_over(void **state)
 	one_free(&o);
 }
 
+/* Right after the start: who comes before the listener waits for it. */
+static void a_connection_before_its_listener(void **state)
+{
+	struct net_fixture *f = *state;
+	struct one o = one_new(f);
+	uint16_t port = publish(o.ns, "127.0.0.1", 0, 0, "tcp");
+	int fd = client(SOCK_STREAM, "127.0.0.1", port), listener, in;
+	char text[8] = "";
+
+	assert_true(fd >= 0);
+	fixture_turn(f);
+	listener = fixture_listen(f, o.door, "0.0.0.0", 80);
+	in = fixture_accept(f, listener, NULL);
+	assert_true(in >= 0);
+	assert_int_equal(write(in, "hello", 5), 5);
+	assert_int_equal(read(fd, text, 5), 5);
+	assert_string_equal(text, "hello");
+	close(in);
+	close(fd);
+	close(listener);
+	one_free(&o);
+}
+
 /* As the kernel sees it. */
 static bool has_ipv6(void)
 {
@@ -356,7 +379,7 @@ int main(void)
 		TEST(nobody_listens_inside),    TEST(a_connection_is_handed_over),
 		TEST(ipv6_of_the_host),         TEST(a_slow_listener),
 		TEST(ten_thousand_connections), TEST(datagrams_and_their_answers),
-		TEST(services_of_the_daemon),
+		TEST(services_of_the_daemon),   TEST(a_connection_before_its_listener),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
