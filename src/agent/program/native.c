@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/control.h"
@@ -31,7 +32,7 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-enum { FAILED = 125 };
+enum { FAILED = 125, OTHERS_TRIES = 5000 };
 
 /* Where proot binds us makes an empty file in the root: nothing of the container's. */
 #define PLACE_OF_AGENT "/.sockerless-agent"
@@ -148,6 +149,8 @@ static int make_dirs(struct native *n)
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
 			return -errno;
 	}
+	free(n->root); /* of what an earlier run has left */
+	free(n->changes);
 	n->root = xasprintf("%s/root", n->dir);
 	n->changes = xasprintf("%s/changes", n->dir);
 	return 0;
@@ -467,7 +470,7 @@ static int attend(struct native *n, pid_t pid)
 static pid_t start(const struct native *n, char **argv)
 {
 	sigset_t set;
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -480,6 +483,8 @@ static pid_t start(const struct native *n, char **argv)
 		return pid;
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* killed before that could be said */
+		_exit(127);
 	limits_enter();
 	close(CONTROL_FD);
 	execv(argv[0], argv);
@@ -505,6 +510,25 @@ static char *id_of(const struct native *n)
 	return xstrdup(slash ? slash + 1 : dir);
 }
 
+/* Who outlived the agent, where there is no namespace to end with it. They are ours to reap: what they have written is
+ * whole, and their control groups are empty, when the last of them has gone. One that the kernel holds is given up. */
+static void end_others(void)
+{
+	struct timespec pause = { .tv_nsec = 2000000 };
+
+	for (int tries = 0; tries < OTHERS_TRIES; tries++) {
+		pid_t reaped = 1;
+
+		if (tries % 50 == 0)
+			tree_signal(SIGKILL);
+		for (int n = 0; n < 1000 && reaped > 0; n++) /* some may still fork */
+			reaped = waitpid(-1, NULL, WNOHANG);
+		if (reaped < 0)
+			break;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int run(struct native *n, char **argv)
 {
 	CLEANUP(freep) char *id = id_of(n), *oom = xasprintf("%s.oom", n->dir);
@@ -516,51 +540,61 @@ static int run(struct native *n, char **argv)
 	limits_make(id);
 	pid = start(n, argv);
 	code = pid < 0 ? FAILED : attend(n, pid);
-	tree_signal(SIGKILL); /* who outlived the agent, where there is no namespace to end with it */
+	end_others();
 	if (limits_end())
 		close(open(oom, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); /* launch.c looks for it */
+	return code;
+}
+
+static int live(struct native *n, char **command)
+{
+	bool wants_copy = false;
+	int r, code;
+
+	umask(0);
+	n->is_asked = fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) == 0;
+	if (!n->is_asked) /* no file of ours gets its number */
+		dup2(2, CONTROL_FD);
+	n->lower_fd = open_dir(n->lower);
+	n->upper_fd = open_dir(n->upper);
+	if (n->lower_fd < 0 || n->upper_fd < 0)
+		return fail("the container's layers cannot be opened", -errno);
+	if (unshare(CLONE_NEWNS) == 0)
+		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	else
+		wants_copy = true; /* nothing can be mounted here */
+	r = be_alone(n);
+	if (r == 0)
+		r = recover(n);
+	if (r < 0)
+		return fail("what an earlier run left cannot be taken", r);
+	if (!command) {
+		CLEANUP(freep) char *id = id_of(n);
+
+		limits_forget(id);
+		return 0;
+	}
+	r = set_up(n, wants_copy);
+	if (r < 0)
+		return fail("the root cannot be made", r);
+	code = run(n, command);
+	r = take_back(n);
+	if (r < 0)
+		return fail("the changes of the container cannot be taken", r);
+	forget(n);
 	return code;
 }
 
 int native_main(int argc, char **argv)
 {
 	struct native n = { 0 };
-	bool wants_copy = false;
-	int r, code;
+	int code;
 
 	if (argc < 4)
 		return fail("--native LOWER UPPER DIRECTORY CACHE -- command", -EINVAL);
 	n = (struct native){ .lower = argv[0], .upper = argv[1], .dir = argv[2], .cache = argv[3] };
-	umask(0);
-	n.is_asked = fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) == 0;
-	if (!n.is_asked) /* no file of ours gets its number */
-		dup2(2, CONTROL_FD);
-	n.lower_fd = open_dir(n.lower);
-	n.upper_fd = open_dir(n.upper);
-	if (n.lower_fd < 0 || n.upper_fd < 0)
-		return fail("the container's layers cannot be opened", -errno);
-	if (unshare(CLONE_NEWNS) == 0)
-		mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-	else
-		wants_copy = true; /* nothing can be mounted here */
-	r = be_alone(&n);
-	if (r == 0)
-		r = recover(&n);
-	if (r < 0)
-		return fail("what an earlier run left cannot be taken", r);
-	if (argc <= 5) {
-		CLEANUP(freep) char *id = id_of(&n);
-
-		limits_forget(id);
-		return 0;
-	}
-	r = set_up(&n, wants_copy);
-	if (r < 0)
-		return fail("the root cannot be made", r);
-	code = run(&n, argv + 5);
-	r = take_back(&n);
-	if (r < 0)
-		return fail("the changes of the container cannot be taken", r);
-	forget(&n);
+	code = live(&n, argc > 5 ? argv + 5 : NULL);
+	free(n.root);
+	free(n.changes);
 	return code;
 }

@@ -112,15 +112,13 @@ static void set_files_limit(void)
 	setrlimit(RLIMIT_NOFILE, &rl);
 }
 
-static void become(const struct child_spec *spec, const int fds[3], int report)
+static void become(const struct child_spec *spec, pid_t parent, const int fds[3], int report)
 {
 	extern char **environ;
 	char **env = spec->env ? spec->env : environ;
 	sigset_t none;
 
 	setsid();
-	if (!spec->run)
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* an agent that is killed leaves as little as can be */
 	for (int i = 0; i < 3; i++)
 		if (dup2(fds[i], i) < 0)
 			fail(report, FAIL_EXEC);
@@ -147,6 +145,10 @@ static void become(const struct child_spec *spec, const int fds[3], int report)
 	set_user(spec, report);
 	if (spec->cwd && chdir(spec->cwd) < 0)
 		fail(report, FAIL_CWD);
+	/* An agent that is killed leaves as little as can be. Another user's process has forgotten it if it is said before. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
 	run_program(spec, env);
 	fail(report, FAIL_EXEC);
 }
@@ -346,14 +348,14 @@ static int spawn(const struct child_spec *spec, const int theirs[3], pid_t *ret_
 	struct failure f = { 0 };
 	int report[2];
 	ssize_t n;
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	*ret_code = 126;
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return error_set(err, -errno, "cannot make a pipe: %s", error_text(errno));
 	pid = fork();
 	if (pid == 0)
-		become(spec, theirs, report[1]);
+		become(spec, parent, theirs, report[1]);
 	close(report[1]);
 	if (pid < 0) {
 		close(report[0]);
