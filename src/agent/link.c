@@ -10,17 +10,19 @@
 #include "agent/flow.h"
 #include "agent/handshake.h"
 #include "agent/message.h"
+#include "agent/queries.h"
 #include "util/alloc.h"
 #include "util/list.h"
 
-enum { SESSIONS_MAX = 16384, ATTACH_MS = 300, PLAIN_STDIN_MAX = 32 << 10 };
+enum { SESSIONS_MAX = 16384, ATTACH_MS = 300, PLAIN_STDIN_MAX = 32 << 10, SIGNALS_KEPT = 16 };
 
 struct agent_link {
 	uv_loop_t *loop;
 	struct agent_conn *conn; /* NULL: down */
 	const struct agent_link_events *events;
 	void *arg;
-	struct list sessions, waiting, queries; /* waiting: stdin to be sent */
+	struct list sessions, waiting; /* waiting: stdin to be sent */
+	struct queries queries;
 	struct agent_session **channels;
 	size_t nchannels;
 	uv_timer_t grace;
@@ -33,6 +35,9 @@ struct agent_link {
 };
 
 enum session_step { SESSION_NEW, SESSION_SENT, SESSION_RUNS, SESSION_OVER };
+
+/* What a session is to be told, one after the other: a callback may change all others. */
+enum session_news { NEWS_NONE, NEWS_STARTED, NEWS_LOST };
 
 struct agent_session {
 	struct list link, waiting;
@@ -47,14 +52,11 @@ struct agent_session {
 	struct flow_in in;      /* what comes back */
 	size_t held;            /* given on, but not to be acknowledged yet */
 	uv_timer_t timer;       /* plain: whether an attach has worked; else a start or end to be told */
-	bool is_flowing, was_full, is_eof, is_eof_sent, is_known, is_lost;
-};
-
-struct query {
-	struct list link;
-	char id[40];
-	void (*done)(void *arg, json_t *value, const struct error *err);
-	void *arg;
+	unsigned char signals[SIGNALS_KEPT]; /* the latest: number n stands at (n - 1) % SIGNALS_KEPT */
+	uint64_t nsignals, ngot;             /* all of them; those that the agent has got, by its resume */
+	enum session_news news;
+	int pid;
+	bool is_flowing, was_full, is_eof, is_eof_sent, is_known, is_resized;
 };
 
 /* ---- sending ---- */
@@ -89,6 +91,33 @@ static void send_open(struct agent_session *s)
 static void send_simple(struct agent_session *s, const char *type)
 {
 	send_json(s->owner, json_pack("{s:s, s:s}", "type", type, "id", s->id));
+}
+
+static void send_signal(struct agent_session *s, uint64_t number)
+{
+	char name[16];
+	json_t *m = json_pack("{s:s, s:s, s:s}", "type", "signal", "id", s->id, "signal",
+			      signal_name(s->signals[(number - 1) % SIGNALS_KEPT], name));
+
+	if (s->owner->is_ours)
+		json_object_set_new(m, "number", json_integer((json_int_t)number));
+	send_json(s->owner, m);
+}
+
+/* Those that went down with an earlier connection, or waited for this one. */
+static void send_signals_after(struct agent_session *s, uint64_t got)
+{
+	uint64_t oldest = s->nsignals > SIGNALS_KEPT ? s->nsignals - SIGNALS_KEPT : 0;
+
+	for (uint64_t n = got > oldest ? got : oldest; n < s->nsignals; n++)
+		send_signal(s, n + 1);
+}
+
+static void send_size(struct agent_session *s)
+{
+	json_t *rows = json_object_get(s->message, "height"), *cols = json_object_get(s->message, "width");
+
+	send_json(s->owner, json_pack("{s:s, s:s, s:O, s:O}", "type", "resize", "id", s->id, "width", cols, "height", rows));
 }
 
 /* stdin, as far as window and queue allow. */
@@ -240,6 +269,7 @@ static void begin(struct agent_session *s)
 	if (!s->owner->is_ours)
 		uv_timer_start(&s->timer, on_plain_started, strcmp(type, "attach") == 0 ? ATTACH_MS : 0, 0);
 	pump(s);
+	send_signals_after(s, 0);
 }
 
 struct agent_session *agent_session_open(struct agent_link *l, json_t *take_message,
@@ -281,24 +311,24 @@ void agent_session_close_stdin(struct agent_session *s)
 
 int agent_session_signal(struct agent_session *s, int signo)
 {
-	char name[16];
-
 	if (s->step == SESSION_OVER)
 		return -ESRCH;
 	if (!s->owner->conn)
 		return -ENOTCONN;
-	send_json(s->owner, json_pack("{s:s, s:s, s:s}", "type", "signal", "id", s->id, "signal", signal_name(signo, name)));
+	s->signals[s->nsignals++ % SIGNALS_KEPT] = (unsigned char)signo;
+	if (s->owner->is_up) /* else with what the agent says of itself first */
+		send_signal(s, s->nsignals);
 	return 0;
 }
 
 void agent_session_resize(struct agent_session *s, unsigned rows, unsigned cols)
 {
 	/* What it begins with, or begins with again. */
+	s->is_resized = true;
 	json_object_set_new(s->message, "height", json_integer(rows));
 	json_object_set_new(s->message, "width", json_integer(cols));
 	if (s->owner->is_up)
-		send_json(s->owner, json_pack("{s:s, s:s, s:i, s:i}", "type", "resize", "id", s->id, "width", (int)cols,
-					      "height", (int)rows));
+		send_size(s);
 }
 
 static void send_ack(struct agent_session *s)
@@ -345,50 +375,16 @@ void agent_session_release(struct agent_session *s)
 	forget(s);
 }
 
-/* ---- queries ---- */
-
 int agent_link_query(struct agent_link *l, const char *what,
 		     void (*done)(void *arg, json_t *value, const struct error *err), void *arg)
 {
-	struct query *q;
+	const char *id;
 
 	if (!l->is_up || !l->is_ours)
 		return -ENOTCONN;
-	q = xnew(struct query);
-	snprintf(q->id, sizeof(q->id), "q%llu", (unsigned long long)l->next_id++);
-	q->done = done;
-	q->arg = arg;
-	list_append(&l->queries, &q->link);
-	send_json(l, json_pack("{s:s, s:s, s:s}", "type", "query", "id", q->id, "what", what));
+	id = queries_add(&l->queries, l->next_id++, done, arg);
+	send_json(l, json_pack("{s:s, s:s, s:s}", "type", "query", "id", id, "what", what));
 	return 0;
-}
-
-static void answer_query(struct query *q, json_t *value, const struct error *err)
-{
-	list_remove(&q->link);
-	q->done(q->arg, value, err);
-	free(q);
-}
-
-static void end_queries(struct agent_link *l, const char *reason)
-{
-	struct error err = { 0 };
-
-	error_set_class(&err, ERROR_UNAVAILABLE, "the agent is not connected: %s", reason);
-	while (!list_is_empty(&l->queries))
-		answer_query(container_of(l->queries.next, struct query, link), NULL, &err);
-}
-
-static void on_answer(struct agent_link *l, const struct message *m)
-{
-	list_for_each_safe(it, &l->queries) {
-		struct query *q = container_of(it, struct query, link);
-
-		if (strcmp(q->id, m->id) == 0) {
-			answer_query(q, json_object_get(m->json, "value"), NULL);
-			return;
-		}
-	}
 }
 
 /* ---- what the agent says ---- */
@@ -455,7 +451,7 @@ static void is_now_up(struct agent_link *l)
 
 static void mark_known(struct agent_link *l, const struct message *m)
 {
-	json_t *v;
+	json_t *v, *got;
 	size_t i;
 
 	json_array_foreach(json_object_get(m->json, "sessions"), i, v) {
@@ -466,19 +462,33 @@ static void mark_known(struct agent_link *l, const struct message *m)
 			continue;
 		s->is_known = true;
 		s->is_eof_sent = false;
+		s->pid = (int)json_integer_value(json_object_get(v, "pid"));
+		got = json_object_get(v, "signals"); /* older agents do not say: nothing is signalled twice */
+		s->ngot = got ? (uint64_t)json_integer_value(got) : s->nsignals;
 	}
 }
 
-/* One that a callback may have changed all others by. */
-static struct agent_session *next_lost(struct agent_link *l)
+static struct agent_session *next_with(struct agent_link *l, enum session_news news)
 {
 	list_for_each(it, &l->sessions) {
 		struct agent_session *s = container_of(it, struct agent_session, link);
 
-		if (s->is_lost)
-			return s;
+		if (s->news != news)
+			continue;
+		s->news = NEWS_NONE;
+		return s;
 	}
 	return NULL;
+}
+
+/* A session that lived through a connection goes on where the agent is. */
+static void take_up(struct agent_session *s)
+{
+	send_ack(s);
+	pump(s);
+	if (s->is_resized)
+		send_size(s);
+	send_signals_after(s, s->ngot);
 }
 
 /* Whom the agent does not know: one that never reached it is sent again; another is lost with its agent. */
@@ -491,23 +501,24 @@ static void on_resumed(struct agent_link *l, const struct message *m)
 	mark_known(l, m);
 	list_for_each(it, &l->sessions) {
 		s = container_of(it, struct agent_session, link);
-		s->is_lost = !s->is_known && s->step == SESSION_RUNS;
-		if (!s->is_known && s->step == SESSION_SENT)
+		if (!s->is_known && s->step == SESSION_RUNS)
+			s->news = NEWS_LOST;
+		else if (s->is_known && s->step == SESSION_SENT) /* the word of its beginning went down with its connection */
+			s->news = NEWS_STARTED;
+		else if (s->step == SESSION_SENT)
 			s->step = SESSION_NEW;
-		s->is_known = false;
 	}
 	is_now_up(l);
 	list_for_each(it, &l->sessions) {
 		s = container_of(it, struct agent_session, link);
-		if (s->step != SESSION_RUNS || s->is_lost)
-			continue;
-		send_ack(s);
-		pump(s);
+		if (s->is_known)
+			take_up(s);
+		s->is_known = false;
 	}
-	while ((s = next_lost(l))) {
-		s->is_lost = false;
+	while ((s = next_with(l, NEWS_STARTED)))
+		has_started(s, s->pid);
+	while ((s = next_with(l, NEWS_LOST)))
 		has_ended(s, LINK_LOST_CODE, "the agent that came back does not know this process: it was started anew");
-	}
 }
 
 static void on_hello(struct agent_link *l, const struct message *m)
@@ -544,7 +555,7 @@ static void on_text(struct agent_link *l, const struct message *m)
 			on_hello(l, m);
 		break;
 	case MESSAGE_RESUME: on_resumed(l, m); break;
-	case MESSAGE_ANSWER: on_answer(l, m); break;
+	case MESSAGE_ANSWER: queries_answer(&l->queries, m->id, json_object_get(m->json, "value")); break;
 	case MESSAGE_LIFETIME_EXPIRED:
 		snprintf(l->reason, sizeof(l->reason), "the time that its platform gives it is over");
 		break;
@@ -641,10 +652,9 @@ static void lose(struct agent_link *l, const char *reason)
 	l->has_lost = true;
 	list_for_each(it, &l->sessions) {
 		s = container_of(it, struct agent_session, link);
-		s->is_lost = s->step != SESSION_OVER;
+		s->news = s->step != SESSION_OVER ? NEWS_LOST : NEWS_NONE;
 	}
-	while ((s = next_lost(l))) {
-		s->is_lost = false;
+	while ((s = next_with(l, NEWS_LOST))) {
 		if (s->step == SESSION_NEW || s->step == SESSION_SENT)
 			has_failed(s, 126, reason);
 		else
@@ -674,7 +684,7 @@ static void on_closed(void *arg, const char *reason)
 	l->npaused = 0;
 	if (!l->reason[0] || was_up)
 		snprintf(l->reason, sizeof(l->reason), "%s", reason);
-	end_queries(l, reason);
+	queries_end(&l->queries, reason);
 	if (l->events && !l->has_lost)
 		l->events->down(l->arg, l->reason);
 	if (l->is_freed || l->has_lost)
@@ -702,6 +712,7 @@ int agent_link_connect(struct agent_link *l, int take_fd, bool is_server, bool i
 		agent_conn_drop(l->conn);
 	l->conn = conn;
 	l->is_up = false;
+	queries_end(&l->queries, "it has come back by another connection"); /* which brings no answers to what the older one took */
 	l->is_ours = is_ours;
 	if (preface)
 		agent_conn_preface(conn, preface);
@@ -720,7 +731,7 @@ struct agent_link *agent_link_new(uv_loop_t *loop, unsigned grace_ms, const stru
 	l->arg = arg;
 	list_init(&l->sessions);
 	list_init(&l->waiting);
-	list_init(&l->queries);
+	queries_init(&l->queries);
 	token_make(l->name);
 	uv_timer_init(loop, &l->grace);
 	l->grace.data = l;
@@ -747,7 +758,7 @@ void agent_link_free(struct agent_link *l, bool ends_agent)
 	l->events = NULL;
 	list_for_each_safe(it, &l->sessions)
 		agent_session_release(container_of(it, struct agent_session, link));
-	end_queries(l, "the container has ended");
+	queries_end(&l->queries, "the container has ended");
 	if (l->conn) {
 		if (ends_agent && l->is_ours)
 			send_json(l, json_pack("{s:s}", "type", "end"));

@@ -1,5 +1,6 @@
 """Real agents, the WebSockets that they speak, and a network that can be broken."""
 import base64
+import itertools
 import json
 import os
 import select
@@ -14,12 +15,23 @@ from harness import DEADLINE_S, ROOT, Daemon
 
 AGENT = os.environ.get("AGENT") or os.path.join(ROOT, "build", "bin", "sockerless-agent")
 PROTOCOL = "sockerless.agent.v1"
+ENOUGH = 64 << 10  # more than what a handshake takes
+
+
+PORTS = 10000, 30000  # below those that the kernel gives to outgoing connections: nobody takes one between here and its use
+next_port = itertools.count(os.getpid() * 97)
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on; each only once, and another process begins elsewhere."""
+    while True:
+        port = PORTS[0] + next(next_port) % (PORTS[1] - PORTS[0])
+        try:
+            with socket.socket() as s:
+                s.bind(("0.0.0.0", port))
+                return port
+        except OSError:
+            pass
 
 
 class WebSocket:
@@ -179,8 +191,10 @@ class Agent:
         if self.process.poll() is None:
             self.process.kill()
         code = self.process.wait()
-        self.reader.join(5)
+        self.reader.join()
         self.process.stderr.close()
+        for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
+            assert sign.encode() not in self.log, self.log.decode(errors="replace")
         return code
 
 
@@ -190,7 +204,7 @@ def refused(*options):
     with tempfile.TemporaryDirectory() as d:
         r = subprocess.run([os.path.join(ROOT, os.environ.get("B", "build"), "bin", "sockerlessd"), "--host", f"unix://{d}/s", "--data-root", f"{d}/data",
                             "--sandbox", f"{build}/bin/sockerless-sandbox", "--guest", f"{build}/guest/rootfs", *options],
-                           capture_output=True, text=True, timeout=20, check=False)
+                           capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert r.returncode not in (0, 99), r.stderr
     return r.stderr
 
@@ -209,6 +223,14 @@ def is_alive(pid):
         return False
 
 
+def wait_for_end(*pids):
+    """A signal that is sent is not yet a death."""
+    end = time.monotonic() + DEADLINE_S
+    while left := [p for p in pids if is_alive(p)]:
+        assert time.monotonic() < end, f"what runs on: {left}"
+        time.sleep(0.01)
+
+
 class Proxy:
     """A way to a port that can be cut, held, and opened again."""
 
@@ -218,13 +240,15 @@ class Proxy:
         self.listener.bind((host, 0))
         self.listener.listen(64)
         self.port = self.listener.getsockname()[1]
-        self.pairs, self.is_open, self.is_over, self.is_held = [], True, False, False
+        self.pairs, self.left, self.is_open, self.is_over, self.held = [], [], True, False, ()
+        self.passed = self.rounds = 0
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
     def _serve(self):
         while not self.is_over:
-            watched = [self.listener] + ([] if self.is_held else [s for pair in self.pairs for s in pair])
+            self.rounds += 1
+            watched = [self.listener] + [s for pair in self.pairs for s, side in zip(pair, ("client", "server")) if side not in self.held]
             for s in select.select(watched, [], [], 0.02)[0]:
                 if s is self.listener:
                     self._accept()
@@ -246,6 +270,7 @@ class Proxy:
                     data = s.recv(65536)
                     if data:
                         other.sendall(data)
+                        self.passed += len(data)
                         return
                 except OSError:
                     pass
@@ -267,14 +292,49 @@ class Proxy:
                     s.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
-        time.sleep(0.1)
+        end = time.monotonic() + DEADLINE_S
+        while not self.held and self.pairs and time.monotonic() < end:  # the thread drops them
+            time.sleep(0.01)
+        time.sleep(0.05)
 
     def open(self):
-        self.is_open = True
+        self.held, self.is_open = (), True
+
+    def hold(self, side):
+        """From now on nobody hears what the "client" or the "server" says, until open()."""
+        self.held, began = (side,), self.rounds
+        while self.rounds < began + 2:
+            time.sleep(0.005)
+
+    def leave(self):
+        """The client's side of what is there is cut; the server hears nothing of it. New connections are let through."""
+        left, self.pairs = self.pairs, []
+        self.left += left
+        for client, _ in left:
+            client.shutdown(socket.SHUT_RDWR)
+
+    def cut_again_and_again(self, pause_s):
+        """Until what is returned is called. Each connection lives long enough to bring something on its way."""
+        stop = threading.Event()
+
+        def cut():
+            while not stop.wait(pause_s):
+                began = self.passed
+                while self.passed < began + ENOUGH and not stop.wait(0.01):
+                    pass
+                self.cut()
+                self.open()
+        t = threading.Thread(target=cut, daemon=True)
+        t.start()
+
+        def end():
+            stop.set()
+            t.join()
+        return end
 
     def stop(self):
         self.is_over = True
         self.thread.join()
-        for pair in list(self.pairs):
+        for pair in self.pairs + self.left:
             self._drop(pair)
         self.listener.close()

@@ -1,16 +1,19 @@
 """The daemon and its agents: forward and reverse, what is refused, what breaks, and what comes back."""
 import hashlib
 import os
-import signal
 import socket
-import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
-from agents import Agent, PROTOCOL, Proxy, WebSocket, free_port, is_alive
-from harness import Daemon, demux
+from agents import Agent, PROTOCOL, Proxy, WebSocket, free_port, wait_for_end
+from harness import DEADLINE_S, Daemon, demux
+
+
+def state(pid):
+    """R, S, T, Z …"""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+        return f.read().rpartition(")")[2].split()[0]
 
 
 class Driver(unittest.TestCase):
@@ -54,7 +57,33 @@ class Driver(unittest.TestCase):
         return out, self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"]
 
     def wait(self, cid):
-        return self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"]
+        return self.d.call("POST", f"/containers/{cid}/wait", timeout=60).json["StatusCode"]
+
+    def connect_when_wanted(self, target, protocol=PROTOCOL):
+        """A WebSocket of a container whose start is under way: before it is, the daemon says 503."""
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            w = WebSocket(socket.create_connection(("127.0.0.1", self.port), DEADLINE_S), target, protocol=protocol)
+            if w.status != 503:
+                return w
+            w.close()
+            assert time.monotonic() < end, "nobody is wanted"
+            time.sleep(0.02)
+
+    def path(self, name):
+        """Of a file that a container and the test tell each other by: agents run here."""
+        return os.path.join(self.d.dir, f"{self.id().rpartition('.')[2]}-{name}")
+
+    def there(self, name):
+        self.d.wait_for(lambda: os.path.exists(self.path(name)), f"{name} is there")
+
+    def until(self, name):
+        """Shell: waits for the file."""
+        return f"while [ ! -e {self.path(name)} ]; do sleep 0.02; done"
+
+    def put(self, name):
+        with open(self.path(name), "wb"):
+            pass
 
 
 class Both(Driver):
@@ -81,7 +110,7 @@ class Both(Driver):
         self.assertEqual(self.wait(cid), 5)
         h.close()
         self.assertEqual(demux(self.d.logs(cid))[1], b"got it\n")
-        self.assertEqual(a.process.wait(10), 5)
+        self.assertEqual(a.process.wait(DEADLINE_S), 5)
 
     def test_update(self):
         """Of one whose agent is elsewhere: the policy is the daemon's, the limits are not."""
@@ -109,12 +138,17 @@ class Both(Driver):
         a.stop()
 
     def test_pause(self):
-        cid, _ = self.reverse("sh", "-c", "while :; do echo x; sleep 0.02; done")
+        cid, a = self.reverse("sh", "-c", "while :; do echo x; sleep 0.02; done")
         self.d.wait_for(lambda: self.d.logs(cid), "it writes")
         self.assertEqual(self.d.call("POST", f"/containers/{cid}/pause").status, 204)
+        self.assertEqual([state(p) for p in a.children()], ["T"])
+
+        def is_quiet():  # what it had written before comes yet
+            n = len(self.d.logs(cid))
+            time.sleep(0.3)
+            return len(self.d.logs(cid)) == n
+        self.d.wait_for(is_quiet, "it writes no more")
         n = len(self.d.logs(cid))
-        time.sleep(0.3)
-        self.assertLessEqual(len(self.d.logs(cid)), n + 20)
         self.assertEqual(self.d.call("POST", f"/containers/{cid}/unpause").status, 204)
         self.d.wait_for(lambda: len(self.d.logs(cid)) > n + 20, "it goes on")
 
@@ -148,7 +182,7 @@ class Both(Driver):
         cid = self.d.create("sh", "-c", "echo hello; exit 4", HostConfig={"Runtime": "agent"})
         path = self.prepare(cid)["Path"]
         start = self.d.later("POST", f"/containers/{cid}/start")
-        w = WebSocket(self.connect_when_wanted(), path)
+        w = self.connect_when_wanted(path, None)
         self.assertEqual(w.status, 101)
         m = w.receive()
         self.assertEqual(m["type"], "attach")
@@ -164,14 +198,12 @@ class Both(Driver):
         w.close()
         self.d.remove(cid)
 
-    def connect_when_wanted(self):
-        time.sleep(0.3)
-        return socket.create_connection(("127.0.0.1", self.port), 10)
-
 
 class Refused(Driver):
+    grace = "1"
+
     def connect(self, target, token=None, protocol=PROTOCOL):
-        return WebSocket(socket.create_connection(("127.0.0.1", self.port), 10), target, token, protocol)
+        return WebSocket(socket.create_connection(("127.0.0.1", self.port), DEADLINE_S), target, token, protocol)
 
     def test_tokens_and_ids(self):
         cid, _ = self.reverse("sleep", "1000")
@@ -229,8 +261,7 @@ class Refused(Driver):
         self.addCleanup(self.d.remove, other)
         path = self.prepare(other)["Path"]
         start = self.d.later("POST", f"/containers/{other}/start")
-        time.sleep(0.2)
-        w = self.connect(path)
+        w = self.connect_when_wanted(path)
         w.send(type="hello", main=False)
         w.receive()
         w.send(type="resume", sessions=[{"id": f"{'0' * 12}-{i}", "channel": i} for i in range(50)])
@@ -259,19 +290,18 @@ class Refused(Driver):
             cid = self.d.create("true", HostConfig={"Runtime": "agent"})
             path = self.prepare(cid)["Path"]
             start = self.d.later("POST", f"/containers/{cid}/start")
-            time.sleep(0.2)
-            w = self.connect(path)
+            w = self.connect_when_wanted(path)
             w.send(type="hello", main=False)
             self.assertEqual(w.receive()["type"], "resume")
             w.send(type="resume", sessions=[])
             self.assertEqual(w.receive()["type"], "exec")
             nonsense(w)
-            w.sock.settimeout(10)
+            w.sock.settimeout(DEADLINE_S)
             with self.assertRaises((EOFError, ConnectionError)):
                 while True:
                     w.receive()
             w.close()
-            reply = start(15)
+            reply = start()
             self.assertIn("the agent was lost", reply.message)
             self.d.remove(cid)
         self.assertEqual(self.d.run("true")[1], 0)
@@ -280,8 +310,7 @@ class Refused(Driver):
         cid = self.d.create("true", HostConfig={"Runtime": "agent"})
         path = self.prepare(cid)["Path"]
         start = self.d.later("POST", f"/containers/{cid}/start")
-        time.sleep(0.2)
-        w = self.connect(path)
+        w = self.connect_when_wanted(path)
         w.send(type="hello", main=False)
         w.receive()
         w.send(type="resume", sessions=[])
@@ -290,7 +319,7 @@ class Refused(Driver):
         self.assertEqual(start().status, 204)
         h = self.d.attach(cid, logs=1)  # its log takes what it gives; only one that reads nothing is overrun
         with self.assertRaises((EOFError, ConnectionError)):
-            w.sock.settimeout(10)
+            w.sock.settimeout(DEADLINE_S)
             w.frame(2, b"o" + m["channel"].to_bytes(4, "big") + b"x" * (70 << 10))
             while True:
                 w.receive()
@@ -302,104 +331,134 @@ class Refused(Driver):
 
 
 class Broken(Driver):
-    def test_exit_codes_survive(self):
+    def broken(self, *cmd, **more):
+        """A container whose agent comes by way of a proxy: (id, agent, proxy)."""
         proxy = Proxy(self.port)
         self.addCleanup(proxy.stop)
-        cid, _ = self.reverse("sh", "-c", "sleep 2; echo done; exit 11", port=proxy.port)
-        xid = self.d.exec(cid, "sh", "-c", "sleep 0.5; echo from exec; exit 12")
+        return *self.reverse(*cmd, port=proxy.port, **more), proxy
+
+    def test_exit_codes_survive(self):
+        cid, a, proxy = self.broken("sh", "-c", f"{self.until('over')}; echo done; exit 11")
+        xid = self.d.exec(cid, "sh", "-c", f"touch {self.path('begun')}; {self.until('go')}; echo from exec; exit 12")
         h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
-        time.sleep(0.2)
+        self.there("begun")
         proxy.cut()
-        time.sleep(0.8)  # the exec ends meanwhile
+        self.put("go")
+        self.d.wait_for(lambda: len([p for p in a.children() if state(p) != "Z"]) == 1, "the exec ends meanwhile")
         proxy.open()
         self.assertEqual(demux(h.read())[1], b"from exec\n")
         h.close()
         self.assertEqual(self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"], 12)
+        self.put("over")
         self.assertEqual(self.wait(cid), 11)
         self.assertEqual(demux(self.d.logs(cid))[1], b"done\n")
 
+    def test_a_signal_survives(self):
+        """It is on its way when the connection breaks, and comes once."""
+        cid, _, proxy = self.broken("sh", "-c", f"trap 'echo x >>{self.path('got')}' USR1; trap 'exit 13' TERM; echo up; while :; do sleep 0.02; done")
+        self.d.wait_for(lambda: b"up" in self.d.logs(cid), "it is up")
+        for number in (1, 2):
+            self.assertEqual(self.d.call("POST", f"/containers/{cid}/kill", query={"signal": "USR1"}).status, 204)
+            self.d.wait_for(lambda n=number: os.path.exists(self.path("got")) and os.path.getsize(self.path("got")) == 2 * n, "it has come")
+        proxy.hold("server")
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/kill", query={"signal": "USR1"}).status, 204)
+        stop = self.d.later("POST", f"/containers/{cid}/stop", query={"t": 60}, timeout=90)
+        self.assertIsNone(stop(0.3))
+        proxy.cut()
+        proxy.open()
+        self.assertEqual(stop(90).status, 204)
+        self.assertEqual(self.d.inspect(cid)["State"]["ExitCode"], 13)
+        self.assertEqual(os.path.getsize(self.path("got")), 6)
+
+    def test_the_word_of_a_beginning_survives(self):
+        """The agent has started it and said so; the connection breaks before the daemon hears it."""
+        cid, _, proxy = self.broken("sleep", "1000")
+        proxy.hold("client")
+        xid = self.d.exec(cid, "sh", "-c", f"touch {self.path('begun')}; sleep 1000")
+        start = self.d.later("POST", f"/exec/{xid}/start", {"Detach": True})
+        self.there("begun")
+        self.assertIsNone(start(0.2))
+        proxy.cut()
+        proxy.open()
+        self.assertEqual(start().status, 200)
+        there = self.d.call("GET", f"/exec/{xid}/json").json
+        self.assertEqual((there["Running"], there["Pid"] > 0), (True, True))
+
+    def test_a_question_to_a_connection_that_is_replaced(self):
+        """The agent comes back before the daemon has noticed that it was gone: who asked is answered all the same."""
+        cid, _, proxy = self.broken("sleep", "1000")
+        proxy.hold("server")
+        top = self.d.later("GET", f"/containers/{cid}/top")
+        self.assertIsNone(top(0.3))
+        proxy.leave()
+        proxy.open()
+        self.assertIn("the agent is not connected", top().message)
+        self.d.wait_for(lambda: "sleep 1000" in str(self.d.call("GET", f"/containers/{cid}/top").json), "the new connection takes questions")
+
     def test_no_byte_is_lost_or_doubled(self):
-        proxy = Proxy(self.port)
-        self.addCleanup(proxy.stop)
-        cid, _ = self.reverse("sleep", "1000", port=proxy.port)
+        cid, _, proxy = self.broken("sleep", "1000")
         xid = self.d.exec(cid, "sh", "-c", "i=0; while [ $i -lt 60000 ]; do echo line $i of the flood; i=$((i+1)); done; sleep 0.5")
         h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
-        stop = threading.Event()
-
-        def cut():
-            while not stop.wait(0.4):
-                proxy.cut()
-                proxy.open()
-        t = threading.Thread(target=cut)
-        t.start()
+        end = proxy.cut_again_and_again(0.4)
         out = demux(h.read())[1]
-        stop.set()
-        t.join()
+        end()
         self.assertEqual(out, b"".join(b"line %d of the flood\n" % i for i in range(60000)))
 
     def test_stdin_survives(self):
-        proxy = Proxy(self.port)
-        self.addCleanup(proxy.stop)
-        cid, _ = self.reverse("sleep", "1000", port=proxy.port)
+        cid, _, proxy = self.broken("sleep", "1000")
         xid = self.d.exec(cid, "sh", "-c", "md5sum", AttachStdin=True)
         h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
         data = os.urandom(8 << 20)
-        stop = threading.Event()
-
-        def cut():
-            while not stop.wait(0.4):
-                proxy.cut()
-                proxy.open()
-        t = threading.Thread(target=cut)
-        t.start()
+        end = proxy.cut_again_and_again(0.4)
         h.send(data)
         h.half_close()
         out = demux(h.read())[1]
-        stop.set()
-        t.join()
+        end()
         self.assertEqual(out.split()[0].decode(), hashlib.md5(data).hexdigest())
 
     def test_lost_for_good(self):
-        proxy = Proxy(self.port)
-        self.addCleanup(proxy.stop)
-        cid, a = self.reverse("sleep", "1000", port=proxy.port, options=("--grace", "3"))
+        cid, a, proxy = self.broken("sleep", "1000", options=("--grace", "3"))
         pid = a.children()[0]
         xid = self.d.exec(cid, "sleep", "1000")
         h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
         proxy.cut()
-        began = time.monotonic()
         self.assertEqual(self.wait(cid), 255)
-        self.assertLess(time.monotonic() - began, 8)
         h.read()
         h.close()
-        state = self.d.inspect(cid)["State"]
-        self.assertEqual((state["Status"], state["ExitCode"]), ("exited", 255))
-        self.assertIn("did not come back within 4 seconds", state["Error"])
-        a.process.wait(10)
-        self.assertFalse(is_alive(pid))
+        there = self.d.inspect(cid)["State"]
+        self.assertEqual((there["Status"], there["ExitCode"]), ("exited", 255))
+        self.assertIn("did not come back within 4 seconds", there["Error"])
+        a.process.wait(DEADLINE_S)
+        wait_for_end(pid)
 
     def test_a_killed_agent(self):
         cid, a = self.reverse("sleep", "1000")
         pid = a.children()[0]
+        others = [self.d.call("GET", f"/exec/{self.begin(cid, user)}/json").json["Pid"] for user in ("root", "1000:1000")] if os.geteuid() == 0 else []
         a.process.kill()
         self.assertEqual(self.wait(cid), 255)
         self.assertIn("the agent was lost", self.d.inspect(cid)["State"]["Error"])
-        self.assertFalse(is_alive(pid))
+        wait_for_end(pid, *others)
+
+    def begin(self, cid, user):
+        xid = self.d.exec(cid, "sleep", "1000", User=user)
+        self.assertEqual(self.d.call("POST", f"/exec/{xid}/start", {"Detach": True}).status, 200)
+        return xid
 
     def test_a_killed_daemon(self):
         port = free_port()
         d = Daemon("--agent-listen", f"tcp://127.0.0.1:{port}")
         cid = d.create("sleep", "1000", HostConfig={"Runtime": "agent"})
         path = d.call("POST", f"/internal/v1/agent/prepare/{cid}", version=None).json["Path"]
-        a = Agent(callback=f"ws://127.0.0.1:{port}{path}", token=None, options=("--grace", "8"))
+        a = Agent(callback=f"ws://127.0.0.1:{port}{path}", token=None, options=("--grace", "3"))
         self.assertEqual(d.call("POST", f"/containers/{cid}/start").status, 204)
         pid = a.children()[0]
         d.kill()
         d.start()
         self.assertEqual(d.inspect(cid)["State"]["Status"], "exited")
         # The new daemon knows the token, but no run: the agent's grace is over, nothing is left behind.
-        a.process.wait(15)
-        self.assertFalse(is_alive(pid))
+        a.process.wait(DEADLINE_S)
+        wait_for_end(pid)
         a.stop()
         d.stop()
 

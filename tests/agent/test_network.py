@@ -7,14 +7,19 @@ import threading
 import time
 import unittest
 
-from agents import Agent, Wrapped, free_port, is_alive
-from harness import demux
+from agents import Agent, Wrapped, free_port, is_alive, wait_for_end
+from harness import DEADLINE_S, demux
 
 GRACE_S = 4
 DEAD_S = 30  # of silence: then a connection is taken for dead
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 ENV = dict(os.environ, PATH=PATH)
 HERE, THERE = "10.99.0.1", "10.99.0.2"
+
+
+def put(path):
+    with open(path, "wb"):
+        pass
 
 
 class Link:
@@ -26,7 +31,7 @@ class Link:
             raise unittest.SkipTest(f"a network of its own: {' and '.join(missing) or 'root'} is needed")
         self.holders = [subprocess.Popen(["unshare", "-n", "sleep", "1000000"], stderr=subprocess.DEVNULL) for _ in range(2)]
         try:
-            end = time.monotonic() + 5
+            end = time.monotonic() + DEADLINE_S
             while any(os.readlink(f"/proc/{h.pid}/ns/net") == os.readlink("/proc/self/ns/net") for h in self.holders):
                 if time.monotonic() > end or any(h.poll() is not None for h in self.holders):
                     raise unittest.SkipTest("no network namespace can be made here")
@@ -95,7 +100,7 @@ class Network(unittest.TestCase):
         cls.link = Link()
         cls.addClassCleanup(cls.link.stop)
         cls.port = free_port()
-        cls.d = Wrapped(cls.link.here, "--agent-listen", f"tcp://{HERE}:{cls.port}", "--agent-listen-plain", "--agent-wait", "30", "--agent-grace", str(GRACE_S))
+        cls.d = Wrapped(cls.link.here, "--agent-listen", f"tcp://{HERE}:{cls.port}", "--agent-listen-plain", "--agent-wait", "60", "--agent-grace", str(GRACE_S))
         cls.addClassCleanup(cls.d.stop)
         print(f"\nagent: packets are lost by {cls.link.lossy}")
 
@@ -110,7 +115,7 @@ class Network(unittest.TestCase):
         a = Agent(callback=f"ws://{HERE}:{self.port}{path}", token=None, options=("--grace", str(GRACE_S)), wrap=self.link.there)
         self.addCleanup(a.stop)
         self.addCleanup(self.d.remove, cid)
-        reply = self.d.call("POST", f"/containers/{cid}/start", timeout=40)
+        reply = self.d.call("POST", f"/containers/{cid}/start", timeout=90)
         self.assertEqual(reply.status, 204, reply.body)
         return cid, a
 
@@ -124,7 +129,7 @@ class Network(unittest.TestCase):
     def exit_code(self, xid):
         return self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"]
 
-    def wait(self, cid, timeout=DEAD_S + GRACE_S + 20):
+    def wait(self, cid, timeout=DEAD_S + GRACE_S + DEADLINE_S):
         return self.d.call("POST", f"/containers/{cid}/wait", timeout=timeout).json["StatusCode"]
 
     def test_lost_packets(self):
@@ -138,16 +143,22 @@ class Network(unittest.TestCase):
         self.assertEqual(out.split()[0].decode(), hashlib.md5(data).hexdigest())
         self.assertEqual(out.partition(b"\n")[2], b"".join(b"line %d\n" % i for i in range(20000)))
         self.assertEqual(self.exit_code(xid), 13)
-        self.assertEqual(self.d.call("POST", f"/containers/{cid}/stop", query={"t": 20}, timeout=60).status, 204)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/stop", query={"t": 60}, timeout=90).status, 204)
         state = self.d.inspect(cid)["State"]
         self.assertEqual((state["ExitCode"], state["Error"]), (9, ""))
         self.assertEqual(demux(self.d.logs(cid))[1], b"up\nbye\n")
 
     def test_a_silence_that_ends(self):
         """Longer than the grace, but nobody has noticed: what happened meanwhile is told afterwards."""
-        cid, _ = self.reverse("sh", "-c", "sleep 7; echo done; exit 14")
-        xid, h = self.begin_exec(cid, "sh", "-c", "sleep 2; echo from exec; exit 15")
+        begun, go, over = (os.path.join(self.d.dir, name) for name in ("begun", "go", "over"))
+        until = "while [ ! -e {} ]; do sleep 0.05; done"
+        cid, a = self.reverse("sh", "-c", f"{until.format(over)}; echo done; exit 14")
+        xid, h = self.begin_exec(cid, "sh", "-c", f"touch {begun}; {until.format(go)}; echo from exec; exit 15")
+        self.d.wait_for(lambda: os.path.exists(begun), "the exec runs")
         self.link.lose(100)
+        put(go)
+        self.d.wait_for(lambda: len([p for p in a.children() if is_alive(p)]) == 1, "the exec has ended")
+        put(over)
         time.sleep(GRACE_S + 4)
         self.link.lose(0)
         self.assertEqual(demux(h.read())[1], b"from exec\n")
@@ -186,8 +197,8 @@ class Network(unittest.TestCase):
         self.link.lose(100)
         began = time.monotonic()
         runs["agent killed"][1].process.kill()
-        stop = self.d.later("POST", f"/containers/{runs['stopped'][0]}/stop", query={"t": 1}, timeout=DEAD_S + GRACE_S + 20)
-        limit = DEAD_S + GRACE_S + 20
+        limit = DEAD_S + GRACE_S + DEADLINE_S
+        stop = self.d.later("POST", f"/containers/{runs['stopped'][0]}/stop", query={"t": 1}, timeout=limit)
         top = self.d.later("GET", f"/containers/{runs['left'][0]}/top", timeout=limit)
         stats = self.d.later("GET", f"/containers/{runs['left'][0]}/stats", query={"stream": 0}, timeout=limit)
         late = self.d.exec(runs["left"][0], "true")
@@ -198,9 +209,9 @@ class Network(unittest.TestCase):
             state = self.d.inspect(cid)["State"]
             self.assertEqual(state["Status"], "exited")
             self.assertRegex(state["Error"], f"the agent was lost.*did not come back within {GRACE_S} seconds")
-        self.assertLess(time.monotonic() - began, DEAD_S + GRACE_S + 15)
+        self.assertLess(time.monotonic() - began, limit)
         for reply in (stop, top, stats, start):
-            self.assertIsNotNone(reply(10))
+            self.assertIsNotNone(reply())
         self.assertEqual(stop(0).status, 204)
         for x, code in ((xid, 255), (late, 255)):
             self.d.wait_for(lambda x=x: not self.d.call("GET", f"/exec/{x}/json").json["Running"], "execs are over too")
@@ -208,8 +219,8 @@ class Network(unittest.TestCase):
         h.read()
         # There, too, everybody notices.
         for _, a in runs.values():
-            a.process.wait(DEAD_S + GRACE_S + 15)
-        self.assertEqual([p for p in pids if is_alive(p)], [])
+            a.process.wait(limit)
+        wait_for_end(*pids)
 
     def test_the_daemon_is_killed_in_the_silence(self):
         cid, a = self.reverse("sleep", "1000")
@@ -221,8 +232,8 @@ class Network(unittest.TestCase):
         self.assertEqual((state["Status"], state["ExitCode"]), ("exited", 137))
         self.assertTrue(state["Error"], "it says why")
         self.link.lose(0)
-        a.process.wait(DEAD_S + GRACE_S + 15)
-        self.assertFalse(is_alive(pid))
+        a.process.wait(DEAD_S + GRACE_S + DEADLINE_S)
+        wait_for_end(pid)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
-enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000 };
+enum { PAUSE_FIRST_MS = 100, PAUSE_MAX_MS = 5000, PAUSE_EXPECTED_MS = 500, NOT_YET = 503 };
 
 static struct dial_target target;
 static struct tls_context *tls; /* of wss:// */
@@ -56,6 +56,8 @@ static void on_dialled(void *arg, const struct dial_result *r)
 		say("the daemon wants nothing of this agent: %s", r->why);
 		agent_finish(1);
 	}
+	if (r->status == NOT_YET && pause_ms > PAUSE_EXPECTED_MS) /* the container's start waits for us before long */
+		pause_ms = PAUSE_EXPECTED_MS;
 	if (r->status != 101) {
 		retry(r->why);
 		return;

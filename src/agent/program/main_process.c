@@ -112,8 +112,10 @@ static void tell_exit(struct main_process *m)
 	int code = m->code;
 
 	m->is_told = true;
-	/* Until a daemon has taken the exit code, or for a while, so that who asks GET /health may see it. */
-	uv_timer_start(&m->linger, on_linger_over, list_is_empty(&m->attached) ? agent.linger_ms : agent.grace_ms, 0);
+	/* Until a daemon has taken the exit code: one whose connection is silent has as long as it takes to notice that, and
+	 * then the grace. Or for a while, so that who asks GET /health may see it. */
+	uv_timer_start(&m->linger, on_linger_over,
+		       list_is_empty(&m->attached) ? agent.linger_ms : agent.grace_ms + CONN_DEAD_MS, 0);
 	list_for_each_safe(it, &m->attached)
 		session_exited(container_of(it, struct session, attached), code);
 }

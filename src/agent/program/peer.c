@@ -33,9 +33,12 @@ static void on_signal(struct peer *p, const struct message *m)
 	struct session *s = session_find(p, m->id);
 	const char *name = message_text(m, "signal");
 	int signo = name ? signal_by_name(name) : 0;
+	uint64_t number = (uint64_t)message_number(m, "number", 0);
 
-	if (s && signo > 0)
-		session_signal(s, signo);
+	if (!s || signo <= 0 || (number && number <= s->nsignals)) /* it has come before: the daemon could not know */
+		return;
+	s->nsignals = number ? number : s->nsignals;
+	session_signal(s, signo);
 }
 
 /* Who it is, and what it knows. An older connection of the same daemon's is over. */

@@ -426,9 +426,9 @@ void session_attach(struct peer *p, const struct message *m)
 	}
 	s = session_new(p, m);
 	s->is_main = true;
+	s->pid = main_child() ? (int)child_pid(main_child()) : 0;
 	if (p->is_ours)
-		agent_conn_send_json(p->conn, json_pack("{s:s, s:s, s:i}", "type", "started", "id", s->id, "pid",
-							main_child() ? (int)child_pid(main_child()) : 0));
+		agent_conn_send_json(p->conn, json_pack("{s:s, s:s, s:i}", "type", "started", "id", s->id, "pid", s->pid));
 	main_attach(s);
 }
 
@@ -523,7 +523,9 @@ void session_resume(struct peer *p, json_t *list)
 		take_channel(p, s);
 		s->is_exit_told = false;
 		tell_consumed(s);
-		json_array_append_new(alive, json_pack("{s:s, s:I}", "id", s->id, "received", (json_int_t)s->in.received));
+		json_array_append_new(alive, json_pack("{s:s, s:I, s:I, s:i}", "id", s->id, "received",
+						       (json_int_t)s->in.received, "signals", (json_int_t)s->nsignals,
+						       "pid", s->pid));
 	}
 	agent_conn_send_json(p->conn, json_pack("{s:s, s:o}", "type", "resume", "sessions", json_incref(alive)));
 	json_array_foreach(alive, i, v)

@@ -30,6 +30,7 @@ struct session {
 	struct child *child; /* its own; NULL: attached to the main process, or ended */
 	struct flow_out out;
 	struct flow_in in;
+	uint64_t nsignals; /* the daemon numbers them: those that came */
 	int code;
 	uint64_t away_ms;
 };
