@@ -16,7 +16,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-enum { CHECK_MS = 5000, TOLD_MAX = 8192, AGAIN_MS = 60000, ASKED_AGAIN_MS = 1000 };
+enum { CHECK_MS = 30000, TOLD_MAX = 8192, AGAIN_MS = 60000, ASKED_AGAIN_MS = 1000 };
 
 /* ---- what is there ---- */
 
