@@ -38,7 +38,7 @@ class Loss(unittest.TestCase):
             raise unittest.SkipTest("iptables cannot lose packets here") from e
         rule("-D", "INPUT")
         cls.port = free_port()
-        cls.d = Daemon("--agent-listen", f"tcp://127.0.0.1:{cls.port}", "--agent-wait", "30", "--agent-grace", "20")
+        cls.d = Daemon("--agent-listen", f"tcp://127.0.0.1:{cls.port}", "--agent-wait", "60", "--agent-grace", "60")
         cls.addClassCleanup(cls.d.stop)
 
     def up(self, *cmd):
@@ -47,7 +47,7 @@ class Loss(unittest.TestCase):
         path = self.d.call("POST", f"/internal/v1/agent/prepare/{cid}", version=None).json["Path"]
         a = Agent(callback=f"ws://127.0.0.1:{self.port}{path}", token=None)
         self.addCleanup(a.stop)
-        self.assertEqual(self.d.call("POST", f"/containers/{cid}/start", timeout=40).status, 204)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/start", timeout=90).status, 204)
         return cid
 
     def exec(self, cid, script):
@@ -69,7 +69,7 @@ class Loss(unittest.TestCase):
         cid = self.up("sh", "-c", "trap 'exit 11' TERM; while :; do sleep 0.05; done")
         for _ in range(3):
             self.check(*self.exec(cid, self.FLOOD))
-        self.assertEqual(self.d.call("POST", f"/containers/{cid}/stop", query={"t": 20}, timeout=40).status, 204)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/stop", query={"t": 60}, timeout=90).status, 204)
         self.assertEqual(self.d.inspect(cid)["State"]["ExitCode"], 11)
 
     def test_the_network_is_gone_for_a_while(self):

@@ -6,7 +6,8 @@ import signal
 import time
 import unittest
 
-from agents import Agent, is_alive
+from agents import Agent, wait_for_end
+from harness import DEADLINE_S
 
 
 def b64(data):
@@ -93,10 +94,7 @@ class Plain(unittest.TestCase):
         w.send(type="exec", id="x", cmd=["sh", "-c", "echo $$; sleep 1000"])
         pid = int(base64.b64decode(w.receive()["data"]))
         w.close()
-        end = time.monotonic() + 5
-        while is_alive(pid):
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.01)
+        wait_for_end(pid)
 
     def test_what_is_no_message(self):
         w = self.agent.socket()
@@ -115,7 +113,7 @@ class Plain(unittest.TestCase):
         for bytes_ in (b"\x81\x01x", b"\xc1\x80\0\0\0\0", b"\x82\xff\x7f" + b"\xff" * 7 + b"\0" * 4, b"\x83\x80\0\0\0\0"):
             w = self.agent.socket()
             w.sock.sendall(bytes_)
-            w.sock.settimeout(10)
+            w.sock.settimeout(DEADLINE_S)
             with self.assertRaises((EOFError, ConnectionError)):
                 while True:
                     w.receive()
@@ -132,7 +130,7 @@ class Plain(unittest.TestCase):
     def test_heads_that_never_end(self):
         s = self.agent.connect()
         s.sendall(b"GET /" + b"a" * 20000)
-        s.settimeout(10)
+        s.settimeout(DEADLINE_S)
         try:
             self.assertIn(s.recv(1000)[:12], (b"HTTP/1.1 400", b""))
         except ConnectionError:
@@ -144,13 +142,12 @@ class KeepAlive(unittest.TestCase):
     def test_replay_health_and_exit_code(self):
         a = Agent("sh", "-c", "echo early; read x; echo got $x; exit 9")
         try:
-            time.sleep(0.2)
             health = json.loads(a.get("/health")[1])
             self.assertEqual((health["status"], health["exited"]), ("ok", False))
             w = a.socket()
             w.send(type="attach", id="m")
             self.assertEqual(w.receive(), {"type": "stdout", "id": "m", "data": b64(b"early\n")})
-            other = a.socket()
+            other = a.socket()  # for this one it is told again
             other.send(type="attach", id="o")
             w.send(type="stdin", id="m", data=b64(b"it\n"))
             self.assertEqual(w.session("m"), ({"stdout": b"got it\n", "stderr": b""}, 9))
@@ -160,10 +157,13 @@ class KeepAlive(unittest.TestCase):
             a.stop()
 
     def test_a_signal_goes_to_the_main_process(self):
-        a = Agent("sh", "-c", "trap 'exit 6' TERM; while :; do sleep 0.05; done", options=("--grace", "1"))
-        time.sleep(0.2)
+        a = Agent("sh", "-c", "trap 'exit 6' TERM; echo up; while :; do sleep 0.05; done", options=("--grace", "1"))
+        w = a.socket()
+        w.send(type="attach", id="m")
+        self.assertEqual(w.receive(), {"type": "stdout", "id": "m", "data": b64(b"up\n")})
+        w.close()
         a.process.send_signal(signal.SIGTERM)
-        self.assertEqual(a.process.wait(20), 6)
+        self.assertEqual(a.process.wait(DEADLINE_S), 6)
         a.stop()
 
     def test_orphans_are_reaped_and_ended(self):
@@ -171,7 +171,7 @@ class KeepAlive(unittest.TestCase):
         w = a.socket()
         w.send(type="attach", id="m")
         self.assertEqual(w.session("m")[1], 0)
-        deadline = time.monotonic() + 10 # the exit is told before the last orphan has been reaped
+        deadline = time.monotonic() + DEADLINE_S  # the exit is told before the last orphan has been reaped
         while a.children() and time.monotonic() < deadline:
             time.sleep(0.02)
         self.assertEqual(a.children(), [])

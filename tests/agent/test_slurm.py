@@ -8,7 +8,7 @@ import time
 import unittest
 
 from agents import free_port
-from harness import Daemon, demux
+from harness import DEADLINE_S, Daemon, demux
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "srun", "scancel", "squeue")
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -62,32 +62,34 @@ class Slurm(unittest.TestCase):
         cls.env = dict(os.environ, SLURM_CONF=conf, PATH=PATH)
         cls.begin("munged", "--foreground", "--key-file", key, "--socket", f"{cls.dir}/munge.sock", "--pid-file", f"{cls.dir}/munge.pid",
                   "--log-file", f"{cls.dir}/munge.log", "--seed-file", f"{cls.dir}/munge.seed", "--force")
-        time.sleep(0.5)
+        cls.soon(lambda: os.path.exists(f"{cls.dir}/munge.sock"))
         cls.begin("slurmctld", "-D", "-f", conf)
-        time.sleep(1)
+        cls.soon(lambda: "is UP" in cls.command("scontrol", "ping"))
         for n in ("n1", "n2"):
             cls.begin("slurmd", "-D", "-f", conf, "-N", n)
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            if cls.command("sinfo", "-h", "-o", "%t %D").split() == ["idle", "2"]:
-                break
-            time.sleep(0.2)
-        else:
+        if not cls.soon(lambda: cls.command("sinfo", "-h", "-o", "%t %D").split() == ["idle", "2"]):
             said = "".join(open(os.path.join(cls.dir, n), encoding="utf-8", errors="replace").read()[-1000:]
                            for n in sorted(os.listdir(cls.dir)) if n.endswith(".log"))
             cls.tearDownClass()
             raise RuntimeError(f"Slurm does not come up here:\n{said}")
         os.environ.update(SLURM_CONF=conf, PATH=PATH, SOCKERLESS_SLURM_OPTIONS="--nodelist=n2")
-        cls.d = Daemon("--agent-listen", f"tcp://127.0.0.1:{free_port()}", "--agent-wait", "20")
+        cls.d = Daemon("--agent-listen", f"tcp://127.0.0.1:{free_port()}", "--agent-wait", "60")
 
     @classmethod
     def begin(cls, *words):
         with open(os.path.join(cls.dir, "out." + words[0]), "ab") as out:
             cls.processes.append(subprocess.Popen(words, env=cls.env, stdout=out, stderr=out, stdin=subprocess.DEVNULL))
 
+    @staticmethod
+    def soon(condition):
+        end = time.monotonic() + DEADLINE_S
+        while not (is_so := condition()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return is_so
+
     @classmethod
     def command(cls, *words):
-        return subprocess.run(words, env=cls.env, capture_output=True, text=True, timeout=10, check=False).stdout
+        return subprocess.run(words, env=cls.env, capture_output=True, text=True, timeout=DEADLINE_S, check=False).stdout
 
     @classmethod
     def tearDownClass(cls):
@@ -104,7 +106,7 @@ class Slurm(unittest.TestCase):
         shutil.rmtree(cls.dir, ignore_errors=True)
 
     def test_a_container_is_a_job(self):
-        cid = self.d.up("sh", "-c", "echo on $SLURMD_NODENAME; trap 'echo bye; exit 6' TERM; while :; do sleep 0.05; done", HostConfig={"Runtime": "slurm"})
+        cid = self.d.up("sh", "-c", "trap 'echo bye; exit 6' TERM; echo on $SLURMD_NODENAME; while :; do sleep 0.05; done", HostConfig={"Runtime": "slurm"})
         self.assertEqual(self.command("squeue", "-h", "-o", "%j %N %t").split(), [f"sockerless-{cid[:12]}", "n2", "R"])
         xid = self.d.exec(cid, "sh", "-c", "echo in the job; exit 8")
         h = self.d.hijack(f"/exec/{xid}/start", {"Detach": False})
@@ -112,7 +114,7 @@ class Slurm(unittest.TestCase):
         h.close()
         self.assertEqual(self.d.call("GET", f"/exec/{xid}/json").json["ExitCode"], 8)
         self.d.wait_for(lambda: self.d.logs(cid), "it writes")
-        self.assertEqual(self.d.call("POST", f"/containers/{cid}/stop", query={"t": 10}, timeout=30).status, 204)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/stop", query={"t": 60}, timeout=90).status, 204)
         self.assertEqual(self.d.inspect(cid)["State"]["ExitCode"], 6)
         self.assertIn(b"bye\n", self.d.logs(cid))
         self.d.wait_for(lambda: not self.command("squeue", "-h"), "the allocation is free")
@@ -128,7 +130,7 @@ class Slurm(unittest.TestCase):
 
     def test_kill(self):
         cid = self.d.up("sleep", "1000", HostConfig={"Runtime": "slurm"})
-        self.assertEqual(self.d.call("POST", f"/containers/{cid}/kill", timeout=30).status, 204)
+        self.assertEqual(self.d.call("POST", f"/containers/{cid}/kill").status, 204)
         self.assertEqual(self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"], 137)
         self.d.wait_for(lambda: not self.command("squeue", "-h"), "the allocation is free")
         self.d.remove(cid)

@@ -1,17 +1,17 @@
 """Agents over TLS, both ways: who is trusted, what is refused, what stalls, what breaks."""
 import hashlib
 import os
+import select
 import shutil
 import socket
 import ssl
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
 from agents import AGENT, Agent, Proxy, WebSocket, free_port, refused
-from harness import Daemon, demux
+from harness import DEADLINE_S, Daemon, demux
 
 
 def openssl(*words):
@@ -89,12 +89,15 @@ class Tls(unittest.TestCase):
         return self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"]
 
     def test_reverse(self):
-        cid, a = self.reverse("sh", "-c", "sleep 4; exit 5")
+        over = os.path.join(self.dir, "over")
+        cid, a = self.reverse("sh", "-c", f"while [ ! -e {over} ]; do sleep 0.05; done; exit 5")
         self.assertEqual(self.exec(cid, "sh", "-c", "echo x; exit 3"), (b"x\n", 3))
         data = os.urandom(8 << 20)
         self.assertEqual(self.exec(cid, "md5sum", data=data)[0].split()[0].decode(), hashlib.md5(data).hexdigest())
+        with open(over, "wb"):
+            pass
         self.assertEqual(self.wait(cid), 5)
-        self.assertEqual(a.process.wait(10), 5)
+        self.assertEqual(a.process.wait(DEADLINE_S), 5)
 
     def test_a_flood_is_whole(self):
         cid, _ = self.reverse("sleep", "1000")
@@ -133,7 +136,7 @@ class Tls(unittest.TestCase):
         a = Agent()  # which speaks no TLS
         self.addCleanup(a.stop)
         cid = self.d.create("true", Labels={"sockerless.agent": f"wss://127.0.0.1:{a.port}"})
-        self.assertIn("TLS", self.d.call("POST", f"/containers/{cid}/start", timeout=20).message)
+        self.assertIn("TLS", self.d.call("POST", f"/containers/{cid}/start").message)
         self.d.remove(cid)
 
     def test_a_daemon_that_is_not_trusted(self):
@@ -145,8 +148,8 @@ class Tls(unittest.TestCase):
                 if host != "127.0.0.1":
                     proxy = Proxy(self.port, host)
                 a = self.call(cid, host, port=proxy.port if proxy else None, ca=ca)
-                self.assertIn("no agent came", start(15).message)
-                self.assertIn(why, a.log)
+                self.assertIn("no agent came", start().message)
+                self.d.wait_for(lambda a=a, why=why: why in a.log, "it has said why")
                 self.assertNotIn(b"token=", a.log)
                 self.d.remove(cid)
                 if proxy:
@@ -162,7 +165,7 @@ class Tls(unittest.TestCase):
         s, _ = listener.accept()
         seen = s.recv(65536)
         s.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        s.settimeout(5)
+        s.settimeout(DEADLINE_S)
         try:
             while data := s.recv(65536):
                 seen += data
@@ -174,7 +177,7 @@ class Tls(unittest.TestCase):
         a.stop()
 
     def test_plain_words_at_the_door(self):
-        s = socket.create_connection(("127.0.0.1", self.port), 10)
+        s = socket.create_connection(("127.0.0.1", self.port), DEADLINE_S)
         s.sendall(b"GET /internal/v1/agent/connect?id=1&token=2 HTTP/1.1\r\nHost: x\r\n\r\n")
         try:
             while s.recv(1000):
@@ -187,7 +190,7 @@ class Tls(unittest.TestCase):
 
     def tls(self, target):
         context = ssl.create_default_context(cafile=self.ours.file)
-        return WebSocket(context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), 10), server_hostname="localhost"), target)
+        return WebSocket(context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), DEADLINE_S), server_hostname="localhost"), target)
 
     def test_tokens(self):
         cid, _ = self.reverse("sleep", "1000")
@@ -199,38 +202,40 @@ class Tls(unittest.TestCase):
 
     def test_handshakes_that_stall(self):
         """They keep nobody waiting, and go."""
-        stalled = [socket.create_connection(("127.0.0.1", self.port), 20) for _ in range(300)]
-        for i, s in enumerate(stalled):
-            if i % 3 == 1:
-                s.sendall(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a ClientHello
-            elif i % 3 == 2:
-                s.sendall(b"\x16")
-        began = time.monotonic()
-        cid, _ = self.reverse("sleep", "1000")
-        self.assertEqual(self.exec(cid, "echo", "x")[0], b"x\n")
-        self.assertLess(time.monotonic() - began, 5)
-        slowest = 0
-        for _ in range(50):
-            at = time.monotonic()
-            self.d.call("GET", "/_ping", version=None)
-            slowest = max(slowest, time.monotonic() - at)
-        self.assertLess(slowest, 0.5)
-        for s in stalled:
-            try:
-                while s.recv(1000):
+        for _ in range(3):  # on a machine that is slow enough they go before the others are done, and tell nothing
+            stalled = [socket.create_connection(("127.0.0.1", self.port), DEADLINE_S) for _ in range(300)]
+            for i, s in enumerate(stalled):
+                if i % 3 == 1:
+                    s.sendall(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a ClientHello
+                elif i % 3 == 2:
+                    s.sendall(b"\x16")
+            cid, _ = self.reverse("sleep", "1000")
+            self.assertEqual(self.exec(cid, "echo", "x")[0], b"x\n")
+            times = []
+            for _ in range(50):
+                at = time.monotonic()
+                self.d.call("GET", "/_ping", version=None)
+                times.append(time.monotonic() - at)
+            are_there = not select.select(stalled, [], [], 0)[0]
+            for s in stalled:
+                try:
+                    while s.recv(1000):
+                        pass
+                except ConnectionError:
                     pass
-            except ConnectionError:
-                pass
-            s.close()
-        self.assertLess(time.monotonic() - began, 15)
+                s.close()
+            if are_there:
+                break
+        self.assertTrue(are_there, "nobody waits for those that stall")
+        self.assertLess(sorted(times)[-5], 0.5)
 
     def test_an_agents_handshake_that_stalls(self):
         listener = socket.create_server(("127.0.0.1", 0))
         cid = self.d.create("true", Labels={"sockerless.agent": f"wss://127.0.0.1:{listener.getsockname()[1]}"})
         began = time.monotonic()
-        reply = self.d.call("POST", f"/containers/{cid}/start", timeout=20)
+        reply = self.d.call("POST", f"/containers/{cid}/start")
         self.assertIn("cannot be reached: it does not answer the TLS handshake", reply.message)
-        self.assertTrue(8 < time.monotonic() - began < 13)
+        self.assertGreater(time.monotonic() - began, 8)
         listener.close()
         self.d.remove(cid)
 
@@ -238,34 +243,28 @@ class Tls(unittest.TestCase):
         proxy = Proxy(self.port)
         self.addCleanup(proxy.stop)
         cid, _ = self.reverse("sleep", "1000", port=proxy.port)
-        stop = threading.Event()
-
-        def cut():
-            while not stop.wait(0.5):
-                proxy.cut()
-                proxy.open()
-        t = threading.Thread(target=cut)
-        t.start()
+        end = proxy.cut_again_and_again(0.5)
         out, code = self.exec(cid, "sh", "-c", "i=0; while [ $i -lt 60000 ]; do echo line $i of the flood; i=$((i+1)); done; sleep 0.5; exit 9")
-        stop.set()
-        t.join()
+        end()
         self.assertEqual(code, 9)
         self.assertEqual(out, b"".join(b"line %d of the flood\n" % i for i in range(60000)))
 
     def test_stops(self):
-        """With connections and handshakes under way the daemon ends at once."""
+        """With connections and handshakes under way the daemon ends at once: it waits for neither to come to their own end, which
+        takes ten seconds."""
         port = free_port()
         d = Daemon("--agent-listen", f"tcp://127.0.0.1:{port}", "--tlscert", self.pair[0], "--tlskey", self.pair[1])
-        cid = d.create("sleep", "1000", HostConfig={"Runtime": "agent"})
+        cid = d.create("sh", "-c", "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done", HostConfig={"Runtime": "agent"})
         path = d.call("POST", f"/internal/v1/agent/prepare/{cid}", version=None).json["Path"]
         a = Agent(callback=f"wss://127.0.0.1:{port}{path}", token=None, options=("--ca-file", self.ours.file))
         self.addCleanup(a.stop)
         self.assertEqual(d.call("POST", f"/containers/{cid}/start").status, 204)
+        d.wait_for(lambda: b"up" in d.logs(cid), "it is up")
         stalled = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
         began = time.monotonic()
         d.process.terminate()
-        self.assertEqual(d.process.wait(30), 0)
-        self.assertLess(time.monotonic() - began, 14)  # ten of them are the container's: sleep has no handler
+        self.assertEqual(d.process.wait(DEADLINE_S), 0)
+        self.assertLess(time.monotonic() - began, 9)
         for s in stalled:
             s.close()
         d.stop()
@@ -274,7 +273,7 @@ class Tls(unittest.TestCase):
 @unittest.skipUnless(shutil.which("openssl"), "no openssl")
 class Options(unittest.TestCase):
     def said(self, *options):
-        r = subprocess.run([AGENT, *options], capture_output=True, text=True, timeout=20, check=False)
+        r = subprocess.run([AGENT, *options], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
         self.assertNotEqual(r.returncode, 0)
         return r.stderr
 
