@@ -70,7 +70,10 @@ AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c c
 AGENT_OBJ := $(AGENT_SRC:%.c=$(A)/%.o)
 UV_A     := $(firstword $(wildcard $(shell $(CC) -print-file-name=libuv_a.a) $(shell $(CC) -print-file-name=libuv.a)))
 
-all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) $(FETCH) $(AGENT) $(GUEST)/rootfs.tar ## build everything
+# With sanitizers it is another one beside that: they want shared libraries, so it does not run in every root.
+AGENT_SAN := $(if $(SAN),$(B)/bin/agent-sanitized)
+
+all: $(B)/bin/sockerlessd $(B)/bin/sandbox-run $(SANDBOX) $(FETCH) $(AGENT) $(AGENT_SAN) $(GUEST)/rootfs.tar ## build everything
 
 GUEST_SRC := $(shell find src/sandbox/guest -type f) src/sandbox/runtime/woven.h src/sandbox/kernel/module.h
 
@@ -115,6 +118,11 @@ $(AGENT): $(AGENT_OBJ)
 		{ grep -vE "getaddrinfo|getpw|getgr|function .(uv_|serve_open)" || true; }
 	@test -x $@
 
+# What absent.c stands for is there.
+$(B)/bin/agent-sanitized: $(patsubst %.c,$(B)/%.o,$(filter-out %/absent.c,$(AGENT_SRC)))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
+
 $(A)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -O2 -g -ffunction-sections -fdata-sections -MMD -MP -c $< -o $@
@@ -149,7 +157,7 @@ TEST_LIB := $(addprefix $(B)/tests/support/,recording-driver.o rootfs-fixture.o 
 $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(FETCH_PURE) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
 
--include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d $(B)/tests/bench/*.d) $(SBX_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
+-include $(LIB_OBJ:.o=.d) $(B)/src/main.d $(wildcard $(B)/tests/support/*.d $(B)/tests/bench/*.d $(B)/src/agent/program/*.d) $(SBX_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(DRILLED_OBJ:.o=.d) $(TEST_SRC:%.c=$(B)/%.d)
 .PRECIOUS: $(B)/%.o
 
 # ---- tests ----
@@ -193,7 +201,7 @@ check: deps ## install what is needed, then everything: headers, lint, tests, sa
 	$(MAKE) all headers lint format-check docs-check
 	$(MAKE) test test-agent test-walls test-sandbox test-busybox test-registry test-images check-clients
 	$(MAKE) test test-registry SAN=address,undefined
-	B=build/san-address tests/agent/run.py driver launchers tls routes kills
+	B=build/san-address AGENT=$(CURDIR)/build/san-address/bin/agent-sanitized tests/agent/run.py protocol driver launchers tls routes kills
 
 include src/package.mk src/arm64.mk tests/tests.mk
 

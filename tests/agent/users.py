@@ -1,4 +1,5 @@
 """Another user than root, for as long as a test needs one, with subordinate ids of its own; and a daemon of that user's."""
+import fcntl
 import os
 import pwd
 import shutil
@@ -33,7 +34,9 @@ class User:
 
     @staticmethod
     def _command(*words):
-        done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ, PATH=PATH), check=False)
+        with open("/etc/passwd", encoding="utf-8") as one_at_a_time:
+            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+            done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ, PATH=PATH), check=False)
         if done.returncode != 0:
             raise unittest.SkipTest(f"as another user: {words[0]}: {done.stderr.strip()}")
 

@@ -7,10 +7,10 @@ suite=bookworm variant=--variant=minbase
 [ "${1:-}" != large ] || variant=--include=build-essential,ca-certificates,curl,git,iputils-ping,locales,man-db,openssh-client,perl,python3-dev,vim
 cache=${IMAGES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sockerless}
 debian=$cache/debian-$(echo "$suite $variant" | sha256sum | cut -c1-16).tar
+mkdir -p "$cache" && exec 9>"$debian.lock" && flock 9 || exit 1 # another one may be making it
 if [ ! -e "$debian" ]; then
 	[ "$(id -u)" -eq 0 ] || { echo "debootstrap needs root" >&2; exit 1; }
 	"$(dirname "$0")/install-packages.sh" debootstrap >/dev/null
-	mkdir -p "$cache"
 	dir=$(mktemp -d) && chmod 755 "$dir"
 	trap 'rm -rf "$dir" "$debian.$$"' EXIT
 	if ! debootstrap "$variant" "$suite" "$dir/root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$dir/log" 2>&1; then

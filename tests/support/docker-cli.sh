@@ -4,8 +4,10 @@
 set -eu
 dir=$1
 command -v docker && exit 0
+mkdir -p "$dir"
+exec 9>"$dir/.lock"
+flock 9 # two test programs may want it at once
 if [ ! -x "$dir/usr/bin/docker" ]; then
-	mkdir -p "$dir"
 	(cd "$dir" && apt-get download -qq docker.io >/dev/null && dpkg-deb -x docker.io_*.deb .)
 fi
 echo "$dir/usr/bin/docker"
