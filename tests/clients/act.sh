@@ -15,7 +15,7 @@ docker rm act-root >/dev/null
 export HOME="$work/home"
 mkdir -p "$HOME" artifacts
 git init -q . && git add -A && git -c user.name=test -c user.email=test@localhost commit -qm workflow
-out=$(timeout 120 "$act" push -P ubuntu-latest=busybox:latest --pull=false --no-cache-server \
+out=$(timeout 600 "$act" push -P ubuntu-latest=busybox:latest --pull=false --no-cache-server \
 	--container-daemon-socket - --artifact-server-path "$work/artifacts" --artifact-server-addr 127.0.0.1 2>&1)
 status=$?
 passed=0 failed=0
@@ -38,7 +38,11 @@ holds "a job in a container of its own" '\| root 0'
 	{ failed=$((failed + 1)) && echo "FAIL four jobs succeed"; }
 [ -n "$(find artifacts -type f -name 'note*')" ] && passed=$((passed + 1)) ||
 	{ failed=$((failed + 1)) && echo "FAIL the artifact arrived"; }
-left=$(docker ps -aq --filter name=act-ci | wc -l)
+for _ in $(seq 600); do
+	left=$(docker ps -aq --filter name=act-ci | wc -l)
+	[ "$left" -eq 0 ] && break
+	sleep 0.1
+done
 [ "$left" -eq 0 ] && passed=$((passed + 1)) || { failed=$((failed + 1)) && echo "FAIL $left containers are left"; }
 echo "act $("$act" --version 2>/dev/null | sed 's/.* //'): $passed passed, $failed failed"
 [ $failed -eq 0 ]

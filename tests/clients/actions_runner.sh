@@ -29,7 +29,7 @@ likely "ps of what runs" "^$service Up" d ps --all --filter "id=$service" --filt
 expect "start the job" 0 "$job" d start "$job"
 likely "ps of the job" "^$job Up" d ps --all --filter "id=$job" --filter status=running --no-trunc --format '{{.ID}} {{.Status}}'
 likely "its PATH" '^PATH=/usr/local/sbin' d inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$job"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	health=$(d inspect --format '{{if .Config.Healthcheck}}{{print .State.Health.Status}}{{end}}' "$service")
 	[ "$health" = healthy ] && break
 	sleep 0.1
@@ -38,7 +38,7 @@ expect "the service is healthy" 0 healthy echo "$health"
 expect "the job has no health" 0 "" d inspect --format '{{if .Config.Healthcheck}}{{print .State.Health.Status}}{{end}}' "$job"
 likely "port" '^8000/tcp -> 0\.0\.0\.0:[0-9]+' d port "$service"
 port=$(d port "$service" 8000/tcp | head -1 | sed 's/.*://')
-expect "the service from the host" 0 service curl -sS --max-time 10 "http://127.0.0.1:$port/"
+expect "the service from the host" 0 service curl -sS --max-time 60 "http://127.0.0.1:$port/"
 
 expect "which system" 0 "" sh -c "timeout 60 docker exec '$job' sh -c 'cat /etc/*release | grep ^ID' 2>/dev/null; true"
 expect "a step reads the checkout" 0 checkout d exec -i --workdir /__w/repo -e HOME -e KEY=value "$job" sh -e -c 'cat file'

@@ -25,14 +25,14 @@ expect() {
 soon() {
 	name=$1 pattern=$2
 	shift 2
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		out=$("$@") && printf '%s\n' "$out" | grep -qE -- "$pattern" && break
 		sleep 0.1
 	done
 	expect "$name" "$pattern" "$@"
 }
 web_port() { c port web 80 | sed 's/.*://'; }
-fetch() { curl -sS --max-time 5 "http://127.0.0.1:$(web_port)/" 2>&1; }
+fetch() { curl -sS --max-time 30 "http://127.0.0.1:$(web_port)/" 2>&1; }
 running() { c ps -q | wc -l; }
 state_of() { docker inspect -f '{{.State.Status}} {{.RestartCount}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' $(c ps -q "$1"); }
 id_of() { c ps -q "$1"; }
@@ -51,7 +51,12 @@ expect "exec" "^hello$" c exec -T web echo hello
 expect "exec with environment and user" "^1000 b$" c exec -T -e A=b -u 1000 web sh -c 'echo $(id -u) $A'
 expect "exec's exit code" "^7$" sh -c "timeout 60 $program -p $project exec -T web sh -c 'exit 7' </dev/null >/dev/null 2>&1; echo \$?"
 expect "run --rm, on the services' network" "from-the-db" c run --rm worker wget -qO- http://db:5432/value
-expect "logs -f ends when it is cut" "from-the-db" sh -c "timeout 3 $program -p $project logs -f worker </dev/null 2>&1; true"
+followed=$(mktemp)
+timeout 90 $program -p "$project" logs -f worker >"$followed" 2>&1 </dev/null &
+soon "logs -f shows what comes" "from-the-db" cat "$followed"
+kill $! 2>/dev/null
+wait $! 2>/dev/null
+rm -f "$followed"
 
 expect "images" "busybox" c images
 expect "pause" "" c pause worker
@@ -75,7 +80,7 @@ expect "three workers" "^ *3$" sh -c "timeout 60 $program -p $project ps -q work
 expect "scale down" "" c up -d --scale worker=1 --no-recreate -t 1
 expect "one worker" "^ *1$" sh -c "timeout 60 $program -p $project ps -q worker | wc -l"
 events=$(mktemp)
-timeout 30 $program -p "$project" events --json >"$events" 2>&1 </dev/null &
+timeout 90 $program -p "$project" events --json >"$events" 2>&1 </dev/null &
 soon "events of the project" "exec_start|restart|container" sh -c "timeout 60 $program -p $project restart -t 0 worker >/dev/null 2>&1; cat $events"
 kill $! 2>/dev/null
 rm -f "$events"

@@ -24,7 +24,7 @@ service=$(d create --network gcl-net --network-alias db busybox:latest \
 	sh -c 'mkdir /w; echo from-db >/w/v; exec httpd -f -p 5432 -h /w')
 expect "service" 0 "$service" d start "$service"
 expect "wait for it" 0 "" d run --rm --network gcl-net busybox:latest \
-	sh -c 'for i in $(seq 100); do nc -z db 5432 && exit 0; sleep 0.1; done; exit 1'
+	sh -c 'for i in $(seq 600); do nc -z db 5432 && exit 0; sleep 0.1; done; exit 1'
 
 job=$(d create --interactive --user=1000:1000 --network gcl-net -e CI=true --mount type=volume,src=gcl-build,dst=/gcl-builds \
 	-v gcl-tmp:/tmp/gcl --workdir /gcl-builds busybox:latest sh -c 'sh /gcl-cmd')

@@ -115,7 +115,7 @@ def start_service():
     check("its address is one", len(address.split(".")), 4)
     health = create("runner-wait-for-service", HostConfig={"NetworkMode": "runner-net"},
                     Env=[f"WAIT_FOR_SERVICE_TCP_ADDR={address}", "WAIT_FOR_SERVICE_8000_TCP_PORT=8000"],
-                    Cmd=["sh", "-c", "for i in $(seq 100); do nc -z $WAIT_FOR_SERVICE_TCP_ADDR "
+                    Cmd=["sh", "-c", "for i in $(seq 600); do nc -z $WAIT_FOR_SERVICE_TCP_ADDR "
                                      "$WAIT_FOR_SERVICE_8000_TCP_PORT && exit 0; sleep 0.1; done; exit 1"])
     call("POST", f"/containers/{health}/start")
     check("the service answers", call("POST", f"/containers/{health}/wait", condition="not-running").json["StatusCode"], 0)

@@ -48,7 +48,7 @@ def started(made, command, **options):
     return container
 
 
-def until(claim, seconds=15):
+def until(claim, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if claim():
@@ -112,7 +112,7 @@ def exec_socket_carries_stdin(made):
     exec_id = client.api.exec_create(c.id, ["cat"], stdin=True, tty=True)["Id"]
     sock = client.api.exec_start(exec_id, tty=True, socket=True)
     raw = getattr(sock, "_sock", sock)
-    raw.settimeout(20)
+    raw.settimeout(60)
     raw.sendall(b"typed\n")
     got = b""
     while got.count(b"typed") < 2:
@@ -166,7 +166,7 @@ def copies_in_and_out(made):
 
 @case
 def lifecycle_and_states(made):
-    c = started(made, ["sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"], name="py-life", labels={"py": "1"})
+    c = started(made, ["sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done"], name="py-life", labels={"py": "1"})
     assert [x.id for x in client.containers.list(filters={"label": "py=1"})] == [c.id]
     c.pause()
     c.reload()
@@ -175,11 +175,13 @@ def lifecycle_and_states(made):
     c.rename("py-life-2")
     c.reload()
     assert c.name == "py-life-2"
-    c.restart(timeout=5)
+    until(lambda: c.logs() == b"up\n")
+    c.restart(timeout=60)
     c.reload()
     assert c.status == "running"
+    until(lambda: c.logs() == b"up\nup\n")
     assert any("while" in " ".join(row) for row in c.top()["Processes"])
-    c.stop(timeout=5)
+    c.stop(timeout=60)
     assert c.wait()["StatusCode"] == 9
 
 
@@ -247,7 +249,7 @@ def limits_are_updated(made):
 
 
 def fetch(port, path="/"):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as reply:
         return reply.read()
 
 
@@ -269,7 +271,7 @@ def published_port_serves(made):
     port = int(c.ports["80/tcp"][0]["HostPort"])
     until(lambda: answers(port))
     assert fetch(port) == b"served\n"
-    with socket.create_connection(("127.0.0.1", port), 5) as raw:
+    with socket.create_connection(("127.0.0.1", port), 60) as raw:
         raw.sendall(b"GET /missing HTTP/1.0\r\n\r\n")
         assert b"404" in raw.recv(4096)
 

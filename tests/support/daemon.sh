@@ -17,8 +17,9 @@ start_daemon() {
 	https_proxy=${daemon_proxy-http://127.0.0.1:9} "$B/bin/sockerlessd" -H "$DOCKER_HOST" --data-root "$dir/data" --sandbox "$dir/sockerless-sandbox" \
 		--guest build/guest/rootfs "$@" >>"$dir/log" 2>&1 &
 	daemon_pid=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		"$docker" version >/dev/null 2>&1 && return 0
+		kill -0 "$daemon_pid" 2>/dev/null || break
 		sleep 0.05
 	done
 	cat "$dir/log" >&2

@@ -51,7 +51,7 @@ public class Sdk {
     }
 
     static void until(Claim claim) throws Exception {
-        for (int i = 0; i < 300; i++) {
+        for (int i = 0; i < 1200; i++) {
             if (claim.holds()) return;
             Thread.sleep(50);
         }
@@ -81,7 +81,7 @@ public class Sdk {
     }
 
     static int waitFor(String id) {
-        return client.waitContainerCmd(id).exec(new WaitContainerResultCallback()).awaitStatusCode(30, TimeUnit.SECONDS);
+        return client.waitContainerCmd(id).exec(new WaitContainerResultCallback()).awaitStatusCode(60, TimeUnit.SECONDS);
     }
 
     static String fetch(int port) throws Exception {
@@ -92,7 +92,7 @@ public class Sdk {
     static String exec(String id, String... cmd) throws Exception {
         String exec = client.execCreateCmd(id).withCmd(cmd).withAttachStdout(true).withAttachStderr(true).exec().getId();
         Collector c = new Collector();
-        client.execStartCmd(exec).exec(c).awaitCompletion(30, TimeUnit.SECONDS);
+        client.execStartCmd(exec).exec(c).awaitCompletion(60, TimeUnit.SECONDS);
         until(() -> client.inspectExecCmd(exec).exec().getExitCodeLong() != null);
         return client.inspectExecCmd(exec).exec().getExitCodeLong() + " " + c;
     }
@@ -143,7 +143,7 @@ public class Sdk {
                 Statistics last;
                 @Override public void onNext(Statistics s) { last = s; }
             };
-            client.statsCmd(id).withNoStream(true).exec(stats).awaitCompletion(10, TimeUnit.SECONDS);
+            client.statsCmd(id).withNoStream(true).exec(stats).awaitCompletion(60, TimeUnit.SECONDS);
             same(stats.last.getMemoryStats().getUsage() > 0, true);
             same(client.topContainerCmd(id).exec().getProcesses().length > 0, true);
             client.killContainerCmd(id).exec();

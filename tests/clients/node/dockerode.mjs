@@ -119,8 +119,13 @@ await test("pause, rename, top, stats, update, restart, kill", async (later) => 
 
 await test("events of a run", async (later) => {
   const seen = [];
+  let rest = "";
   const stream = await docker.getEvents({ filters: { type: ["container"], label: ["rode=1"] } });
-  stream.on("data", (data) => seen.push(...data.toString().trim().split("\n").map((line) => JSON.parse(line).Action)));
+  stream.on("data", (data) => {
+    const lines = (rest + data).split("\n");
+    rest = lines.pop();
+    seen.push(...lines.filter(Boolean).map((line) => JSON.parse(line).Action));
+  });
   const container = await up(later, { Cmd: ["true"], Labels: { rode: "1" } });
   await container.wait();
   await container.remove();
@@ -163,8 +168,11 @@ await test("networks", async (later) => {
   await up(later, { Cmd: web, name: "rode-web", HostConfig: { NetworkMode: "rode-net" } });
   const client = await up(later);
   await network.connect({ Container: client.id, EndpointConfig: { Aliases: ["rode-client"] } });
-  const exec = await client.exec({ Cmd: ["wget", "-qO-", "http://rode-web/"], AttachStdout: true, AttachStderr: true });
-  assert.deepEqual(await demux(await exec.start({ hijack: true })), { out: "served\n", err: "" });
+  await until(async () => {
+    const exec = await client.exec({ Cmd: ["wget", "-qO-", "http://rode-web/"], AttachStdout: true, AttachStderr: true });
+    const said = await demux(await exec.start({ hijack: true }));
+    return said.out === "served\n" && said.err === "";
+  });
   assert.equal(Object.keys((await network.inspect()).Containers).length, 2);
   await network.disconnect({ Container: client.id });
   assert.equal(Object.keys((await network.inspect()).Containers).length, 1);

@@ -20,7 +20,7 @@ export async function test(name, body) {
     } catch { /* it has gone already */ }
 }
 
-export async function until(claim, seconds = 15) {
+export async function until(claim, seconds = 60) {
   for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
     if (await claim()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
