@@ -277,7 +277,7 @@ class Launchers(unittest.TestCase):
         self.assertEqual(self.d.inspect(cid)["HostConfig"], before)
 
     HUNGRY = ("sh", "-c", "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?")
-    FORKS = ("sh", "-c", "i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i+1)); echo $i; done")
+    FORKS = ("sh", "-c", "i=0; while [ $i -lt 40 ]; do sleep 1000 >/dev/null 2>&1 & i=$((i+1)); echo $i; done")
 
     def check_update(self, launcher):
         """docker update of one that runs: other policies always, limits where there are control groups."""
@@ -308,7 +308,7 @@ class Launchers(unittest.TestCase):
             slow = self.seconds_of_loop(cid)
             self.assertGreater(slow, 1.5)
             self.updated(cid, NanoCpus=1900000000)
-            self.assertLess(self.seconds_of_loop(cid), slow / 2)
+            self.d.wait_for(lambda: self.seconds_of_loop(cid) < slow / 2, "it is faster, when the machine lets it")
         else:
             self.refused(cid, "--cpus .*no control group", NanoCpus=100000000)
         self.check_many_updates(cid)
