@@ -66,7 +66,7 @@ A        := build/agent
 AGENT    := build/bin/sockerless-agent
 AGENT_SRC := $(wildcard src/agent/program/*.c) $(addprefix src/agent/,base64.c conn.c dialer.c flow.c handshake.c message.c reach.c sha1.c ws.c) \
 	$(filter-out src/rootfs/layer%,$(wildcard src/rootfs/*.c)) \
-	$(addprefix src/util/,alloc.c buf.c cgroup.c cleanup.c clock.c error.c locale.c map.c tls.c tls_relay.c)
+	$(addprefix src/util/,alloc.c buf.c cgroup.c cleanup.c clock.c error.c locale.c map.c terminal.c tls.c tls_relay.c)
 AGENT_OBJ := $(AGENT_SRC:%.c=$(A)/%.o)
 UV_A     := $(firstword $(wildcard $(shell $(CC) -print-file-name=libuv_a.a) $(shell $(CC) -print-file-name=libuv.a)))
 

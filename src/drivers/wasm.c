@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "sandbox/client.h"
 #include "util/alloc.h"
 #include "util/list.h"
+#include "util/terminal.h"
 
 #define STDIN_HIGH (1u << 20)
 
@@ -142,14 +142,12 @@ static void on_started(void *ctx, const struct sandbox_started *st)
 	maybe_free(p);
 }
 
-/* The last slave is closed: what is still on its way (the kernel passes it on in a task of its own, FIONREAD does not
- * count it) comes before the end that the master reads. */
-static bool is_hung_up(const struct wasm_process *p)
+static int terminal_of(const struct wasm_process *p)
 {
-	struct pollfd master = { .fd = -1 };
+	int master = -1;
 
-	uv_fileno((const uv_handle_t *)&p->out[0], &master.fd);
-	return poll(&master, 1, 0) == 1 && (master.revents & POLLHUP);
+	uv_fileno((const uv_handle_t *)&p->out[0], &master);
+	return master;
 }
 
 static void on_exited(void *ctx, int status, uint32_t flags)
@@ -162,13 +160,8 @@ static void on_exited(void *ctx, int status, uint32_t flags)
 	p->has_exited = true;
 	/* An exec's orphan may hold its pipes open for ever: Docker waits for them, and so do we,
 	 * but a terminal's master ends by itself only when the last slave does. */
-	if (p->tty && p->is_open[1] && !is_hung_up(p)) {
-		int n = 0, fd = -1;
-
-		uv_fileno((uv_handle_t *)&p->out[0], &fd);
-		if (fd < 0 || ioctl(fd, FIONREAD, &n) < 0 || n == 0)
-			close_pipe(p, 1);
-	}
+	if (p->tty && p->is_open[1] && !terminal_has_more(terminal_of(p)))
+		close_pipe(p, 1);
 	tell_exit(p);
 }
 
@@ -192,6 +185,14 @@ static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
 	*buf = uv_buf_init(p->driver->buffer, sizeof(p->driver->buffer));
 }
 
+static void take_rest(void *arg, const char *data, size_t len)
+{
+	struct wasm_process *p = arg;
+
+	if (!p->is_released)
+		p->sink.ops->output(p->sink.arg, 1, data, len);
+}
+
 static void on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct wasm_process *p = s->data;
@@ -199,13 +200,10 @@ static void on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 
 	if (n > 0 && !p->is_released)
 		p->sink.ops->output(p->sink.arg, i, buf->base, (size_t)n);
-	if (n > 0 && p->tty && p->has_exited && !is_hung_up(p)) { /* the rest of a terminal's output */
-		int left = 0, fd = -1;
-
-		uv_fileno((uv_handle_t *)s, &fd);
-		if (ioctl(fd, FIONREAD, &left) < 0 || left == 0)
-			n = UV_EOF;
-	}
+	if (n > 0 && p->tty && p->has_exited && !terminal_has_more(terminal_of(p))) /* that was the rest of a terminal's output */
+		n = UV_EOF;
+	if (n == UV_EOF && p->tty)
+		terminal_read_rest(terminal_of(p), take_rest, p);
 	if (n < 0) { /* a terminal ends with EIO */
 		close_pipe(p, i);
 		tell_exit(p);
@@ -283,12 +281,11 @@ static int resize(struct driver *d, struct driver_process *dp, uint16_t rows, ui
 {
 	struct wasm_process *p = of(dp);
 	struct winsize ws = { .ws_row = rows, .ws_col = cols };
-	int fd = -1;
 
 	(void)d;
-	if (!p->tty || !p->is_open[1] || uv_fileno((uv_handle_t *)&p->out[0], &fd) < 0)
+	if (!p->tty || !p->is_open[1])
 		return -EINVAL;
-	return ioctl(fd, TIOCSWINSZ, &ws) < 0 ? -errno : 0;
+	return ioctl(terminal_of(p), TIOCSWINSZ, &ws) < 0 ? -errno : 0;
 }
 
 static int flow(struct driver *d, struct driver_process *dp, bool is_open)

@@ -67,6 +67,24 @@ class Plain(unittest.TestCase):
         self.assertIn(b"/dev/pts/", out["stdout"])
         self.assertIn(b"33 99\r\ngot y\r\n", out["stdout"])
 
+    def test_last_words_at_terminals(self):
+        # A terminal holds more than one read of it brings when its last process ends.
+        w = self.agent.socket()
+        said = {f"t{i}": b"" for i in range(8)}
+        for sid in said:
+            w.send(type="exec", id=sid, cmd=["seq", "1", "20000"], tty=True)
+        running = set(said)
+        while running:
+            m = w.receive()
+            if m["type"] == "stdout":
+                said[m["id"]] += base64.b64decode(m["data"])
+            elif m["type"] == "exit":
+                self.assertEqual(m["code"], 0)
+                running.remove(m["id"])
+        for sid, text in said.items():
+            self.assertEqual(text, b"".join(b"%d\r\n" % n for n in range(1, 20001)), sid)
+        w.close()
+
     def test_signal(self):
         w = self.agent.socket()
         w.send(type="exec", id="k", cmd=["sh", "-c", "trap 'echo term; exit 5' TERM; echo up; while :; do sleep 0.05; done"])

@@ -361,6 +361,15 @@ class Logs(ApiTest):
         cid, _ = self.d.run("sh", "-c", "echo a; echo b >&2", Tty=True)
         self.assertEqual(self.d.logs(cid), b"a\r\nb\r\n")
 
+    def test_last_words_at_terminals(self):
+        # A terminal holds more than one read of it brings when its last process ends.
+        cids = [self.d.create("seq", "1", "20000", Tty=True) for _ in range(8)]
+        for start in [self.d.later("POST", f"/containers/{cid}/start") for cid in cids]:
+            self.assertEqual(start().status, 204)
+        for cid in cids:
+            self.assertEqual(self.d.call("POST", f"/containers/{cid}/wait").json["StatusCode"], 0)
+            self.assertEqual(self.d.logs(cid), b"".join(b"%d\r\n" % i for i in range(1, 20001)))
+
     def test_drivers(self):
         cid, _ = self.d.run("echo", "x", HostConfig={"LogConfig": {"Type": "local"}})
         self.assertEqual(self.logged(cid)[1], b"x\n")

@@ -18,6 +18,7 @@
 #include "agent/program/agent.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/terminal.h"
 
 enum { FAIL_CWD = 1, FAIL_USER, FAIL_EXEC };
 
@@ -189,12 +190,20 @@ static void maybe_tell(struct child *c)
 		c->events->exited(c->arg, c->code);
 }
 
-static bool has_more(struct child *c, int i)
+static int terminal_of(const struct child *c)
 {
-	int n = 0, fd = -1;
+	int master = -1;
 
-	uv_fileno((uv_handle_t *)&c->out[i], &fd);
-	return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+	uv_fileno((const uv_handle_t *)&c->out[0], &master);
+	return master;
+}
+
+static void take_rest(void *arg, const char *data, size_t len)
+{
+	struct child *c = arg;
+
+	if (!c->is_freed)
+		c->events->output(c->arg, FRAME_STDOUT, data, len);
 }
 
 static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
@@ -210,8 +219,10 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 
 	if (n > 0 && !c->is_freed)
 		c->events->output(c->arg, i == 0 ? FRAME_STDOUT : FRAME_STDERR, buf->base, (size_t)n);
-	if (n >= 0 && c->tty && c->has_exited && !has_more(c, i)) /* an orphan may hold the terminal open for ever */
+	if (n >= 0 && c->tty && c->has_exited && !terminal_has_more(terminal_of(c))) /* an orphan may hold the terminal open for ever */
 		n = UV_EOF;
+	if (n == UV_EOF && c->tty)
+		terminal_read_rest(terminal_of(c), take_rest, c);
 	if (n < 0) {
 		close_pipe(c, i + 1);
 		maybe_tell(c);
@@ -226,7 +237,7 @@ static void on_exit_status(struct child *c, int status)
 	c->handles++; /* who is told may free it */
 	if (!c->is_freed && c->events->reaped)
 		c->events->reaped(c->arg);
-	if (c->tty && c->is_open[1] && !has_more(c, 0))
+	if (c->tty && c->is_open[1] && !terminal_has_more(terminal_of(c)))
 		close_pipe(c, 1);
 	maybe_tell(c);
 	c->handles--;
