@@ -224,20 +224,23 @@ static void take(struct agent_registry *r, int take_fd, const char *head, size_t
 	caller_done(&c);
 }
 
-bool agent_registry_claim(void *ctx, const char *head, size_t len, int take_fd)
+bool agent_registry_claims(const char *head, size_t len)
 {
 	static const char wanted[] = "GET " AGENT_PATH;
-	char copy[HANDSHAKE_HEAD_MAX];
 	size_t n = strlen(wanted);
 
-	if (len < n + 1 || len > sizeof(copy) || memcmp(head, wanted, n) != 0 || !strchr("? ", head[n]))
-		return false;
-	if (recv(take_fd, copy, len, MSG_DONTWAIT) != (ssize_t)len) { /* it was there a moment ago */
+	return len > n && len <= HANDSHAKE_HEAD_MAX && memcmp(head, wanted, n) == 0 && strchr("? ", head[n]);
+}
+
+void agent_registry_claim(void *ctx, const char *head, size_t len, int take_fd)
+{
+	char copy[HANDSHAKE_HEAD_MAX];
+
+	(void)head;
+	if (recv(take_fd, copy, len, MSG_DONTWAIT) == (ssize_t)len)
+		take(ctx, take_fd, copy, len, NULL, 0);
+	else /* it was there a moment ago */
 		close(take_fd);
-		return true;
-	}
-	take(ctx, take_fd, copy, len, NULL, 0);
-	return true;
 }
 
 /* ---- heads that are read here ---- */

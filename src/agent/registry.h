@@ -24,8 +24,10 @@ const char *agent_registry_token(const struct agent_registry *r, const char *id)
 void agent_registry_end(struct agent_registry *r, const char *id);
 void agent_registry_forget(struct agent_registry *r, const char *id);
 
-/* http_claim_fn: is this head an agent's? Then the descriptor is taken, head and all. ctx: the registry. */
-bool agent_registry_claim(void *ctx, const char *head, size_t len, int take_fd);
+/* http_claims_fn: is this head an agent's? */
+bool agent_registry_claims(const char *head, size_t len);
+/* http_claim_fn: then the descriptor is taken, head and all. ctx: the registry. */
+void agent_registry_claim(void *ctx, const char *head, size_t len, int take_fd);
 /* A connected socket that will speak as an agent does: in time, or whenever its launcher has made ready. */
 void agent_registry_enter(struct agent_registry *r, int take_fd, bool is_patient);
 /* The certificate of listeners with TLS, before the first of them. */

@@ -298,6 +298,7 @@ static int open_http(struct server *s, struct error *err)
 				  .router = s->router,
 				  .gate = { may_send, is_safe, s },
 				  .context = s->engine,
+				  .claims = agent_registry_claims,
 				  .claim = agent_registry_claim,
 				  .claim_ctx = agent_driver_registry(s->engine->agents),
 				  .limits.max_connections = connections_max(),

@@ -252,6 +252,8 @@ enum MHD_Result access_handle(void *cls, struct MHD_Connection *mhd, const char 
 	struct request *req = *con_cls;
 
 	(void)cls, (void)mhd, (void)url;
+	if (req->server->is_stopping && !(req->is_answered && req->may_send)) /* microhttpd aborts if anything waits when it is stopped */
+		return MHD_NO;
 	if (!req->was_seen) { /* answering now would cost the connection */
 		req->was_seen = true;
 		return begin(req, method, version);

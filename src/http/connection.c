@@ -60,8 +60,9 @@ static void adopt(struct connection *c, size_t head)
 	int fd = c->fd;
 
 	timed_stop(&c->timed);
-	if (s->config.claim && s->config.claim(s->config.claim_ctx, s->peek, head, fd)) {
-		forget(c);
+	if (s->config.claims && s->config.claims(s->peek, head)) {
+		forget(c); /* before it is taken: once it is closed, the number may be another thread's */
+		s->config.claim(s->config.claim_ctx, s->peek, head, fd);
 		return;
 	}
 	c->state = CONNECTION_IDLE;
@@ -69,7 +70,8 @@ static void adopt(struct connection *c, size_t head)
 	s->adopted = c;
 	if (MHD_add_connection(s->mhd, fd, &nowhere, sizeof(nowhere)) != MHD_YES) {
 		s->counters.refused++;
-		forget(c); /* microhttpd has closed it */
+		c->fd = -1; /* microhttpd has closed it */
+		forget(c);
 	}
 	s->adopted = NULL;
 	server_kick(s);

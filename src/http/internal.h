@@ -33,7 +33,7 @@ struct http_server {
 	struct list readable;     /* connections with bytes that microhttpd may read in the next turn */
 	struct list over;         /* favoured ones whose request is over */
 	struct websockets *websockets; /* NULL: none was ever asked for */
-	bool is_draining;
+	bool is_draining, is_stopping;
 	struct connection *adopted; /* while microhttpd is being given it */
 	uint64_t turn;            /* counts runs of microhttpd */
 	unsigned nlingers;

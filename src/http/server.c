@@ -243,6 +243,7 @@ void http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 
 	s->done = done;
 	s->done_arg = arg;
+	s->is_stopping = true;
 	http_server_unlisten_all(s);
 	accept_forget_wraps(s);
 	connection_close_all(s);

@@ -38,20 +38,21 @@ struct http_limits { /* zero: the default in brackets */
 typedef void (*http_plain_fn)(void *token, int take_fd);
 typedef void (*http_wrap_fn)(void *ctx, int take_fd, http_plain_fn plain, void *token);
 
-/* Looks at a connection's first head, complete and sound, before the server
- * does. True: it has taken the descriptor, with the head still unread in it.
- * This is where WebSocket paths leave for another library. */
-typedef bool (*http_claim_fn)(void *ctx, const char *head, size_t len, int take_fd);
+/* Looks at a connection's first head, complete and sound, before the server does. */
+typedef bool (*http_claims_fn)(const char *head, size_t len);
+/* Takes a connection with such a head, which is still unread in it. This is where WebSocket paths leave for another library. */
+typedef void (*http_claim_fn)(void *ctx, const char *head, size_t len, int take_fd);
 
 struct http_config {
 	uv_loop_t *loop;
-	struct router *router;       /* borrowed */
+	struct router *router; /* borrowed */
 	struct http_gate gate;
 	struct http_limits limits;
-	void *context;               /* request_context() */
-	http_claim_fn claim;         /* NULL: nobody's */
+	void *context; /* request_context() */
+	http_claims_fn claims; /* NULL: nobody's */
+	http_claim_fn claim;
 	void *claim_ctx;
-	const char *server_header;   /* "Docker/…" */
+	const char *server_header; /* "Docker/…" */
 };
 
 int http_server_new(const struct http_config *config, struct http_server **ret, struct error *err);

@@ -369,11 +369,10 @@ static void really_free(struct sandbox_container *c)
 	}
 	list_for_each_safe(it, &c->queue)
 		queued_free(container_of(it, struct queued_message, link));
-	uv_poll_stop(&c->poll);
+	uv_close((uv_handle_t *)&c->poll, on_container_closed); /* it names the descriptor to epoll: before another thread can have it */
 	close(c->sock);
 	close(c->table_fd);
 	munmap(c->table, sizeof(*c->table));
-	uv_close((uv_handle_t *)&c->poll, on_container_closed);
 }
 
 void sandbox_container_free(struct sandbox_container *c)

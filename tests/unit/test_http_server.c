@@ -21,6 +21,7 @@
 #include "http/request.h"
 #include "http/server.h"
 
+enum { GATE_OPEN, GATE_SHUTS, GATE_KEEPS }; /* shuts: behind the next answer */
 enum { HEAD_MS = 600, JSON_MAX = 1000, CONNECTIONS_MAX = 12, PATIENCE_S = 10 };
 
 static struct {
@@ -32,7 +33,8 @@ static struct {
 	char path[2][64];
 } f;
 
-static atomic_int open_streams, broken_uploads, whole_uploads, ended_uploads, uploaded, wrapped, claimed, overridden;
+static atomic_int open_streams, broken_uploads, whole_uploads, ended_uploads, uploaded, wrapped, claimed, overridden,
+	held, gate_state;
 
 /* ---- handlers ---- */
 
@@ -137,6 +139,32 @@ static void hijack(struct request *req)
 	reply_hijack(req, "text/plain", hijack_ready, NULL);
 }
 
+/* The loop stands still, until it is let go. */
+static void hold(struct request *req)
+{
+	held++;
+	while (held)
+		usleep(1000);
+	ping(req);
+}
+
+/* The one answer that the gate keeps. */
+static struct {
+	void (*go)(void *arg);
+	void *arg;
+} kept;
+
+static bool gate(void *ctx, void (*go)(void *arg), void *arg)
+{
+	(void)ctx;
+	if (gate_state != GATE_SHUTS)
+		return true;
+	kept.go = go;
+	kept.arg = arg;
+	gate_state = GATE_KEEPS;
+	return false;
+}
+
 static void later_closed(uv_handle_t *h)
 {
 	free(h);
@@ -163,6 +191,7 @@ static const struct route routes[] = {
 	{ .operation = "Upload", .method = "PUT", .pattern = "/upload/{kind}", .handler = upload, .flags = ROUTE_BODY_STREAM },
 	{ .operation = "Endless", .method = "GET", .pattern = "/endless", .handler = endless, .flags = ROUTE_STREAM },
 	{ .operation = "Hijack", .method = "POST", .pattern = "/hijack", .handler = hijack, .flags = ROUTE_HIJACK },
+	{ .operation = "Hold", .method = "GET", .pattern = "/hold", .handler = hold },
 	{ .operation = "Later", .method = "GET", .pattern = "/later", .handler = later },
 	{ .operation = "New", .method = "GET", .pattern = "/new/{name}", .handler = ping, .min_version = API_VERSION(1, 40) },
 	{ .operation = "Override", .method = "GET", .pattern = "/override", .handler = later },
@@ -171,27 +200,42 @@ static const struct route routes[] = {
 /* ---- what stands before the server ---- */
 
 struct relay {
-	int from, to;
+	int fd[2];
+	atomic_uint left; /* threads; the last closes */
 };
 
-static void relay_run(void *arg)
+static void relay_one_way(struct relay *r, int from, int to)
 {
-	struct relay r = *(struct relay *)arg;
 	char buf[4096];
 	ssize_t n;
 
-	free(arg);
-	while ((n = read(r.from, buf, sizeof(buf))) > 0 || (n < 0 && errno == EAGAIN))
+	while ((n = read(from, buf, sizeof(buf))) > 0 || (n < 0 && errno == EAGAIN))
 		if (n > 0)
-			(void)!write(r.to, buf, (size_t)n);
+			(void)!write(to, buf, (size_t)n);
 		else
 			usleep(1000);
-	shutdown(r.to, SHUT_WR);
-	if (r.from > r.to) { /* the second of the pair to be started; both see both ends */
-		usleep(50000);
-		close(r.from);
-		close(r.to);
-	}
+	shutdown(to, SHUT_WR);
+	if (atomic_fetch_sub(&r->left, 1) > 1)
+		return;
+	close(from);
+	close(to);
+	free(r);
+}
+
+static void *relay_forth(void *arg)
+{
+	struct relay *r = arg;
+
+	relay_one_way(r, r->fd[0], r->fd[1]);
+	return NULL;
+}
+
+static void *relay_back(void *arg)
+{
+	struct relay *r = arg;
+
+	relay_one_way(r, r->fd[1], r->fd[0]);
+	return NULL;
 }
 
 static void relay_start(int from, int to)
@@ -200,10 +244,11 @@ static void relay_start(int from, int to)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	*r = (struct relay){ from, to };
+	*r = (struct relay){ { from, to }, 2 };
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_create(&thread, &attr, (void *(*)(void *))(void *)relay_run, r);
+	pthread_create(&thread, &attr, relay_forth, r);
+	pthread_create(&thread, &attr, relay_back, r);
 	pthread_attr_destroy(&attr);
 }
 
@@ -236,7 +281,6 @@ static void wrap(void *ctx, int take_fd, http_plain_fn plain, void *token)
 	}
 	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
 	relay_start(take_fd, pair[0]);
-	relay_start(pair[0], take_fd);
 	p = malloc(sizeof(*p));
 	p->plain = plain;
 	p->token = token;
@@ -246,18 +290,20 @@ static void wrap(void *ctx, int take_fd, http_plain_fn plain, void *token)
 	uv_timer_start(&p->timer, give, 20, 0);
 }
 
-static bool claim(void *ctx, const char *head, size_t len, int take_fd)
+static bool claims(const char *head, size_t len)
+{
+	return len >= 12 && memcmp(head, "GET /claimed", 12) == 0;
+}
+
+static void claim(void *ctx, const char *head, size_t len, int take_fd)
 {
 	char buf[256];
 
-	(void)ctx;
-	if (len < 12 || memcmp(head, "GET /claimed", 12) != 0)
-		return false;
+	(void)ctx, (void)head;
 	claimed++;
 	len = (size_t)read(take_fd, buf, sizeof(buf)); /* still there */
 	(void)!write(take_fd, buf, len);
 	close(take_fd);
-	return true;
 }
 
 /* ---- the server's thread ---- */
@@ -291,7 +337,11 @@ static int make_listener(const char *path)
 
 static int start(void **state)
 {
-	struct http_config c = { .loop = &f.loop, .claim = claim, .limits = { CONNECTIONS_MAX, 0, JSON_MAX, HEAD_MS } };
+	struct http_config c = { .loop = &f.loop,
+				 .claims = claims,
+				 .claim = claim,
+				 .gate = { gate, NULL, NULL },
+				 .limits = { CONNECTIONS_MAX, 0, JSON_MAX, HEAD_MS } };
 
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
@@ -309,17 +359,26 @@ static int start(void **state)
 	return 0;
 }
 
-static int stop(void **state)
+static int finish(void)
 {
-	(void)state;
-	uv_async_send(&f.stop);
 	uv_thread_join(&f.thread);
+	if (kept.go)
+		kept.go(kept.arg);
+	kept.go = NULL;
+	gate_state = GATE_OPEN;
 	http_server_free(f.server);
 	router_free(f.router);
 	assert_int_equal(uv_loop_close(&f.loop), 0);
 	for (int i = 0; i < 2; i++)
 		unlink(f.path[i]);
 	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	uv_async_send(&f.stop);
+	return finish();
 }
 
 /* ---- clients ---- */
@@ -774,6 +833,36 @@ static void test_stop_with_all_in_flight(void **state)
 	start(state);
 }
 
+/* Requests have come that nobody has read yet, and an answer waits for the gate: what is left of either when the server
+ * stops must not be suspended. */
+static void test_stop_before_it_reads(void **state)
+{
+	static const char request[] = "GET /later HTTP/1.1\r\nHost: d\r\n\r\n";
+	int idle = dial(), waiting = dial(), holding = dial(), fresh;
+
+	say(idle, PING);
+	assert_int_equal(hear(idle).status, 200);
+	gate_state = GATE_SHUTS;
+	say(waiting, PING);
+	eventually(&gate_state, GATE_KEEPS);
+	say(holding, "GET /hold HTTP/1.1\r\nHost: d\r\n\r\n");
+	eventually(&held, 1);
+	say(idle, request);
+	fresh = dial();
+	say(fresh, request);
+	uv_async_send(&f.stop);
+	held = 0; /* all of it in one turn of the loop */
+	finish();
+	assert_true(is_at_end(fresh));
+	assert_true(is_at_end(waiting));
+	close(fresh);
+	close(holding);
+	close(waiting);
+	close(idle);
+	wrapped = 0;
+	start(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -791,6 +880,7 @@ int main(void)
 		cmocka_unit_test(test_hijack_ends_with_something_unread),
 		cmocka_unit_test(test_claim),
 		cmocka_unit_test(test_stop_with_all_in_flight),
+		cmocka_unit_test(test_stop_before_it_reads),
 		cmocka_unit_test(test_wrap),
 		cmocka_unit_test(test_too_many),
 	};
