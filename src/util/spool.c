@@ -16,10 +16,12 @@ struct spool {
 	uv_loop_t *loop;
 	int fd;
 	uv_work_t work;
-	bool is_busy;               /* the pool has it */
+	bool is_busy; /* the pool has it: what is `writing`, `is_last` and `wrote` is the pool's for as long */
 	int result;
 	/* collecting */
 	struct buf queued, writing;
+	bool is_last; /* nothing comes after what is being written */
+	int wrote;
 	bool is_full;
 	void (*on_drain)(void *arg);
 	void *drain_arg;
@@ -66,26 +68,33 @@ static void write_all(uv_work_t *w)
 {
 	struct spool *s = container_of(w, struct spool, work);
 
-	for (size_t at = 0; at < s->writing.len && s->result == 0;) {
+	for (size_t at = 0; at < s->writing.len && s->wrote == 0;) {
 		ssize_t n = write(s->fd, s->writing.data + at, s->writing.len - at);
 
 		if (n < 0)
-			s->result = -errno;
+			s->wrote = -errno;
 		else
 			at += (size_t)n;
 	}
-	if (s->done && s->queued.len == 0 && lseek(s->fd, 0, SEEK_SET) < 0 && s->result == 0)
-		s->result = -errno;
+	if (s->is_last && lseek(s->fd, 0, SEEK_SET) < 0 && s->wrote == 0)
+		s->wrote = -errno;
 }
 
 static void go_on(struct spool *s);
+
+static void take_back(struct spool *s)
+{
+	s->is_busy = false;
+	if (s->result == 0)
+		s->result = s->wrote;
+}
 
 static void on_written(uv_work_t *w, int status)
 {
 	struct spool *s = container_of(w, struct spool, work);
 
 	(void)status;
-	s->is_busy = false;
+	take_back(s);
 	buf_reset(&s->writing);
 	if (s->is_full) {
 		s->is_full = false;
@@ -100,7 +109,7 @@ static void on_finished(uv_work_t *w, int status)
 	struct spool *s = container_of(w, struct spool, work);
 
 	(void)status;
-	s->is_busy = false;
+	take_back(s);
 	s->done(s->done_arg, s->result);
 }
 
@@ -113,7 +122,9 @@ static void go_on(struct spool *s)
 	s->is_busy = true;
 	s->writing = s->queued;
 	s->queued = swap;
-	uv_queue_work(s->loop, &s->work, write_all, s->done ? on_finished : on_written);
+	s->is_last = s->done != NULL;
+	s->wrote = s->result;
+	uv_queue_work(s->loop, &s->work, write_all, s->is_last ? on_finished : on_written);
 }
 
 int spool_write(struct spool *s, const void *data, size_t len)
