@@ -222,6 +222,18 @@ static void serve(struct pull *p)
 	}
 }
 
+static bool find_failure(struct pull *p, struct error *err)
+{
+	bool has_failed;
+
+	pthread_mutex_lock(&p->lock);
+	has_failed = p->has_failed;
+	if (has_failed)
+		*err = p->error;
+	pthread_mutex_unlock(&p->lock);
+	return has_failed;
+}
+
 static int fetch_layers(struct pull *p, struct error *err)
 {
 	size_t n = p->what.manifest.nlayers + 1;
@@ -244,10 +256,9 @@ static int fetch_layers(struct pull *p, struct error *err)
 		return error_set(err, -EAGAIN, "no thread can be started");
 	serve(p);
 	/* The first failure is the end: the others' .part files stay for the next try, and they are not waited for. */
-	if (p->has_failed) {
-		pthread_mutex_lock(&p->lock);
-		*err = p->error;
-		pthread_mutex_unlock(&p->lock);
+	if (find_failure(p, err)) {
+		for (int i = 0; i < nthreads; i++)
+			pthread_detach(threads[i]);
 		return err->code;
 	}
 	for (int i = 0; i < nthreads; i++)
