@@ -372,6 +372,7 @@ static int tag_all(struct build *b, struct error *err)
 void build_finish(struct build *b, const struct error *err, int exit_code)
 {
 	struct ending *end = xnew(struct ending);
+	char id[ID_SHORT_LEN + 1];
 
 	end->build = b;
 	end->exit_code = exit_code;
@@ -379,7 +380,7 @@ void build_finish(struct build *b, const struct error *err, int exit_code)
 	if (err)
 		end->err = *err;
 	if (!err) {
-		output_text(b, "Successfully built %s\n", short_id(b->image_id));
+		output_text(b, "Successfully built %s\n", short_id(b->image_id, id));
 		end->has_failed = tag_all(b, &end->err) < 0;
 	}
 	uv_queue_work(b->engine->loop, &end->work, clean_up, on_clean);

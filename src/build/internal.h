@@ -12,6 +12,7 @@
 #include "dockerfile/expand.h"
 #include "engine/engine.h"
 #include "image/images.h"
+#include "util/id.h"
 #include "util/list.h"
 
 struct ignore;
@@ -94,7 +95,7 @@ void output_text(struct build *b, const char *fmt, ...) __attribute__((format(pr
 void output_stderr(struct build *b, const char *text, size_t len);
 void output_stdout(struct build *b, const char *text, size_t len);
 void output_aux_id(struct build *b, const char *image_id);
-const char *short_id(const char *image_id); /* 12 digits; of NULL "". In a static buffer. */
+const char *short_id(const char *image_id, char text[ID_SHORT_LEN + 1]); /* `text`: 12 digits; of NULL "" */
 
 /* ---- context.c: pool ---- */
 struct context_job {

@@ -131,10 +131,8 @@ char *build_error_line(const struct error *err, int exit_code)
 	return buf_steal(&out);
 }
 
-const char *short_id(const char *image_id)
+const char *short_id(const char *image_id, char text[ID_SHORT_LEN + 1])
 {
-	static char text[ID_SHORT_LEN + 1];
-
-	snprintf(text, sizeof(text), "%s", image_id ? image_id + 7 : "");
+	snprintf(text, ID_SHORT_LEN + 1, "%s", image_id ? image_id + 7 : "");
 	return text;
 }

@@ -159,7 +159,9 @@ static void tell_step(struct build *b, const char *text)
 
 static void tell_image(struct build *b)
 {
-	output_text(b, " ---> %s\n", short_id(b->image_id));
+	char id[ID_SHORT_LEN + 1];
+
+	output_text(b, " ---> %s\n", short_id(b->image_id, id));
 }
 
 static const struct stage *stage_of(struct build *b)

@@ -118,7 +118,7 @@ struct check {
 	int64_t status;
 	int signo;
 	size_t len;
-	char said[200];
+	char said[200], rest[1024];
 };
 
 static void check_next(struct launchers *ls);
@@ -186,11 +186,10 @@ static void on_late(uv_timer_t *t)
 static void on_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
 {
 	struct check *c = h->data;
-	static char rest[1024];
 
 	(void)size;
 	*buf = c->len + 1 < sizeof(c->said) ? uv_buf_init(c->said + c->len, (unsigned)(sizeof(c->said) - 1 - c->len)) :
-					      uv_buf_init(rest, sizeof(rest));
+					      uv_buf_init(c->rest, sizeof(c->rest));
 }
 
 static void on_said(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)

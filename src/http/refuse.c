@@ -83,7 +83,7 @@ static void linger_end(struct lingering *l)
 
 static void on_event(struct watched *w, uint32_t events)
 {
-	static char sink[READ_BYTES];
+	char sink[READ_BYTES];
 	struct lingering *l = container_of(w, struct lingering, watched);
 
 	(void)events;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libwebsockets.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -81,13 +82,10 @@ static struct {
 	FUNCTIONS(POINTER)
 } lib;
 
-static int load(struct error *err)
+static int load_anew(struct error *err)
 {
-	static void *handle;
+	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
-	if (handle)
-		return 0;
-	handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!handle)
 		return error_set(err, -ENOENT, "WebSockets need a library that cannot be loaded: %.300s", dlerror());
 #define LOOK_UP(name)                               \
@@ -100,8 +98,21 @@ static int load(struct error *err)
 	return 0;
 failed:
 	dlclose(handle);
-	handle = NULL;
 	return error_set(err, -ENOENT, "WebSockets need another version of " LIBRARY);
+}
+
+/* Servers of other threads use the same. */
+static int load(struct error *err)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static bool is_loaded;
+	int r;
+
+	pthread_mutex_lock(&lock);
+	r = is_loaded ? 0 : load_anew(err);
+	is_loaded = r == 0;
+	pthread_mutex_unlock(&lock);
+	return r;
 }
 
 /* ---- the stream ---- */
@@ -217,7 +228,7 @@ static int on_peer_close(struct websocket *w)
 /* What is queued becomes a message, and the end a close with status 1000. */
 static int send_some(struct websocket *w)
 {
-	static unsigned char frame[LWS_PRE + FRAME_MAX]; /* the loop's */
+	unsigned char frame[LWS_PRE + FRAME_MAX];
 	size_t n = w->queue.len < FRAME_MAX ? w->queue.len : FRAME_MAX;
 
 	if (w->is_aborted)

@@ -1,6 +1,7 @@
 /* Open addressing with linear probing and backward-shift deletion. */
 #include "util/map.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,16 +9,26 @@
 
 #include "util/alloc.h"
 
+/* Threads may make their first maps at the same time: one of them chooses for all. */
+static uint64_t map_seed(void)
+{
+	static _Atomic uint64_t seed;
+	uint64_t chosen = atomic_load_explicit(&seed, memory_order_relaxed), found = 0;
+
+	while (!chosen) {
+		if (getrandom(&chosen, sizeof chosen, GRND_NONBLOCK) < 0)
+			chosen = (uint64_t)(uintptr_t)&seed | 1;
+		if (chosen && !atomic_compare_exchange_strong_explicit(&seed, &found, chosen, memory_order_relaxed,
+								       memory_order_relaxed))
+			chosen = found;
+	}
+	return chosen;
+}
+
 static unsigned long map_hash(const char *key)
 {
-	static uint64_t seed;
-	uint64_t h;
+	uint64_t h = map_seed();
 
-	while (!seed) {
-		if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
-			seed = (uint64_t)(uintptr_t)&seed | 1;
-	}
-	h = seed;
 	for (; *key; key++)
 		h = (h ^ (unsigned char)*key) * 0x100000001b3ull;
 	h ^= h >> 32;

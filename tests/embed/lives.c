@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 #include <sockerless/sockerless.h>
 
-static int bad;
+static atomic_int bad;
 static const char *dir, *sandbox, *guest;
 
 #define EXPECT(claim)                                                         \
@@ -132,6 +133,15 @@ static int listen_tcp(struct sockaddr_in *addr)
 	return fd;
 }
 
+static int connect_to(const struct sockaddr_in *addr, const char *request)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	EXPECT(connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0);
+	EXPECT(write(fd, request, strlen(request)) == (ssize_t)strlen(request));
+	return fd;
+}
+
 static void ping(const struct sockaddr_in *addr)
 {
 	static const char request[] = "GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n";
@@ -167,6 +177,163 @@ static void two_at_once(void)
 		pthread_join(threads[i], NULL);
 		sockerless_server_free(s[i]);
 	}
+}
+
+/* ---- several that are made, serve and end at the same time ---- */
+
+enum { TOGETHER = 3, LETTERS = 300000 };
+
+struct own_life {
+	const char *name;
+	pthread_barrier_t *begin;
+};
+
+/* One request over a connection of its own; the reply with its head. */
+static void ask(const struct sockaddr_in *addr, const char *request, char *reply, size_t size)
+{
+	size_t n = 0;
+	ssize_t r;
+	int fd = connect_to(addr, request);
+
+	while (n < size - 1 && (r = read(fd, reply + n, size - 1 - n)) > 0)
+		n += (size_t)r;
+	reply[n] = '\0';
+	close(fd);
+}
+
+/* A container that writes the letter, and its id. */
+static void create(const struct sockaddr_in *addr, char letter, char id[65])
+{
+	char body[300], request[600], reply[4096], *at;
+
+	snprintf(body, sizeof(body),
+		 "{\"Image\":\"busybox\",\"Cmd\":[\"sh\",\"-c\",\"yes %c | head -n %d | tr -d '\\\\n'\"]}", letter, LETTERS);
+	snprintf(request, sizeof(request),
+		 "POST /containers/create HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Type: application/json\r\n"
+		 "Content-Length: %zu\r\n\r\n%s",
+		 strlen(body), body);
+	ask(addr, request, reply, sizeof(reply));
+	at = strstr(reply, "\"Id\":\"");
+	EXPECT(at);
+	snprintf(id, 65, "%s", at ? at + 6 : "");
+}
+
+static int read_whole(int fd, unsigned char *to, size_t n)
+{
+	size_t have = 0;
+	ssize_t r;
+
+	while (have < n && (r = read(fd, to + have, n - have)) > 0)
+		have += (size_t)r;
+	return have == n ? 0 : -1;
+}
+
+/* The length of the next frame; -1: the last one, or none. */
+static long next_frame(int fd)
+{
+	unsigned char head[2], more[8] = { 0 };
+	long len = 0;
+	int n;
+
+	if (read_whole(fd, head, 2) < 0 || (head[0] & 0x0f) == 8)
+		return -1;
+	n = head[1] == 127 ? 8 : head[1] == 126 ? 2 : 0;
+	if (n == 0)
+		return head[1];
+	if (read_whole(fd, more, (size_t)n) < 0)
+		return -1;
+	for (int i = 0; i < n; i++)
+		len = len << 8 | more[i];
+	return len;
+}
+
+/* What came of the letter; bytes of any other are not expected. */
+static int count_letters(int fd, char letter)
+{
+	unsigned char *frame;
+	int n = 0, others = 0;
+	long len;
+
+	while ((len = next_frame(fd)) >= 0) {
+		frame = malloc((size_t)len + 1);
+		if (read_whole(fd, frame, (size_t)len) < 0)
+			len = 0;
+		for (long i = 0; i < len; i++) {
+			n += frame[i] == letter;
+			others += frame[i] != letter;
+		}
+		free(frame);
+	}
+	EXPECT(others == 0);
+	return n;
+}
+
+static void read_head(int fd)
+{
+	char end[5] = "", byte;
+
+	while (strcmp(end, "\r\n\r\n") != 0 && read(fd, &byte, 1) == 1) {
+		memmove(end, end + 1, 3);
+		end[3] = byte;
+	}
+}
+
+static void read_by_websocket(const struct sockaddr_in *addr, char letter)
+{
+	char id[65], request[600], reply[4096];
+	int fd;
+
+	create(addr, letter, id);
+	snprintf(request, sizeof(request),
+		 "GET /containers/%s/attach/ws?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\n"
+		 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		 id);
+	fd = connect_to(addr, request);
+	read_head(fd);
+	snprintf(request, sizeof(request), "POST /containers/%s/start HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n", id);
+	ask(addr, request, reply, sizeof(reply));
+	EXPECT(strncmp(reply, "HTTP/1.1 204", 12) == 0);
+	EXPECT(count_letters(fd, letter) == LETTERS);
+	close(fd);
+}
+
+static void *live(void *arg)
+{
+	const struct own_life *life = arg;
+	struct sockerless_error err = { 0 };
+	struct sockerless_server *s;
+	struct sockaddr_in addr;
+	pthread_t thread;
+
+	pthread_barrier_wait(life->begin);
+	s = make(life->name);
+	EXPECT(sockerless_server_start(s, &err) == 0);
+	EXPECT(sockerless_server_listen_fd(s, listen_tcp(&addr), &err) == 0);
+	pthread_create(&thread, NULL, run, s);
+	ping(&addr);
+	read_by_websocket(&addr, *life->name);
+	sockerless_server_stop(s);
+	pthread_join(thread, NULL);
+	sockerless_server_free(s);
+	return NULL;
+}
+
+/* The first servers of the process: what the library makes once for all is made by several threads at once. */
+static void together(void)
+{
+	static const char *const names[TOGETHER] = { "x", "y", "z" };
+	struct own_life lives[TOGETHER];
+	pthread_t threads[TOGETHER];
+	pthread_barrier_t begin;
+
+	pthread_barrier_init(&begin, NULL, TOGETHER);
+	for (int i = 0; i < TOGETHER; i++) {
+		lives[i] = (struct own_life){ names[i], &begin };
+		pthread_create(&threads[i], NULL, live, &lives[i]);
+	}
+	for (int i = 0; i < TOGETHER; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&begin);
 }
 
 /* ---- what another thread may do: post ---- */
@@ -229,16 +396,7 @@ static void answer_held(void *arg)
 
 static void is_held(void *arg)
 {
-	*(int *)arg = held != NULL;
-}
-
-static int connect_to(const struct sockaddr_in *addr, const char *request)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	EXPECT(connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0);
-	EXPECT(write(fd, request, strlen(request)) == (ssize_t)strlen(request));
-	return fd;
+	atomic_store((atomic_int *)arg, held != NULL);
 }
 
 static void drained(void)
@@ -249,7 +407,8 @@ static void drained(void)
 	struct sockaddr_in addr;
 	char reply[8192] = "";
 	pthread_t thread;
-	int idle, busy, seen = 0;
+	atomic_int seen = 0;
+	int idle, busy;
 	size_t n = 0;
 	ssize_t r;
 
@@ -369,6 +528,7 @@ int lives_check(const char *in_dir, const char *sandbox_program, const char *gue
 	sandbox = sandbox_program;
 	guest = guest_root;
 	signal(SIGPIPE, SIG_IGN);
+	together();
 	never_started();
 	started_and_freed();
 	sigpipe_is_asked_for();

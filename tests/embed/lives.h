@@ -1,4 +1,4 @@
-/* The lives that a server can have: never started, started and freed, stopped before it served, two at once. */
+/* The lives that a server can have: several at once, never started, started and freed, stopped before it served. */
 #ifndef SOCKERLESS_TESTS_EMBED_LIVES_H
 #define SOCKERLESS_TESTS_EMBED_LIVES_H
 
