@@ -152,7 +152,7 @@ $(B)/flags: always
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' >$@
 
 # Shared by the unit tests: fakes that several of them use.
-TEST_LIB := $(addprefix $(B)/tests/support/,recording-driver.o rootfs-fixture.o net-fixture.o layer-fixture.o)
+TEST_LIB := $(addprefix $(B)/tests/support/,recording-driver.o rootfs-fixture.o net-fixture.o layer-fixture.o http-fixture.o) $(SAN_OBJ)
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(TEST_LIB) $(FETCH_PURE) $(B)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lcmocka -lpthread
