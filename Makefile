@@ -30,6 +30,8 @@ WEBSOCKETS_SO := $(shell readelf -d "$$($(CC) -print-file-name=libwebsockets.so)
 
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+# What ThreadSanitizer has to be told of libuv.
+SAN_OBJ  := $(if $(filter thread,$(SAN)),$(B)/tests/support/tsan.o)
 STD      := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -Itests -Ibuild/guest \
 	-DWEBSOCKETS_SO=$(or $(WEBSOCKETS_SO),libwebsockets.so)
 # Objects of the library go into the shared one as well; only its public functions are seen outside.
@@ -127,7 +129,7 @@ $(A)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -O2 -g -ffunction-sections -fdata-sections -MMD -MP -c $< -o $@
 
-$(B)/bin/sockerlessd: $(B)/src/main.o $(B)/libsockerless.a
+$(B)/bin/sockerlessd: $(B)/src/main.o $(SAN_OBJ) $(B)/libsockerless.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
 

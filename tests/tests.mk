@@ -8,11 +8,11 @@ $(EMBED_OBJ): $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARN) $(CFLAGS) $(SANFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/bin/embed-shared: $(EMBED_OBJ) $(LIB_DIR)/libsockerless.so
-	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(EMBED_OBJ) -o $@ -L$(LIB_DIR) -lsockerless -Wl,-rpath,$(abspath $(LIB_DIR)) \
+$(B)/bin/embed-shared: $(EMBED_OBJ) $(SAN_OBJ) $(LIB_DIR)/libsockerless.so
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(filter %.o,$^) -o $@ -L$(LIB_DIR) -lsockerless -Wl,-rpath,$(abspath $(LIB_DIR)) \
 		-luv -lpthread
 
-$(B)/bin/embed-static: $(EMBED_OBJ) $(LIB_DIR)/libsockerless.a
+$(B)/bin/embed-static: $(EMBED_OBJ) $(SAN_OBJ) $(LIB_DIR)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
 
 # The examples of docs/embedding.md: as a reader would build them, but for the warnings.
@@ -21,11 +21,11 @@ $(EXAMPLE_OBJ): $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -Iinclude $(WARN) $(CFLAGS) $(SANFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/bin/cloud_backend: $(B)/docs/examples/cloud_backend.o $(B)/docs/examples/cloud.o $(LIB_DIR)/libsockerless.so
+$(B)/bin/cloud_backend: $(B)/docs/examples/cloud_backend.o $(B)/docs/examples/cloud.o $(SAN_OBJ) $(LIB_DIR)/libsockerless.so
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(filter %.o,$^) -o $@ -L$(LIB_DIR) -lsockerless \
 		-Wl,-rpath,$(abspath $(LIB_DIR)) -lpthread
 
-$(B)/bin/host_processes: $(B)/docs/examples/host_processes.o $(LIB_DIR)/libsockerless.a
+$(B)/bin/host_processes: $(B)/docs/examples/host_processes.o $(SAN_OBJ) $(LIB_DIR)/libsockerless.a
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $^ -o $@ $(PKG_L) -lpthread -lutil
 
 EMBED_BIN := $(addprefix $(B)/bin/,embed-shared embed-static cloud_backend host_processes)
@@ -103,6 +103,14 @@ test-valgrind: $(TEST_BIN) $(B)/bin/embed-static ## the cmocka binaries, and the
 		$(VALGRIND) $(B)/bin/embed-static $$what 5 $$dir build/bin/sockerless-sandbox build/guest/rootfs 2>$$dir/log || \
 			{ cat $$dir/log; exit 1; }; rm -rf $$dir; \
 	done; echo "embed: clean under valgrind"
+
+# ---- ThreadSanitizer ----
+
+# A report fails the suite that meets it. Above 28 random bits of an address gcc 12's runtime finds no room for its shadow.
+TSAN_RUN := $(if $(filter 29 30 31 32,$(shell cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null)),setarch -R)
+.PHONY: test-threads
+test-threads: ## the unit, embedding, registry and API suites under ThreadSanitizer
+	$(TSAN_RUN) $(MAKE) SAN=thread test-unit test-embed test-registry test-api
 
 # ---- coverage ----
 

@@ -24,7 +24,7 @@ done
 stop_daemon
 got=$daemon_status is=0
 verdict "SIGTERM ends it cleanly" 0 0
-grep -q 'AddressSanitizer\|runtime error\|LeakSanitizer' "$dir/log" && {
+grep -q 'AddressSanitizer\|runtime error\|LeakSanitizer\|ThreadSanitizer' "$dir/log" && {
 	failed=$((failed + 1))
 	cat "$dir/log"
 }
