@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/openat2.h>
@@ -15,6 +14,7 @@
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/file.h"
 
 struct stubs {
 	struct rootfs *below, *all;
@@ -38,10 +38,9 @@ static bool has(struct rootfs *fs, const char *path, struct rootfs_stat *st)
 /* An empty directory below the upper one. What lies there is a guest's making: no link of its may be followed. */
 static void unlink_beneath(int upper_fd, const char *path)
 {
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
 	const char *slash = strrchr(path, '/');
 	CLEANUP(freep) char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
-	CLEANUP(closep) int fd = (int)syscall(SYS_openat2, upper_fd, parent, &how, sizeof(how));
+	CLEANUP(closep) int fd = file_open_beneath(upper_fd, parent, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 
 	if (fd >= 0)
 		unlinkat(fd, slash ? slash + 1 : path, AT_REMOVEDIR);

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "rootfs/rootfs.h"
 #include "rootfs/tar.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
+#include "util/file.h"
 
 int volume_make(const char *path, struct error *err)
 {
@@ -92,15 +92,6 @@ static int make_tmpfs(const struct mount_backing *b)
 
 /* ---- opening ---- */
 
-static int open_beneath(int base, const char *path, uint64_t flags, uint64_t resolve)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC | flags,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve };
-	long fd = syscall(SYS_openat2, base, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
 /* What was found is no directory: its own, and its name in it. */
 static int open_parent(int base, int fd, struct run_mount *m)
 {
@@ -119,12 +110,12 @@ static int open_parent(int base, int fd, struct run_mount *m)
 	*slash = '\0';
 	m->fd_name = xstrdup(slash + 1);
 	m->kind = ROOTFS_MOUNT_FILE;
-	return open_beneath(base, slash == whole + nbase ? "." : whole + nbase + 1, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	return file_open_beneath(base, slash == whole + nbase ? "." : whole + nbase + 1, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 }
 
 static int open_subpath(const struct mount_backing *b, int base, const char *subpath, struct run_mount *m, struct error *err)
 {
-	int fd = open_beneath(base, subpath, 0, 0);
+	int fd = file_open_beneath(base, subpath, 0, 0);
 	struct stat st;
 
 	if (fd == -EXDEV)

@@ -1,6 +1,9 @@
 #include "util/file.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/buf.h"
@@ -19,4 +22,18 @@ char *file_text(const char *path, size_t max_bytes)
 	if (fd >= 0)
 		close(fd);
 	return buf_steal(&b);
+}
+
+enum { TRIES = 1000 };
+
+int file_open_beneath(int base, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC | flags,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve };
+	long fd = -1;
+
+	errno = EAGAIN;
+	for (int i = 0; fd < 0 && errno == EAGAIN && i < TRIES; i++)
+		fd = syscall(SYS_openat2, base, path, &how, sizeof(how));
+	return fd < 0 ? -errno : (int)fd;
 }
