@@ -1,11 +1,12 @@
 /* POST /images/create: a pull, or the import of an archive (images.c). */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
 #include "api/transfer.h"
+#include "api/versions.h"
 #include "engine/pull.h"
+#include "image/platform.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 
@@ -36,48 +37,19 @@ static void on_cancel(void *arg)
 	free(p);
 }
 
-static bool is_component(const char *text)
-{
-	for (const char *c = text; *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("_.-", *c))
-			return false;
-	return *text;
-}
-
-/* "os[/arch[/variant]]", or one word of either kind: a new object; NULL: err tells. */
+/* A new object; NULL: err tells. */
 static json_t *parse_platform(const char *text, struct error *err)
 {
-	static const char *const systems[] = { "linux", "windows", "darwin", "freebsd", "macos" };
-	CLEANUP(freep) char *copy = xstrdup(text);
-	char *at = copy, *parts[4] = { 0 };
-	size_t n = 0;
-	bool is_system = false;
+	struct image_platform p;
 
-	while (n < 4 && (parts[n] = strsep(&at, "/"))) {
-		if (!is_component(parts[n])) {
-			error_set_class(err, ERROR_INVALID,
-					"\"%.100s\": invalid platform component \"%.40s\": components must match ^[A-Za-z0-9_.-]+$: invalid argument",
-					text, parts[n]);
-			return NULL;
-		}
-		n++;
-	}
-	if (n == 4) {
-		error_set_class(err, ERROR_INVALID,
-				"\"%.100s\": unknown operating system or architecture: invalid argument", text);
+	if (image_platform_parse(text, &p, err) < 0)
 		return NULL;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(systems); i++)
-		is_system = is_system || strcmp(parts[0], systems[i]) == 0;
-	if (n == 1 && !is_system)
-		return json_pack("{s:s, s:s}", "os", "linux", "architecture", parts[0]);
-	return json_pack("{s:s, s:s, s:s}", "os", parts[0], "architecture", n > 1 ? parts[1] : "", "variant",
-			 n > 2 ? parts[2] : "");
+	return json_pack("{s:s, s:s, s:s}", "os", p.os, "architecture", p.architecture, "variant", p.variant);
 }
 
 static void pull(struct request *req, const char *name)
 {
-	const char *platform = request_query(req, "platform");
+	const char *platform = versions_query(req, "platform");
 	struct pulling *p = xnew(struct pulling);
 	struct engine_pull_request pr = { .name = name, .on_line = on_line, .done = on_done, .arg = p };
 	struct error err = { 0 };

@@ -10,6 +10,7 @@
 #include "build/git.h"
 #include "build/internal.h"
 #include "build/remote.h"
+#include "image/platform.h"
 #include "image/reference.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
@@ -73,14 +74,16 @@ static int check_tags(json_t *tags, struct error *err)
 	return 0;
 }
 
-static int check_platform(const char *platform, struct error *err)
+int build_check_platform(const char *text, struct error *err)
 {
-	static const char *const ours[] = { "", "linux", "amd64", "linux/amd64", "linux/x86_64", "linux/amd64/v1" };
+	struct image_platform p;
+	int r = text && *text ? image_platform_parse(text, &p, err) : 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-		if (strcmp(platform ? platform : "", ours[i]) == 0)
-			return 0;
-	return error_set_class(err, ERROR_INVALID, "platform %.60s: this engine builds for linux/amd64", platform);
+	if (r < 0 || !text || !*text)
+		return r;
+	if (image_platform_matches(&p, &image_platform_ours))
+		return 0;
+	return error_set_class(err, ERROR_INVALID, "platform %.60s: this engine builds for linux/amd64", text);
 }
 
 static int check_options(const struct build_options *o, struct error *err)
@@ -88,7 +91,7 @@ static int check_options(const struct build_options *o, struct error *err)
 	int r = check_tags(o->tags, err);
 
 	if (r == 0)
-		r = check_platform(o->platform, err);
+		r = build_check_platform(o->platform, err);
 	if (r == 0 && o->squashes)
 		r = error_set_class(err, ERROR_INVALID, "squash is only supported with experimental mode");
 	return r;

@@ -85,6 +85,8 @@ struct build {
 /* ---- build.c ---- */
 /* The end: `err` NULL is a success. exit_code: of a RUN. */
 void build_finish(struct build *b, const struct error *err, int exit_code);
+/* "os", "architecture", or "os/architecture[/variant]"; "" and NULL: ours. ERROR_INVALID: none, or not ours. */
+int build_check_platform(const char *text, struct error *err);
 /* The build uses the image: whatever is removed or pruned meanwhile, it stays until the end. Takes NULL. */
 void build_hold(struct build *b, const char *image_id);
 /* What the stage has come to, held; NULL: scratch. */

@@ -9,6 +9,7 @@
 #include "build/remote.h"
 #include "dockerfile/change.h"
 #include "dockerfile/text.h"
+#include "image/platform.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
@@ -221,13 +222,17 @@ static int plan(struct build *b, struct error *err)
 
 static int expand_platform(struct build *b, const char *text, struct error *err)
 {
+	struct image_platform unused;
 	char *platform;
 	int r = expand_meta(b, text, &platform, err);
 
-	if (r < 0 || !*platform || strcmp(platform, "linux") == 0 || strncmp(platform, "linux/amd64", 11) == 0 ||
-	    strcmp(platform, "amd64") == 0)
+	if (r < 0 || !*platform)
 		return r;
-	return error_set_class(err, ERROR_INVALID, "platform %.60s: this engine builds for linux/amd64", platform);
+	r = image_platform_parse(platform, &unused, err);
+	if (r == 0)
+		return build_check_platform(platform, err);
+	error_prefix(err, "failed to parse platform %.60s", platform);
+	return r;
 }
 
 /* The image that a stage begins with; *ret NULL: scratch. */

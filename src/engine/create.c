@@ -13,6 +13,7 @@
 #include "engine/networks.h"
 #include "engine/schema.h"
 #include "image/images.h"
+#include "image/platform.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -341,20 +342,23 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 	return c;
 }
 
-/* "os", "architecture", or "os/architecture[/variant]": ours, or no such image. */
-static int check_platform(const char *platform, const char *image_name, struct error *err)
+/* "os", "architecture", or "os/architecture[/variant]". `image` NULL: only whether it is one. */
+static int check_platform(const char *text, const struct image *image, const char *image_name, struct error *err)
 {
-	static const char *const ours[] = { "linux", "amd64", "x86_64", "linux/amd64", "linux/x86_64", "linux/amd64/v1" };
+	struct image_platform wanted, is;
+	char is_text[200], wanted_text[200];
+	int r = text && *text ? image_platform_parse(text, &wanted, err) : 0;
 
-	for (size_t i = 0; platform && *platform && i <= ARRAY_SIZE(ours); i++) {
-		if (i == ARRAY_SIZE(ours))
-			return error_set_class(err, ERROR_NOT_FOUND,
-					       "image with reference %.200s was found but its platform (linux/amd64) does not match the specified platform (%.60s)",
-					       image_name, platform);
-		if (strcasecmp(ours[i], platform) == 0)
-			break;
-	}
-	return 0;
+	if (r < 0 || !text || !*text || !image)
+		return r;
+	image_platform_of(&is, image->config);
+	if (image_platform_matches(&wanted, &is))
+		return 0;
+	image_platform_format(&is, is_text, sizeof(is_text));
+	image_platform_format(&wanted, wanted_text, sizeof(wanted_text));
+	return error_set_class(err, ERROR_NOT_FOUND,
+			       "image with reference %.200s was found but its platform (%s) does not match the specified platform (%s)",
+			       image_name, is_text, wanted_text);
 }
 
 /* Not "not found": a client would take it for the image and pull. */
@@ -377,8 +381,10 @@ static int create(struct engine *e, const struct container_create *req, struct c
 	char *runtime = NULL, *why = NULL;
 	struct container *c;
 	struct image *image;
-	int r = name && *name ? check_name(name, err) : 0;
+	int r = check_platform(req->platform, NULL, image_name, err);
 
+	if (r == 0 && name && *name)
+		r = check_name(name, err);
 	if (r == 0 && (!image_name || !*image_name))
 		r = error_set_class(err, ERROR_INVALID, "config cannot be empty in order to create a container");
 	if (r == 0)
@@ -394,7 +400,7 @@ static int create(struct engine *e, const struct container_create *req, struct c
 	if (r == 0)
 		r = images_find(e->images, image_name, &image, err);
 	if (r == 0)
-		r = check_platform(req->platform, image_name, err);
+		r = check_platform(req->platform, image, image_name, err);
 	if (r == 0)
 		r = routing_decide(e, image, wanted, json_object_get(body, "Labels"), &runtime, &why, err);
 	if (r < 0)

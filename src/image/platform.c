@@ -27,6 +27,8 @@ void image_platform_set(struct image_platform *p, const char *os, const char *ar
 					       { "armhf", "arm", "v7" },  { "armel", "arm", "v6" } };
 
 	put_lower(p->os, sizeof(p->os), os && *os ? os : "linux");
+	if (strcmp(p->os, "macos") == 0)
+		snprintf(p->os, sizeof(p->os), "darwin");
 	put_lower(p->architecture, sizeof(p->architecture), architecture);
 	put_lower(p->variant, sizeof(p->variant), variant);
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
@@ -60,45 +62,93 @@ static bool is_one_of(const char *text, const char *const *known)
 	return *known != NULL;
 }
 
+/* ---- texts (containerd: platforms/platforms.go, specifierRe and osRe) ---- */
+
+static size_t span(const char *text, const char *marks)
+{
+	size_t n = 0;
+
+	while (isalnum((unsigned char)text[n]) || (text[n] && strchr(marks, text[n])))
+		n++;
+	return n;
+}
+
 static bool is_word(const char *text)
 {
-	const char *p = text;
+	return *text && !text[span(text, "_.-")];
+}
 
-	while (isalnum((unsigned char)*p) || (*p && strchr("_.-", *p)))
-		p++;
-	return *text && !*p;
+/* "windows(10.0.17763+win32k)": what is in the brackets means nothing to us, and is cut off. */
+static bool is_system(char *text)
+{
+	size_t n = span(text, "_-");
+	char *at = text + n;
+
+	if (n == 0 || (*at && *at != '('))
+		return false;
+	if (!*at)
+		return true;
+	*at++ = '\0';
+	for (at += span(at, "_.%-"); *at == '+'; at += n) {
+		n = span(++at, "_.%-");
+		if (n == 0)
+			return false;
+	}
+	return strcmp(at, ")") == 0;
+}
+
+static int split(char *copy, const char *text, const char *words[3], size_t *ret_n, struct error *err)
+{
+	char *rest = copy;
+	size_t n = 0;
+
+	while (rest && n < 3) {
+		char *word = strsep(&rest, "/");
+		CLEANUP(freep) char *whole = xstrdup(word);
+
+		if (n == 0 && !is_system(word))
+			return error_set_class(err, ERROR_INVALID,
+					       "\"%.100s\" is an invalid OS component of \"%.200s\": OSAndVersion specifier component must match \"^([A-Za-z0-9_-]+)(?:\\\\(([A-Za-z0-9_.%%-]*)((?:\\\\+[A-Za-z0-9_.%%-]+)*)\\\\))?$\": invalid argument",
+					       whole, text);
+		if (n > 0 && !is_word(word))
+			return error_set_class(err, ERROR_INVALID,
+					       "\"%.100s\" is an invalid component of \"%.200s\": platform specifier component must match \"^[A-Za-z0-9_.-]+$\": invalid argument",
+					       word, text);
+		words[n++] = word;
+	}
+	*ret_n = n;
+	return rest ? error_set_class(err, ERROR_INVALID, "\"%.200s\": cannot parse platform specifier: invalid argument", text) :
+		      0;
 }
 
 int image_platform_parse(const char *text, struct image_platform *ret, struct error *err)
 {
-	static const char *const systems[] = { "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris",
-					       "plan9", "android", "js",     "wasip1",  "aix",    "illumos", NULL };
-	static const char *const machines[] = { "386",      "amd64",   "arm",     "arm64",  "ppc64",
-						"ppc64le",  "s390x",   "mips",    "mipsle", "mips64",
-						"mips64le", "riscv64", "loong64", "wasm",   NULL };
+	static const char *const systems[] = { "aix",     "android", "darwin",  "dragonfly", "freebsd", "hurd",
+					       "illumos", "ios",     "js",      "linux",     "nacl",    "netbsd",
+					       "openbsd", "plan9",   "solaris", "windows",   "zos",     NULL };
+	static const char *const machines[] = { "386",         "amd64",   "amd64p32", "arm",      "armbe",
+						"arm64",       "arm64be", "ppc64",    "ppc64le",  "loong64",
+						"mips",        "mipsle",  "mips64",   "mips64le", "mips64p32",
+						"mips64p32le", "ppc",     "riscv",    "riscv64",  "s390",
+						"s390x",       "sparc",   "sparc64",  "wasm",     NULL };
 	CLEANUP(freep) char *copy = xstrdup(text);
 	const char *words[3] = { "", "", "" };
 	struct image_platform p;
-	char *rest = copy;
 	size_t n = 0;
+	int r = split(copy, text, words, &n, err);
 
-	while (rest && n < ARRAY_SIZE(words)) {
-		words[n] = strsep(&rest, "/");
-		if (!is_word(words[n]))
-			return error_set_class(err, ERROR_INVALID,
-					       "\"%.100s\" is an invalid component of \"%.200s\": platform specifier component must match \"^[A-Za-z0-9_.-]+$\": invalid argument",
-					       words[n], text);
-		n++;
-	}
-	if (rest)
-		return error_set_class(err, ERROR_INVALID,
-				       "\"%.200s\": cannot parse platform specifier: invalid argument", text);
+	if (r < 0)
+		return r;
 	image_platform_set(&p, n > 1 ? words[0] : NULL, n > 1 ? words[1] : words[0], words[2]);
+	if (n == 3 && strcmp(p.architecture, "arm64") == 0 && !*p.variant)
+		snprintf(p.variant, sizeof(p.variant), "v8"); /* fully specified, as containerd has it */
 	if (n == 1) {
-		image_platform_set(ret, words[0], image_platform_ours.architecture, NULL);
-		if (is_one_of(ret->os, systems))
-			return 0;
-		if (!is_one_of(p.architecture, machines))
+		struct image_platform of_system;
+
+		image_platform_set(&of_system, words[0], image_platform_ours.architecture, NULL);
+		if (is_one_of(of_system.os, systems))
+			p = of_system;
+		else if (!is_one_of(p.architecture, machines))
 			return error_set_class(err, ERROR_INVALID,
 					       "\"%.200s\": unknown operating system or architecture: invalid argument", text);
 	}

@@ -86,6 +86,19 @@ class Images(ApiTest):
         self.assertError(self.d.call("POST", "/images/create", query={"fromImage": "127.0.0.1:9/alpine", "tag": "1"}), 500,
                          'Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused')
 
+    def test_platforms(self):
+        """Of pulls, imports, builds and containers alike, before anything is done."""
+        for method, query in (("/images/create", {"fromImage": "busybox"}), ("/images/create", {"fromSrc": "-"}), ("/build", {}), ("/containers/create", {})):
+            for text, why in (("foobar", '"foobar": unknown operating system or architecture: invalid argument'), ("li nux", '"li nux" is an invalid OS component of "li nux": OSAndVersion'),
+                              ("linux/!", '"!" is an invalid component of "linux/!": platform'), ("a/b/c/d", '"a/b/c/d": cannot parse platform specifier: invalid argument')):
+                body = {"Image": "busybox"} if method == "/containers/create" else b""
+                reply = self.d.call("POST", method, body, query={**query, "platform": text})
+                self.assertEqual((reply.status, reply.message[:len(why)]), (400, why))
+        for text in ("macos", "windows(10.0+x)/amd64"):
+            self.assertError(self.d.call("POST", "/images/create", b"", query={"fromSrc": "-", "platform": text}), 400, "operating system is not supported")
+        old = self.d.call("POST", "/images/create", query={"fromImage": "busybox", "platform": "foobar"}, version="v1.31")
+        self.assertEqual(old.status, 200, old.body)
+
     def test_filters(self):
         image = self.imported("LABEL a=b", repo="labelled")
         dangling = self.imported("LABEL c=d")
