@@ -131,19 +131,34 @@ bool filters_bool(json_t *filters, const char *key, bool fallback, bool *ret, st
 	return is_true != is_false;
 }
 
-bool filters_until(json_t *filters, int64_t *ret_ns, struct error *err)
+bool filters_until_all(json_t *filters, int64_t *ret_ns, struct error *err)
 {
-	json_t *values = json_object_get(filters, "until");
-	const char *text = json_string_value(json_array_get(values, 0));
+	int64_t now = clock_wall_ns(), ns;
+	json_t *v;
+	size_t i;
 
 	*ret_ns = 0;
-	if (json_array_size(values) > 1) {
+	json_array_foreach(json_object_get(filters, "until"), i, v) {
+		const char *text = json_string_value(v);
+
+		if (clock_parse_timestamp(text, now, &ns) < 0) {
+			error_set_class(err, ERROR_INVALID,
+					"invalid value for \"until\": failed to parse value as time or duration: \"%.100s\"",
+					text);
+			return false;
+		}
+		if (i == 0 || ns < *ret_ns)
+			*ret_ns = ns;
+	}
+	return true;
+}
+
+bool filters_until(json_t *filters, int64_t *ret_ns, struct error *err)
+{
+	*ret_ns = 0;
+	if (json_array_size(json_object_get(filters, "until")) > 1) {
 		error_set_class(err, ERROR_INVALID, "more than one until filter specified");
 		return false;
 	}
-	if (!text || clock_parse_timestamp(text, clock_wall_ns(), ret_ns) == 0)
-		return true;
-	error_set_class(err, ERROR_INVALID,
-			"invalid value for \"until\": failed to parse value as time or duration: \"%.100s\"", text);
-	return false;
+	return filters_until_all(filters, ret_ns, err);
 }

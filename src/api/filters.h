@@ -20,7 +20,9 @@ bool filters_any(json_t *filters, const char *key, bool (*match)(const void *obj
 bool filters_labels(json_t *filters, json_t *labels);
 /* A boolean filter: `fallback` when absent. False with *err set: neither true nor false. */
 bool filters_bool(json_t *filters, const char *key, bool fallback, bool *ret, struct error *err);
-/* "until" of prunes: 0 when absent; wall clock. */
+/* "until" of prunes: 0 when absent; wall clock. ERROR_INVALID when there are several. */
 bool filters_until(json_t *filters, int64_t *ret_ns, struct error *err);
+/* "until" of lists: the earliest of them. */
+bool filters_until_all(json_t *filters, int64_t *ret_ns, struct error *err);
 
 #endif

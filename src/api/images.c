@@ -161,8 +161,8 @@ static int list_images(struct engine *e, json_t *filters, bool is_all, bool is_m
 	bool wants_dangling = false;
 	int64_t until = 0, before, since;
 
-	if (!filters_bool(filters, "dangling", false, &wants_dangling, err) || !filters_until(filters, &until, err) ||
-	    get_times(e->images, filters, &before, &since, err) < 0)
+	if (!filters_bool(filters, "dangling", false, &wants_dangling, err) ||
+	    !filters_until_all(filters, &until, err) || get_times(e->images, filters, &before, &since, err) < 0)
 		return err->code;
 	for (struct image *i = images_next(e->images, NULL); i; i = images_next(e->images, i)) {
 		json_t *view;

@@ -112,6 +112,10 @@ class Images(ApiTest):
         self.assertEqual(found(since=["busybox"]), [dangling, image])
         self.assertEqual(found(before=["labelled"]), [builtin])
         self.assertEqual(found(until=["2024-06-01"]), [builtin])
+        self.assertEqual(found(until=["2030-01-01", "2024-06-01", "1h"]), [builtin]) # the earliest
+        self.assertEqual(found(until=["2030-01-01"]), [dangling, image, builtin])
+        self.assertEqual(self.get("/images/json", filters={"until": ["2030-01-01", "x"]}).status, 400)
+        self.assertError(self.d.call("POST", "/images/prune", query={"filters": json.dumps({"until": ["1h", "2h"]})}), 400, "more than one until filter specified")
         self.assertEqual(self.get("/images/json", filters={"nope": ["x"]}).status, 400)
         self.assertEqual(self.get("/images/json", filters={"before": ["nope"]}).status, 404)
         pruned = self.d.call("POST", "/images/prune").json
