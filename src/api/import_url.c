@@ -22,7 +22,7 @@ struct url_import {
 	struct registry_download *download;
 	struct image_import *import; /* NULL: not yet, or its end has been said */
 	struct image_import_options options; /* its texts owned */
-	char *path;
+	char *url, *path;
 	uv_fs_t read;
 	char *piece;
 	int fd;
@@ -41,6 +41,7 @@ static void import_free(struct url_import *u)
 	if (u->fd >= 0)
 		close(u->fd);
 	discard_path(u->engine->loop, u->path);
+	free(u->url);
 	free(u->piece);
 	free(u);
 }
@@ -116,6 +117,14 @@ static void on_downloaded(void *arg, const struct download_result *result, const
 	read_on(u);
 }
 
+/* What the server says before this is the reply's own status. */
+static void on_found(void *arg)
+{
+	struct url_import *u = arg;
+
+	transfer_line(u->transfer, json_pack("{s:o}", "status", json_sprintf("Downloading from %s", u->url)), false);
+}
+
 static void on_progress(void *arg, int64_t current, int64_t total)
 {
 	struct url_import *u = arg;
@@ -141,7 +150,6 @@ static void on_cancel(void *arg)
 void api_import_url(struct request *req, const char *url, const struct image_import_options *opt)
 {
 	struct url_import *u = xnew(struct url_import);
-	CLEANUP(freep) char *whole = strstr(url, "://") ? xstrdup(url) : xasprintf("http://%s", url);
 	struct error err = { 0 };
 	const char **changes;
 	size_t n = 0;
@@ -153,17 +161,17 @@ void api_import_url(struct request *req, const char *url, const struct image_imp
 		changes[i] = xstrdup(opt->changes[i]);
 	u->engine = api_engine(req);
 	u->fd = -1;
+	u->url = strstr(url, "://") ? xstrdup(url) : xasprintf("http://%s", url);
 	u->options = (struct image_import_options){ .repo = xstrdup(opt->repo),
 						    .tag = xstrdup(opt->tag),
 						    .message = xstrdup(opt->message),
 						    .platform = xstrdup(opt->platform),
 						    .changes = changes };
-	u->download = registry_download(u->engine->registry, whole, 0, on_progress, on_downloaded, u, &err);
+	u->download = registry_download(u->engine->registry, u->url, 0, on_found, on_progress, on_downloaded, u, &err);
 	if (!u->download) {
 		import_free(u);
 		reply_error(req, &err);
 		return;
 	}
 	u->transfer = transfer_new(req, on_cancel, u);
-	transfer_line(u->transfer, json_pack("{s:o}", "status", json_sprintf("Downloading from %s", whole)), false);
 }

@@ -2,6 +2,7 @@
  *
  * Request: url, dir, file (a name in it), max (bytes). Events: "head" {status, contentType, length, lastModified, etag},
  * "progress", "result" {size, digest, lastModified, contentType, fileName}. The file is not there unless it is whole. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "util/digest.h"
 
 #define TOLD_EVERY_NS 100000000
+#define BODY_SHOWN 400
 
 struct file {
 	const char *url;
@@ -94,6 +96,41 @@ static int on_body(void *arg, const void *data, size_t len, struct error *err)
 	return 0;
 }
 
+/* How much of a reply's body can be shown, without the space around it; 0: it is no text. */
+static int shown_of(const char **body)
+{
+	size_t n;
+	json_t *text;
+
+	while (isspace((unsigned char)**body))
+		++*body;
+	n = strlen(*body);
+	if (n > BODY_SHOWN)
+		for (n = BODY_SHOWN; n > 0 && ((*body)[n] & 0xc0) == 0x80;)
+			n--;
+	while (n > 0 && isspace((unsigned char)(*body)[n - 1]))
+		n--;
+	text = json_stringn(*body, n);
+	if (!text)
+		n = 0;
+	json_decref(text);
+	return (int)n;
+}
+
+/* A server that says no, in the words and with the class of Docker (moby: remotecontext.GetWithStatusError). */
+static int refuse(const struct file *f, const struct http_response *r, struct error *err)
+{
+	static const enum error_class classes[] = {
+		[0] = ERROR_INVALID, [1] = ERROR_UNAUTHORIZED, [2] = ERROR_INTERNAL, [3] = ERROR_FORBIDDEN, [4] = ERROR_NOT_FOUND
+	};
+	const char *body = r->body.data ? r->body.data : "";
+	int n = shown_of(&body);
+
+	return error_set_class(err, r->status >= 400 && r->status <= 404 ? classes[r->status - 400] : ERROR_INTERNAL,
+			       "failed to GET %.400s with status %d %.80s%s%.*s", f->url, r->status, r->reason,
+			       n ? ": " : "", n, body);
+}
+
 static int get(struct run *run, struct file *f, struct error *err)
 {
 	struct http_request req = { .method = "GET",
@@ -108,9 +145,11 @@ static int get(struct run *run, struct file *f, struct error *err)
 	int r = http_send(run->http, &req, &response, &failure, err);
 
 	if (r == 0 && (response.status < 200 || response.status >= 300))
-		r = error_set(err, -EIO, "failed to GET %s with status %d %s", f->url, response.status, response.reason);
+		r = refuse(f, &response, err);
+	else if (r < 0 && failure == HTTP_NAMELESS && err)
+		err->cls = ERROR_NOT_FOUND;
 	http_response_done(&response);
-	run->is_unreachable = r < 0 && failure == HTTP_UNREACHABLE;
+	run->is_unreachable = r < 0 && http_is_unreachable(failure);
 	return r;
 }
 

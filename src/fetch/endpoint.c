@@ -124,7 +124,7 @@ int endpoint_open(const struct session *s, struct http *h, const struct endpoint
 		http_response_done(&response);
 	}
 	if (r < 0) {
-		*ret_is_unreachable = failure == HTTP_UNREACHABLE || failure == HTTP_BROKEN;
+		*ret_is_unreachable = http_is_unreachable(failure) || failure == HTTP_BROKEN;
 		endpoint_free(e);
 		return r;
 	}
@@ -259,7 +259,7 @@ int endpoint_call(struct endpoint *e, struct http *h, struct http_request *req, 
 		int r = endpoint_send(e, h, req, scope, ret, &failure, err);
 		bool is_last = attempt + 1 >= e->session->tries;
 
-		if (is_last || (r < 0 && failure != HTTP_BROKEN && failure != HTTP_UNREACHABLE) ||
+		if (is_last || (r < 0 && failure != HTTP_BROKEN && !http_is_unreachable(failure)) ||
 		    (r == 0 && !endpoint_is_passing(ret->status)))
 			return r;
 		session_wait(e->session, attempt, r == 0 ? http_header(ret, "Retry-After") : NULL);

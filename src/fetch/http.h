@@ -57,10 +57,16 @@ struct http_request {
 /* Why there was no reply. */
 enum http_failure {
 	HTTP_ANSWERED,
-	HTTP_UNREACHABLE, /* no connection, no name, no trust */
+	HTTP_NAMELESS,    /* the host's name means nothing: unreachable, too */
+	HTTP_UNREACHABLE, /* no connection, no trust */
 	HTTP_BROKEN,      /* a connection, but no whole reply: it may go better next time */
 	HTTP_ENDED,       /* by on_head, on_body or a limit: the error is theirs */
 };
+
+static inline bool http_is_unreachable(enum http_failure f)
+{
+	return f == HTTP_NAMELESS || f == HTTP_UNREACHABLE;
+}
 
 struct http;
 struct http *http_new(const struct http_options *opt);

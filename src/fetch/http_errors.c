@@ -80,7 +80,7 @@ enum http_failure http_curl_error(CURL *curl, CURLcode code, const char *method,
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:
-		failure = HTTP_UNREACHABLE;
+		failure = code == CURLE_COULDNT_RESOLVE_HOST ? HTTP_NAMELESS : HTTP_UNREACHABLE;
 		dial_text(curl, code, url, text, sizeof(text));
 		break;
 	case CURLE_OPERATION_TIMEDOUT:

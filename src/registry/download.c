@@ -15,6 +15,7 @@ struct registry_download {
 	struct helper *helper;
 	char *path;
 	json_t *result;
+	void (*on_found)(void *arg);
 	void (*on_progress)(void *arg, int64_t current, int64_t total);
 	void (*done)(void *arg, const struct download_result *result, const struct error *err);
 	void *arg;
@@ -35,7 +36,9 @@ static void on_event(void *arg, const char *kind, json_t *event)
 
 	if (strcmp(kind, "result") == 0 && !d->result)
 		d->result = json_incref(event);
-	else if (strcmp(kind, "progress") == 0 && d->on_progress)
+	else if (strcmp(kind, "head") == 0)
+		d->on_found(d->arg);
+	else if (strcmp(kind, "progress") == 0)
 		d->on_progress(d->arg, json_number(event, "current"), json_number(event, "total"));
 }
 
@@ -56,11 +59,11 @@ static void on_end(void *arg, const struct error *err, bool is_unreachable)
 
 static const struct helper_calls calls = { .on_event = on_event, .on_end = on_end };
 
-struct registry_download *registry_download(struct registry *r, const char *url, int64_t bytes_max,
-					    void (*on_progress)(void *arg, int64_t current, int64_t total),
-					    void (*done)(void *arg, const struct download_result *result,
-							 const struct error *err),
-					    void *arg, struct error *err)
+struct registry_download *
+registry_download(struct registry *r, const char *url, int64_t bytes_max, void (*on_found)(void *arg),
+		  void (*on_progress)(void *arg, int64_t current, int64_t total),
+		  void (*done)(void *arg, const struct download_result *result, const struct error *err), void *arg,
+		  struct error *err)
 {
 	struct registry_download *d = xnew(struct registry_download);
 	CLEANUP(freep) char *name = NULL;
@@ -70,6 +73,7 @@ struct registry_download *registry_download(struct registry *r, const char *url,
 	name = xasprintf("url-%.16s", id);
 	d->registry = r;
 	d->path = xasprintf("%s/%s", r->dir, name);
+	d->on_found = on_found;
 	d->on_progress = on_progress;
 	d->done = done;
 	d->arg = arg;

@@ -58,12 +58,13 @@ struct download_result {
 	const char *digest, *last_modified, *content_type; /* "" when not told */
 };
 struct registry_download;
-/* `bytes_max` 0: 1 TiB. `on_progress` (may be NULL): total -1 when unknown. `done` once, later. NULL: err tells. */
-struct registry_download *registry_download(struct registry *r, const char *url, int64_t bytes_max,
-					    void (*on_progress)(void *arg, int64_t current, int64_t total),
-					    void (*done)(void *arg, const struct download_result *result,
-							 const struct error *err),
-					    void *arg, struct error *err);
+/* `bytes_max` 0: 1 TiB. `on_found`: the server has it, and sends. `on_progress`: total -1 when unknown. `done` once, later.
+ * NULL: err tells. */
+struct registry_download *
+registry_download(struct registry *r, const char *url, int64_t bytes_max, void (*on_found)(void *arg),
+		  void (*on_progress)(void *arg, int64_t current, int64_t total),
+		  void (*done)(void *arg, const struct download_result *result, const struct error *err), void *arg,
+		  struct error *err);
 void registry_download_cancel(struct registry_download *d); /* `done` does not run */
 
 /* ---- pull ---- */

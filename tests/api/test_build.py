@@ -141,7 +141,7 @@ class Remote(BuildTest):
         image = self.image(self.remote("/Dockerfile"))
         self.assertIn("A=afar", self.d.call("GET", f"/images/{image}/json").json["Config"]["Env"])
         reply = self.remote("/nope")
-        self.assertEqual(reply.status, 500)
+        self.assertEqual(reply.status, 404)
         self.assertIn("failed to GET", reply.message)
 
     def test_add(self):

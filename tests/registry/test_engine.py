@@ -437,10 +437,29 @@ class Import(RegistryTest):
         inspect = self.image("imported:1")
         self.assertEqual((lines[-1]["status"], inspect["Config"]["Cmd"], inspect["Comment"]), (inspect["Id"], ["/bin/sh", "-c", "x"], f"Imported from {fake.url}/a.tar"))
         self.assertEqual(self.good(self.create(fake.address + "/a.tar"))[0]["status"], f"Downloading from http://{fake.address}/a.tar")
-        self.assertEqual(self.failed(self.create(fake.url + "/none")), f"failed to GET {fake.url}/none with status 404 Not Found")
         self.assertNotEqual(self.failed(self.create(fake.url + "/bad")), "")
         self.assertEqual(self.downloads(), [])
-        self.assertIn("needs a URL", self.failed(self.create("file:///etc/passwd")))
+
+    def test_refusals_have_their_status(self):
+        """As the server says no before a line was told; with what it says."""
+        fake = Fake()
+        self.addCleanup(fake.close)
+        bodies = {"long": "é".encode() * 400, "binary": b"\xff\x00", "said": b"  no such file\n"}
+        fake.hook = lambda h: h.reply(int(h.path.split("/")[1]), bodies.get(h.path.split("/")[2], b"")) or True
+        for status, ours in ((400, 400), (401, 401), (402, 500), (403, 403), (404, 404), (410, 500), (503, 500)):
+            reply = self.create(f"{fake.url}/{status}/")
+            self.assertEqual(reply.status, ours, status)
+            self.assertTrue(reply.message.startswith(f"failed to GET {fake.url}/{status}/ with status {status} "), reply.message)
+        self.assertError(self.create(fake.address + "/404/%2Fdata%2Ffile.tar"), 404, f"failed to GET http://{fake.address}/404/%2Fdata%2Ffile.tar with status 404 Not Found")
+        self.assertError(self.create(fake.url + "/404/said"), 404, f"failed to GET {fake.url}/404/said with status 404 Not Found: no such file")
+        self.assertError(self.create(fake.url + "/404/long"), 404, f"failed to GET {fake.url}/404/long with status 404 Not Found: {'é' * 200}")
+        self.assertError(self.create(fake.url + "/404/binary"), 404, f"failed to GET {fake.url}/404/binary with status 404 Not Found")
+        for bad in ("file:///etc/passwd", "%2Fdata%2Ffile.tar"):
+            self.assertEqual(self.create(bad).status, 400, bad)
+        gone = self.create("http://nosuch.invalid/x")
+        self.assertEqual((gone.status, gone.message), (404, 'Get "http://nosuch.invalid/x": dial tcp: lookup nosuch.invalid: no such host'))
+        self.assertEqual(self.create("http://127.0.0.1:9/x").status, 500)
+        self.assertEqual(self.downloads(), [])
 
     def test_the_client_leaves(self):
         gate, begun = threading.Event(), threading.Event()
