@@ -28,6 +28,28 @@ char *nop_command(struct build *b, const char *comment, bool is_joined)
 	return words_join(&b->arena, &words, " ");
 }
 
+/* ---- new images ---- */
+
+static int make_image(struct build *b, struct layer *layer, const char *created_by, struct error *err)
+{
+	struct image_child child = { .parent = b->image_id ? images_by_id(b->engine->images, b->image_id) : NULL,
+				     .layer = layer,
+				     .take_config = json_deep_copy(b->config),
+				     .created_by = created_by,
+				     .author = b->author,
+				     .created_ns = b->epoch_s > 0 ? b->epoch_s * NS : 0,
+				     .kind = IMAGE_BUILT };
+	struct image *i;
+
+	if (b->image_id && !child.parent) {
+		json_decref(child.take_config);
+		return error_set(err, -ENOENT, "No such image: %s", b->image_id);
+	}
+	i = images_make_child(b->engine->images, &child);
+	build_set_image(b, i->id);
+	return 0;
+}
+
 /* ---- the cache ---- */
 
 static bool is_same_text(const char *x, const char *y)
@@ -93,7 +115,7 @@ static bool take_from(struct build *b, const struct image *i, const char *create
 	} else if (now && now->top && !layer_upon(i, now->top) && i->top != now->top) {
 		return false; /* of another base */
 	}
-	return commit_image(b, l, created_by, NULL) == 0;
+	return make_image(b, l, created_by, NULL) == 0;
 }
 
 static bool probe_others(struct build *b, const char *created_by)
@@ -152,7 +174,7 @@ bool cache_probe(struct build *b, const char *created_by)
 	return false;
 }
 
-/* ---- new images ---- */
+/* ---- what a step has made ---- */
 
 struct layer *build_top(struct build *b)
 {
@@ -163,22 +185,11 @@ struct layer *build_top(struct build *b)
 
 int commit_image(struct build *b, struct layer *layer, const char *created_by, struct error *err)
 {
-	struct image_child child = { .parent = b->image_id ? images_by_id(b->engine->images, b->image_id) : NULL,
-				     .layer = layer,
-				     .take_config = json_deep_copy(b->config),
-				     .created_by = created_by,
-				     .author = b->author,
-				     .created_ns = b->epoch_s > 0 ? b->epoch_s * NS : 0,
-				     .kind = IMAGE_BUILT };
-	struct image *i;
+	int r = make_image(b, layer, created_by, err);
 
-	if (b->image_id && !child.parent) {
-		json_decref(child.take_config);
-		return error_set(err, -ENOENT, "No such image: %s", b->image_id);
-	}
-	i = images_make_child(b->engine->images, &child);
-	build_set_image(b, i->id);
-	return 0;
+	if (r == 0)
+		images_tell_created(b->engine->images, images_by_id(b->engine->images, b->image_id));
+	return r;
 }
 
 struct committing {

@@ -129,7 +129,7 @@ const char *step_variable(void *arg, const char *name); /* expand_source's get; 
 /* Is there an image of this parent that the same command made? Then it is the stage's now, and the step is done but
  * for step_done. */
 bool cache_probe(struct build *b, const char *created_by);
-/* The new image of the stage: the config as it is now, and the layer (NULL: nothing has changed). -ENOENT: somebody has
+/* The new image of the stage, told as an event: the config as it is now, and the layer (NULL: nothing has changed). -ENOENT: somebody has
  * removed the image below. */
 int commit_image(struct build *b, struct layer *layer, const char *created_by, struct error *err);
 /* The same with what `upper` changes; then step_done. */

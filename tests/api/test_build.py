@@ -86,6 +86,21 @@ class Stream(BuildTest):
     def test_old_versions_have_no_ids(self):
         self.assertNotIn(b"aux", self.build("FROM busybox\nENV O=1\n", version="v1.29").body)
 
+    def test_events(self):
+        """Of each image that a step makes; of none that the cache had, and none for clients that do not know them."""
+        text, since = "FROM busybox\nENV EVENTS=1\nRUN true\nCOPY f /f\nRUN rm /f\n", time.time()
+
+        def told(version="v1.51"):
+            return [e["Actor"]["ID"] for e in self.d.events(since, version=version, type=["image"], event=["create"])]
+
+        image = self.image(self.build(text, f="1"))
+        made = [entry["Id"] for entry in self.d.call("GET", f"/images/{image}/history").json][:4]
+        self.assertEqual((told(), told("v1.45")), (made[::-1], []))
+        since = time.time()
+        self.assertEqual(self.image(self.build(text, f="1")), image)
+        self.image(self.build("FROM busybox\nENV EVENTS=1\nRUN true\n", [("cachefrom", json.dumps([image]))]))
+        self.assertEqual(told(), [])
+
     def test_what_is_no_context(self):
         self.assertEqual(self.d.call("POST", "/build", b"no tar" * 200).status, 500)
         for remote, text in (("nonsense", "remoteURL (nonsense) could not be recognized as URL"),
