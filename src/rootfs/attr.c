@@ -111,15 +111,6 @@ int rootfs_access(struct rootfs *fs, const struct rootfs_cred *cred, struct root
 	return r;
 }
 
-/* What a change of attributes is about: an entry of a layer, or what is mounted. */
-struct target {
-	struct place place;
-	int dir_fd;               /* after make_changeable */
-	const char *name;
-	uint32_t type;
-	bool has_marks;
-};
-
 static bool is_bound_file(const struct place *p)
 {
 	return p->entry.place == ENTRY_MOUNT && p->dir->fs->mounts[p->entry.mount].kind == ROOTFS_MOUNT_FILE;
@@ -151,8 +142,8 @@ static int as_entry(struct place *p)
 	return r;
 }
 
-static int walk_for_change(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
-			   int flags, struct target *t, struct rootfs_stat *ret_stat)
+int walk_for_change(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		    int flags, struct target *t, struct rootfs_stat *ret_stat)
 {
 	struct place *p = &t->place;
 	int r = walk_existing(fs, cred, at, path, flags & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, p);
@@ -168,8 +159,7 @@ static int walk_for_change(struct rootfs *fs, const struct rootfs_cred *cred, st
 	return r;
 }
 
-/* Copied up only once the change is known to be allowed. */
-static int make_changeable(struct target *t)
+int make_changeable(struct target *t)
 {
 	struct place *p = &t->place;
 	int r;

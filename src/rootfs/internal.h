@@ -125,10 +125,28 @@ int check_dir_access(const struct rootfs_cred *cred, struct rootfs_dir *dir, int
 bool cred_is_root(const struct rootfs_cred *cred);
 bool cred_has_group(const struct rootfs_cred *cred, uint32_t gid);
 
+/* ---- attr.c ---- */
+/* What a change of attributes is about: an entry of a layer, or what is mounted. */
+struct target {
+	struct place place;
+	int dir_fd; /* after make_changeable */
+	const char *name;
+	uint32_t type;
+	bool has_marks;
+};
+/* The place as an entry of its parent; "." for a mount's own root. The target is to be given to place_done. */
+int walk_for_change(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		    int flags, struct target *t, struct rootfs_stat *ret_stat);
+/* Copied up only once the change is known to be allowed. */
+int make_changeable(struct target *t);
+
 /* ---- xattrs.c: what the guest's files have of them, as PAX records ---- */
 void xattrs_store(int fd, const char *records, size_t len); /* instead of what is there; where there is room for them */
 size_t xattrs_load(int fd, char to[ROOTFS_XATTRS_MAX]); /* 0: none */
 void xattrs_copy(int from, int to);
+/* Records are ours, or were checked when they were read: each begins with its length. The one at `at` of `records`, which
+ * end with NUL: its length, and how many bytes of it stand before the name; 0: there is none. */
+size_t xattrs_record(const char *records, size_t n, size_t at, size_t *ret_before);
 /* As Linux does when a file is written to, or given to another owner. */
 void xattrs_drop_capabilities(int fd);
 

@@ -190,7 +190,23 @@ struct rootfs_space {
 int rootfs_statfs(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
 		  struct rootfs_space *ret);
 
-/* Extended attributes that came with an archive, as its PAX records ("LENGTH SCHILY.xattr.NAME=VALUE\n"); the guest has none.
+/* A guest's extended attributes, of the name space "user": setxattr(2) with its flags in `how` (value NULL: removexattr),
+ * getxattr, listxattr, of what is in a layer or volume on a file system that has user xattrs (else -EOPNOTSUPP, as on
+ * binds and on mounts with a size). -ENOSPC: more than ROOTFS_XATTRS_MAX bytes of a file, with names and all. The second three:
+ * of an open file of the upper layer. Two who change one file's in the same moment: one change may be lost. */
+int rootfs_xattr_change(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			int flags, const char *name, const void *value, size_t size, int how);
+ssize_t rootfs_xattr_get(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			 int flags, const char *name, void *to, size_t size);
+ssize_t rootfs_xattr_list(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+			  int flags, char *to, size_t size);
+int rootfs_fxattr_change(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, const char *name,
+			 const void *value, size_t size, int how);
+ssize_t rootfs_fxattr_get(struct rootfs_dir *dir, const struct rootfs_cred *cred, int fd, const char *name, void *to,
+			  size_t size);
+ssize_t rootfs_fxattr_list(struct rootfs_dir *dir, int fd, char *to, size_t size);
+
+/* The same of whatever name, as an archive brings and takes them: its PAX records ("LENGTH SCHILY.xattr.NAME=VALUE\n").
  * Of a file or directory of a layer or volume; 0 bytes: none. The daemon's side. */
 enum { ROOTFS_XATTRS_MAX = 4096 };
 size_t rootfs_xattrs(struct rootfs *fs, struct rootfs_dir *at, const char *path, char to[ROOTFS_XATTRS_MAX]);

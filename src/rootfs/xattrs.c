@@ -1,5 +1,5 @@
 /* Extended attributes that archives bring (SCHILY.xattr.*: file capabilities above all): kept as the PAX records that they
- * came as, in one xattr of the file, and told by commit and export. A guest does not see them. Only files and directories
+ * came as, in one xattr of the file, and told by commit and export. A guest sees those of the name space "user" (guest_xattrs.c). Only files and directories
  * can have them, and only where the host's file system has user xattrs. */
 #include <errno.h>
 #include <string.h>
@@ -35,9 +35,7 @@ void xattrs_copy(int from, int to)
 		xattrs_store(to, records, n);
 }
 
-/* Records are ours, or were checked when they were read: each begins with its length. The one at `at` of `records`, which
- * end with NUL: its length, and how many bytes of it stand before the name; 0: there is none. */
-static size_t record_at(const char *records, size_t n, size_t at, size_t *ret_before)
+size_t xattrs_record(const char *records, size_t n, size_t at, size_t *ret_before)
 {
 	size_t len = 0, i = at;
 
@@ -53,7 +51,7 @@ void xattrs_drop_capabilities(int fd)
 	size_t n = xattrs_load(fd, records), kept = 0, len, before;
 
 	records[n] = '\0';
-	for (size_t at = 0; (len = record_at(records, n, at, &before)) > 0; at += len) {
+	for (size_t at = 0; (len = xattrs_record(records, n, at, &before)) > 0; at += len) {
 		if (strncmp(records + at + before, CAPABILITY, strlen(CAPABILITY)) == 0)
 			continue;
 		memmove(records + kept, records + at, len);
@@ -68,7 +66,7 @@ static bool has_name(const char *records, size_t n, const char *name)
 {
 	size_t name_len = strcspn(name, "=") + 1, len, before;
 
-	for (size_t at = 0; (len = record_at(records, n, at, &before)) > 0; at += len)
+	for (size_t at = 0; (len = xattrs_record(records, n, at, &before)) > 0; at += len)
 		if (len - before >= name_len && memcmp(records + at + before, name, name_len) == 0)
 			return true;
 	return false;
@@ -82,7 +80,7 @@ static void add(int fd, const char *records, size_t n)
 	old[nold] = '\0';
 	memcpy(given, records, n);
 	given[n] = '\0';
-	for (size_t at = 0; (len = record_at(old, nold, at, &before)) > 0; at += len) {
+	for (size_t at = 0; (len = xattrs_record(old, nold, at, &before)) > 0; at += len) {
 		if (has_name(given, n, old + at + before))
 			continue;
 		memcpy(merged + total, old + at, len);

@@ -19,7 +19,7 @@ wait_until() {
 
 export SOCKERLESS_CGROUP=none # the part cgroup has one
 start_daemon || exit 1
-for part in ${*:-escapes processes signals terminals pause limits storage cgroup sockets}; do
+for part in ${*:-escapes processes signals terminals pause limits storage attributes cgroup sockets}; do
 	# shellcheck disable=SC1090 # one of the files beside this one
 	. "tests/sandbox/parts/$part.sh"
 done

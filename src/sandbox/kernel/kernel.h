@@ -182,6 +182,14 @@ void fdtable_init(const int stdio[3], bool has_terminal);
 
 /* Where a relative path starts: NULL for an absolute one. Borrowed. */
 int path_base(int at_fd, const char *path, struct rootfs_dir **ret);
+/* A path that a call was given, and where it starts. */
+struct arg_path {
+	char text[4096];
+	struct rootfs_dir *at;
+};
+int arg_path_get(struct arg_path *p, int at_fd, uint64_t addr);
+/* What the file system knows an open file by: it keeps records by directory and name. -EINVAL: by nothing. */
+int kfile_by_name(struct kfile *f, struct rootfs_dir **ret_at, const char **ret_name);
 int file_stat(int fd, struct rootfs_stat *ret);
 int stat_path(int at_fd, uint64_t path_addr, int flags, uint64_t out);
 /* A character device of the container's /dev by its number: a host fd. */

@@ -327,8 +327,7 @@ SYS(sendfile)
 
 /* ---- by the name that an open file had ---- */
 
-/* The overlay's records go by directory and name. */
-static int by_name(struct kfile *f, struct rootfs_dir **ret_at, const char **ret_name)
+int kfile_by_name(struct kfile *f, struct rootfs_dir **ret_at, const char **ret_name)
 {
 	if (f->kind == KFILE_DIR || (f->dir && (!f->name || !f->name[0]))) {
 		*ret_at = f->dir;
@@ -356,7 +355,7 @@ SYS(fchmod)
 		if (r != -EOPNOTSUPP)
 			return r;
 	}
-	if (by_name(f, &at, &name) < 0)
+	if (kfile_by_name(f, &at, &name) < 0)
 		return 0; /* pipes and terminals: nobody sees it */
 	return rootfs_chmod(self.container->fs, process_cred(), at, name, (uint32_t)a[1], 0);
 }
@@ -375,7 +374,7 @@ SYS(fchown)
 		if (r != -EOPNOTSUPP)
 			return r;
 	}
-	if (by_name(f, &at, &name) < 0)
+	if (kfile_by_name(f, &at, &name) < 0)
 		return 0;
 	return rootfs_chown(self.container->fs, process_cred(), at, name, (uint32_t)a[1], (uint32_t)a[2], 0);
 }

@@ -32,12 +32,7 @@ int path_base(int at_fd, const char *path, struct rootfs_dir **ret)
 	return 0;
 }
 
-struct arg_path {
-	char text[4096];
-	struct rootfs_dir *at;
-};
-
-static int get_path(struct arg_path *p, int at_fd, uint64_t addr)
+int arg_path_get(struct arg_path *p, int at_fd, uint64_t addr)
 {
 	ssize_t n = copy_in_string(p->text, addr, sizeof(p->text));
 
@@ -83,7 +78,7 @@ static int64_t do_open(int at_fd, uint64_t addr, int flags, uint32_t mode)
 {
 	struct rootfs_file f;
 	struct arg_path p;
-	int r = get_path(&p, at_fd, addr);
+	int r = arg_path_get(&p, at_fd, addr);
 
 	if (r < 0)
 		return r;
@@ -127,7 +122,7 @@ static int64_t do_access(int at_fd, uint64_t addr, int mode, int flags)
 {
 	struct rootfs_cred cred = *process_cred();
 	struct arg_path p;
-	int r = get_path(&p, at_fd, addr);
+	int r = arg_path_get(&p, at_fd, addr);
 
 	if (r < 0)
 		return r;
@@ -157,7 +152,7 @@ static int64_t do_readlink(int at_fd, uint64_t addr, uint64_t out, size_t size)
 {
 	char target[4096];
 	struct arg_path p;
-	ssize_t n = get_path(&p, at_fd, addr);
+	ssize_t n = arg_path_get(&p, at_fd, addr);
 
 	if (n < 0)
 		return n;
@@ -203,7 +198,7 @@ SYS(statfs)
 {
 	struct rootfs_space s;
 	struct arg_path p;
-	int r = get_path(&p, AT_FDCWD, a[0]);
+	int r = arg_path_get(&p, AT_FDCWD, a[0]);
 
 	if (r == 0)
 		r = rootfs_statfs(FS, process_cred(), p.at, p.text, &s);
@@ -228,7 +223,7 @@ SYS(chdir)
 {
 	struct rootfs_dir *dir;
 	struct arg_path p;
-	int r = get_path(&p, AT_FDCWD, a[0]);
+	int r = arg_path_get(&p, AT_FDCWD, a[0]);
 
 	if (r == 0)
 		r = rootfs_open_dir(FS, process_cred(), p.at, p.text, &dir);
@@ -266,12 +261,12 @@ SYS(getcwd)
 
 /* ---- changing ---- */
 
-#define ONE_PATH(name, at_fd, addr, ...)           \
-	SYS(name)                                  \
-	{                                          \
-		struct arg_path p;                 \
-		int r = get_path(&p, at_fd, addr); \
-		return r < 0 ? r : (__VA_ARGS__);  \
+#define ONE_PATH(name, at_fd, addr, ...)               \
+	SYS(name)                                      \
+	{                                              \
+		struct arg_path p;                     \
+		int r = arg_path_get(&p, at_fd, addr); \
+		return r < 0 ? r : (__VA_ARGS__);      \
 	}
 #define MY process_cred(), p.at, p.text
 ONE_PATH(mkdir, AT_FDCWD, a[0], rootfs_mkdir(FS, MY, (uint32_t)a[1]))
@@ -291,10 +286,10 @@ ONE_PATH(truncate, AT_FDCWD, a[0], rootfs_truncate(FS, MY, (int64_t)a[1]))
 static int64_t do_rename(int from_fd, uint64_t from, int to_fd, uint64_t to, unsigned flags)
 {
 	struct arg_path p, q;
-	int r = get_path(&p, from_fd, from);
+	int r = arg_path_get(&p, from_fd, from);
 
 	if (r == 0)
-		r = get_path(&q, to_fd, to);
+		r = arg_path_get(&q, to_fd, to);
 	return r < 0 ? r : rootfs_rename(FS, process_cred(), p.at, p.text, q.at, q.text, flags);
 }
 
@@ -314,10 +309,10 @@ SYS(renameat2)
 static int64_t do_link(int from_fd, uint64_t from, int to_fd, uint64_t to, int flags)
 {
 	struct arg_path p, q;
-	int r = get_path(&p, from_fd, from);
+	int r = arg_path_get(&p, from_fd, from);
 
 	if (r == 0)
-		r = get_path(&q, to_fd, to);
+		r = arg_path_get(&q, to_fd, to);
 	return r < 0 ? r : rootfs_link(FS, process_cred(), p.at, p.text, q.at, q.text, flags & AT_SYMLINK_FOLLOW);
 }
 
@@ -337,7 +332,7 @@ static int64_t do_symlink(uint64_t target, int at_fd, uint64_t addr)
 	ssize_t n = copy_in_string(text, target, sizeof(text));
 
 	if (n >= 0)
-		n = get_path(&p, at_fd, addr);
+		n = arg_path_get(&p, at_fd, addr);
 	return n < 0 ? n : rootfs_symlink(FS, process_cred(), text, p.at, p.text);
 }
 
@@ -377,7 +372,7 @@ SYS(utimensat)
 		return rootfs_utimens(FS, process_cred(), f->dir, f->kind == KFILE_DIR ? "." : f->name,
 				      a[2] ? ts : NULL, AT_SYMLINK_NOFOLLOW);
 	}
-	r = get_path(&p, (int)a[0], a[1]);
+	r = arg_path_get(&p, (int)a[0], a[1]);
 	return r < 0 ? r : rootfs_utimens(FS, MY, a[2] ? ts : NULL, (int)a[3] & AT_SYMLINK_NOFOLLOW);
 }
 
