@@ -10,17 +10,18 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
-#include "image/discard.h"
 #include "rootfs/rootfs.h"
 #include "util/alloc.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/digest.h"
+#include "util/id.h"
 
 struct caches {
 	struct engine *engine;
 	char *dir;
 	struct list all;
+	unsigned long long nrecords; /* written: no two have the same temporary name */
 };
 
 struct waiter {
@@ -31,28 +32,25 @@ struct waiter {
 
 /* ---- records ---- */
 
-static char *record_path(const struct caches *cs, const struct cache_dir *c)
+static char *record_path(const char *dir)
 {
-	return xasprintf("%s/%s/record.json", cs->dir, c->name);
+	return xasprintf("%s/record.json", dir);
 }
 
-static void save(const struct caches *cs, const struct cache_dir *c)
+static json_t *record_of(const struct cache_dir *c)
 {
-	CLEANUP(freep) char *path = record_path(cs, c);
-	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I}", "key", c->key, "created", (json_int_t)c->created_ns, "used",
-			      (json_int_t)c->used_ns, "bytes", (json_int_t)c->bytes, "uses", (json_int_t)c->uses);
-
-	json_dump_file(o, path, JSON_COMPACT);
-	json_decref(o);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I}", "key", c->key, "created", (json_int_t)c->created_ns, "used",
+			 (json_int_t)c->used_ns, "bytes", (json_int_t)c->bytes, "uses", (json_int_t)c->uses);
 }
 
-static struct cache_dir *add(struct caches *cs, const char *key, const char *name)
+static struct cache_dir *add(struct caches *cs, const char *key, const char *name, const char *dir)
 {
 	struct cache_dir *c = xnew(struct cache_dir);
 
 	c->key = xstrdup(key);
 	c->name = xstrdup(name);
-	c->path = xasprintf("%s/%s/data", cs->dir, name);
+	c->dir = xasprintf("%s/%s", cs->dir, dir);
+	c->path = xasprintf("%s/data", c->dir);
 	c->created_ns = clock_wall_ns();
 	list_init(&c->waiters);
 	list_append(&cs->all, &c->link);
@@ -66,24 +64,26 @@ static void drop(struct cache_dir *c)
 		free(container_of(it, struct waiter, link));
 	free(c->key);
 	free(c->name);
+	free(c->dir);
 	free(c->path);
 	free(c);
 }
 
-/* What has no record was never finished. */
-static void load(struct caches *cs, int dir_fd, const char *name)
+/* What has no record was never given back, or was being removed. */
+static void load(struct caches *cs, int dir_fd, const char *dir)
 {
-	CLEANUP(freep) char *path = xasprintf("%s/%s/record.json", cs->dir, name);
+	CLEANUP(freep) char *path = xasprintf("%s/%s/record.json", cs->dir, dir);
+	CLEANUP(freep) char *name = xstrndup(dir, strcspn(dir, "."));
 	json_t *o = json_load_file(path, 0, NULL);
 	const char *key = json_string_value(json_object_get(o, "key"));
 	struct cache_dir *c;
 
 	if (!key) {
-		rootfs_remove_tree(dir_fd, name);
+		rootfs_remove_tree(dir_fd, dir);
 		json_decref(o);
 		return;
 	}
-	c = add(cs, key, name);
+	c = add(cs, key, name, dir);
 	c->created_ns = json_integer_value(json_object_get(o, "created"));
 	c->used_ns = json_integer_value(json_object_get(o, "used"));
 	c->bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes"));
@@ -100,6 +100,7 @@ struct caches *caches_open(struct engine *e)
 	cs->engine = e;
 	cs->dir = xasprintf("%s/build-cache", e->options.data_root);
 	list_init(&cs->all);
+	mkdir(cs->dir, 0700);
 	d = opendir(cs->dir);
 	while (d && (entry = readdir(d)))
 		if (entry->d_name[0] != '.')
@@ -135,17 +136,23 @@ static struct cache_dir *find(struct caches *cs, const char *name)
 static struct cache_dir *find_or_make(struct caches *cs, const char *key, const char *name)
 {
 	struct cache_dir *c = find(cs, name);
-	CLEANUP(freep) char *dir = xasprintf("%s/%s", cs->dir, name);
+	CLEANUP(freep) char *dir = NULL;
+	char id[ID_LEN + 1];
 
 	if (c)
 		return c;
-	c = add(cs, key, name);
-	mkdir(cs->dir, 0700);
-	mkdir(dir, 0700);
-	mkdir(c->path, 0755);
+	id_generate(id);
+	dir = xasprintf("%s.%.16s", name, id);
+	c = add(cs, key, name, dir);
 	c->is_new = true;
-	save(cs, c);
 	return c;
+}
+
+int cache_make(const struct cache_dir *c)
+{
+	if ((mkdir(c->dir, 0700) < 0 && errno != EEXIST) || (mkdir(c->path, 0755) < 0 && errno != EEXIST))
+		return -errno;
+	return 0;
 }
 
 struct cache_dir *cache_take(struct caches *cs, const char *key, const char *sharing, void (*ready)(void *arg), void *arg)
@@ -195,11 +202,22 @@ void cache_stop_waiting(struct caches *cs, void *arg)
 
 struct measuring {
 	uv_work_t work;
-	struct caches *caches;
 	struct cache_dir *cache;
-	char *path;
+	char *dir, *path;
+	json_t *record;
+	unsigned long long number; /* of the record */
 	uint64_t bytes;
 };
+
+/* Whole or not at all: without it the next start removes the cache. */
+static void write_record(struct measuring *m)
+{
+	CLEANUP(freep) char *path = record_path(m->dir), *half = xasprintf("%s.%llu", path, m->number);
+
+	json_object_set_new(m->record, "bytes", json_integer((json_int_t)m->bytes));
+	if (json_dump_file(m->record, half, JSON_COMPACT) < 0 || rename(half, path) < 0)
+		unlink(half);
+}
 
 static void measure(uv_work_t *work)
 {
@@ -213,6 +231,7 @@ static void measure(uv_work_t *work)
 		return;
 	rootfs_usage(fs, &m->bytes, &total);
 	rootfs_free(fs);
+	write_record(m);
 }
 
 static void on_measured(uv_work_t *work, int status)
@@ -223,7 +242,8 @@ static void on_measured(uv_work_t *work, int status)
 	(void)status;
 	c->bytes = m->bytes;
 	c->users--;
-	save(m->caches, c);
+	json_decref(m->record);
+	free(m->dir);
 	free(m->path);
 	free(m);
 	if (!c->is_locked && !list_is_empty(&c->waiters)) {
@@ -246,9 +266,11 @@ void cache_give_back(struct caches *cs, struct cache_dir *c)
 	c->used_ns = clock_wall_ns();
 	list_remove(&c->link); /* the one used last is the last */
 	list_append(&cs->all, &c->link);
-	m->caches = cs;
 	m->cache = c;
+	m->dir = xstrdup(c->dir);
 	m->path = xstrdup(c->path);
+	m->record = record_of(c);
+	m->number = cs->nrecords++;
 	uv_queue_work(cs->engine->loop, &m->work, measure, on_measured);
 }
 
@@ -260,26 +282,44 @@ void caches_each(struct caches *cs, void (*each)(void *arg, struct cache_dir *c)
 		each(arg, container_of(it, struct cache_dir, link));
 }
 
-/* Out of the way under another name first, so that the next user begins anew. */
-static void remove_files(struct caches *cs, const struct cache_dir *c)
-{
-	CLEANUP(freep) char *from = xasprintf("%s/%s", cs->dir, c->name);
-	CLEANUP(freep) char *name = xasprintf("gone-%s-%lld", c->name, (long long)clock_monotonic_ns());
-	CLEANUP(freep) char *to = xasprintf("%s/%s", cs->dir, name), *record = xasprintf("%s/record.json", to);
+struct removing {
+	uv_work_t work;
+	char *parent, *name;
+};
 
-	if (rename(from, to) < 0)
-		return;
-	unlink(record); /* without it the next start does not take it for a cache */
-	discard(cs->engine->loop, cs->dir, name);
+/* The record first: a daemon that is killed in between does not take the rest for a cache. */
+static void remove_files(uv_work_t *work)
+{
+	struct removing *r = container_of(work, struct removing, work);
+	CLEANUP(freep) char *dir = xasprintf("%s/%s", r->parent, r->name), *record = record_path(dir);
+	CLEANUP(closep) int fd = open(r->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	unlink(record);
+	if (fd >= 0)
+		rootfs_remove_tree(fd, r->name);
+}
+
+static void on_files_removed(uv_work_t *work, int status)
+{
+	struct removing *r = container_of(work, struct removing, work);
+
+	(void)status;
+	free(r->parent);
+	free(r->name);
+	free(r);
 }
 
 uint64_t cache_remove(struct caches *cs, struct cache_dir *c)
 {
 	uint64_t bytes = c->bytes;
+	struct removing *r;
 
 	if (c->users || !list_is_empty(&c->waiters))
 		return 0;
-	remove_files(cs, c);
+	r = xnew(struct removing);
+	r->parent = xstrdup(cs->dir);
+	r->name = xstrdup(strrchr(c->dir, '/') + 1);
+	uv_queue_work(cs->engine->loop, &r->work, remove_files, on_files_removed);
 	drop(c);
 	return bytes;
 }

@@ -233,7 +233,12 @@ char *build_root(struct build *b, const char *image_id)
 
 char *build_new_upper(struct build *b)
 {
-	CLEANUP(freep) char *path = xasprintf("%s/step-%u", b->dir, ++b->nuppers);
+	return xasprintf("%s/step-%u", b->dir, ++b->nuppers);
+}
 
-	return mkdir(path, 0755) < 0 || chmod(path, 0755) < 0 ? NULL : steal_ptr(path);
+int build_make_upper(const char *path, struct error *err)
+{
+	if (mkdir(path, 0755) < 0 || chmod(path, 0755) < 0) /* whatever our umask */
+		return error_set(err, -errno, "no directory for the step: %s", strerror(errno));
+	return 0;
 }

@@ -51,7 +51,8 @@ static void work(uv_work_t *w)
 {
 	struct copy_step *s = container_of(w, struct copy_step, work);
 
-	s->task(&s->job);
+	if (!s->job.upper || build_make_upper(s->job.upper, &s->job.err) == 0)
+		s->task(&s->job);
 }
 
 static void after_files(uv_work_t *w, int status)
@@ -75,11 +76,6 @@ static void fill(struct copy_step *s, int (*task)(struct copy_job *j))
 
 	s->job.below = build_root(b, b->image_id);
 	s->job.upper = build_new_upper(b);
-	if (!s->job.upper) {
-		error_set(&s->job.err, -errno, "no directory for the step: %s", strerror(errno));
-		end(s, &s->job.err);
-		return;
-	}
 	s->task = task;
 	uv_queue_work(b->engine->loop, &s->work, work, after_files);
 }

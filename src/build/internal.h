@@ -139,7 +139,9 @@ struct layer *build_top(struct build *b); /* of the image so far; NULL */
 char *nop_command(struct build *b, const char *comment, bool is_joined);
 /* The root below the step, as a path; malloc'd. */
 char *build_root(struct build *b, const char *image_id);
-char *build_new_upper(struct build *b); /* made; malloc'd. NULL: errno */
+/* Of a directory for a step, which is made on the pool; malloc'd. */
+char *build_new_upper(struct build *b);
+int build_make_upper(const char *path, struct error *err);
 
 /* ---- run.c ---- */
 void step_run(struct build *b);

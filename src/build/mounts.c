@@ -265,6 +265,16 @@ static int own_cache(struct run_mounts *m, struct one_mount *o)
 	return 0;
 }
 
+static void fill_cache(struct run_mounts *m, struct one_mount *o)
+{
+	int r = cache_make(o->cache);
+
+	if (r < 0)
+		error_set(&m->err, r, "no directory for the cache: %s", strerror(-r));
+	else if (o->cache->is_new && (!o->root || copy_to(m, o, o->host_path) == 0))
+		own_cache(m, o);
+}
+
 static int write_script(struct run_mounts *m)
 {
 	size_t len = strlen(m->script);
@@ -284,10 +294,10 @@ static void fill(uv_work_t *w)
 	for (size_t i = 0; i < m->n && !m->err.code; i++) {
 		struct one_mount *o = &m->items[i];
 
-		if (o->upper)
+		if (o->upper && build_make_upper(o->upper, &m->err) == 0)
 			copy_to(m, o, o->upper);
-		else if (o->cache && o->cache->is_new && (!o->root || copy_to(m, o, o->host_path) == 0))
-			own_cache(m, o);
+		else if (o->cache)
+			fill_cache(m, o);
 	}
 }
 

@@ -287,14 +287,14 @@ struct layer *layers_add(struct layers *ls, struct layer *parent, const struct l
 	struct layer *l = layers_find(ls, made->chain_id);
 
 	if (l) {
-		remove_path(ls, from);
+		discard_path(ls->options.loop, steal_ptr(from));
 		return layer_ref(l);
 	}
 	if (rename(from, root) < 0) {
 		remove_path(ls, root); /* of a layer that is being forgotten */
 		if (rename(from, root) < 0) {
 			error_set(err, -errno, "%s: %s", root, strerror(errno));
-			remove_path(ls, from);
+			discard_path(ls->options.loop, steal_ptr(from));
 			return NULL;
 		}
 	}

@@ -531,6 +531,31 @@ class Cache(BuildTest):
         self.assertGreaterEqual(report["SpaceReclaimed"], 3000)
         self.assertEqual(self.d.call("GET", "/system/df", version="v1.51").json["BuildCache"], [])
 
+    def test_mounted_caches_are_kept_and_removed(self):
+        self.prune(all="1")
+        place = os.path.join(self.d.data, "build-cache")
+        mount = "FROM busybox\nRUN --mount=type=cache,target=/c,id=kept "
+        self.image(self.build(mount + "mkdir /c/d && head -c 3000 /dev/zero >/c/d/f\n"))
+        self.d.wait_for(lambda: self.usage()["TotalSize"] >= 3000, "the cache is not measured")
+        kept, = os.listdir(place)
+        self.d.end()
+        os.rename(os.path.join(place, kept), os.path.join(place, kept.split(".")[0])) # as it was called once
+        shutil.copytree(os.path.join(place, kept.split(".")[0]), os.path.join(place, "0" * 64 + ".0"))
+        os.unlink(os.path.join(place, "0" * 64 + ".0", "record.json")) # killed while it was removed, or in use for the first time
+        self.d.start()
+        self.assertEqual(os.listdir(place), [kept.split(".")[0]])
+        item, = (i for i in self.records() if i["Type"] == "exec.cachemount")
+        self.assertEqual((item["ID"], item["Description"], item["UsageCount"]), (kept.split(".")[0], "kept", 1))
+        self.assertGreaterEqual(item["Size"], 3000)
+        self.assertIn("found 3000", self.build(mount + "echo found $(wc -c </c/d/f)\n", [("nocache", "1")]).body.decode())
+        self.d.wait_for(lambda: not any(i["InUse"] for i in self.records() if i["Type"] == "exec.cachemount"), "the cache is in use")
+        self.assertIn(item["ID"], self.prune(all="1")["CachesDeleted"])
+        # The next one is new, whatever has become of the old one's files by then.
+        self.assertIn("found 0", self.build(mount + "echo found $(ls /c | wc -l)\n", [("nocache", "1")]).body.decode())
+        self.d.wait_for(lambda: kept.split(".")[0] not in os.listdir(place), "the removed cache's files")
+        self.assertEqual(len(os.listdir(place)), 1)
+        self.d.wait_for(lambda: self.prune(all="1")["CachesDeleted"] and not os.listdir(place), "the last cache's files")
+
     def usage(self):
         return {"TotalSize": 0, **self.d.call("GET", "/system/df", version="v1.55").json["BuildCacheUsage"]}
 
