@@ -220,8 +220,10 @@ void connection_request_ends(struct connection *c)
 		c->state = CONNECTION_IDLE;
 	c->request = NULL;
 	c->idle_turn = c->server->turn;
-	if (c->is_favoured)
+	if (c->is_favoured) {
+		list_remove(&c->over); /* the one before may have ended in this turn, too */
 		list_append(&c->server->over, &c->over);
+	}
 	if (c->server->is_draining)
 		shutdown(c->fd, SHUT_RD);
 }

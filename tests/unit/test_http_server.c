@@ -34,6 +34,20 @@ static void test_keep_alive_and_pipelining(void **state)
 	close(fd);
 }
 
+/* Requests that end in the same turn: the first was waited for, the others were answered at once. */
+static void test_pipelining_behind_one_that_waits(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		say(fd, "GET /later HTTP/1.1\r\nHost: d\r\n\r\n" PING PING PING);
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(hear(fd).status, 200);
+	}
+	close(fd);
+}
+
 static void test_override(void **state)
 {
 	(void)state;
@@ -409,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keep_alive_and_pipelining),
+		cmocka_unit_test(test_pipelining_behind_one_that_waits),
 		cmocka_unit_test(test_override),
 		cmocka_unit_test(test_lowest_version),
 		cmocka_unit_test(test_refusals),
