@@ -23,9 +23,19 @@ enum {
 	TICK_MIN_MS = 10,
 	TICK_MAX_MS = 25,
 	SIGNAL_PARK = 33,
-	STUBBORN_TICKS = 3,
+	STUBBORN_STRIKES = 3,
+	STUBBORN_NS = 1000000,
+	DEBT_TICKS = 8, /* of all together, while they are parked: then nobody is asked any more */
 	IDLE_TICKS = 20,
 	STOPPED_MAX = 4096,
+	WATCHED_MAX = 4096,
+};
+
+/* One that was running at a tick, and has been told to park. */
+struct watched {
+	pid_t pid;
+	int strikes;
+	uint64_t used_ns; /* at the first tick, then at the last strike */
 };
 
 static struct {
@@ -33,29 +43,33 @@ static struct {
 	struct limits_figures *figures;
 	uint64_t used_ns, last_ns; /* at the last tick */
 	int64_t balance_ns;        /* what may be used at once */
-	uint64_t period_end_ns, parked_since_ns;
-	int stubborn_ticks, idle_ticks;
+	uint64_t period_end_ns, parked_since_ns, parked_used_ns;
+	int idle_ticks;
 	bool is_parked, is_active, was_throttled;
 	pid_t stopped[STOPPED_MAX];
-	size_t nstopped;
+	struct watched watched[WATCHED_MAX]; /* since the container was parked */
+	size_t nstopped, nwatched, next_watched;
 } th;
 
 /* ---- what has been used ---- */
 
-static void add_used(void *arg, pid_t pid)
+static uint64_t used_by(pid_t pid, const struct descent_facts *f)
 {
 	const clockid_t of_process = (clockid_t)(~(unsigned)pid << 3 | 2);
-	struct descent_facts f;
 	struct timespec ts;
+
+	if (clock_gettime(of_process, &ts) < 0)
+		return f->user_ns + f->system_ns;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void add_used(void *arg, pid_t pid)
+{
+	struct descent_facts f;
 	uint64_t *sum = arg;
 
-	if (descent_look(pid, &f) < 0)
-		return;
-	*sum += f.waited_ns;
-	if (clock_gettime(of_process, &ts) == 0)
-		*sum += (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-	else
-		*sum += f.user_ns + f.system_ns;
+	if (descent_look(pid, &f) == 0)
+		*sum += f.waited_ns + used_by(pid, &f);
 }
 
 static uint64_t used_by_all(void)
@@ -72,14 +86,50 @@ static uint64_t used_by_all(void)
 
 /* ---- parking ---- */
 
+/* They are met in the same order at each tick: the search begins behind whom it found last. */
+static struct watched *watch(pid_t pid, uint64_t used)
+{
+	for (size_t i = 0; i < th.nwatched; i++) {
+		size_t at = (th.next_watched + i) % th.nwatched;
+
+		if (th.watched[at].pid != pid)
+			continue;
+		th.next_watched = at + 1;
+		return &th.watched[at];
+	}
+	if (th.nwatched == WATCHED_MAX)
+		return NULL;
+	th.watched[th.nwatched] = (struct watched){ .pid = pid, .used_ns = used };
+	return &th.watched[th.nwatched++];
+}
+
+/* Who was told to park, and uses processor time all the same, time and again. How much it gets between two ticks
+ * is no sign: on a busy machine that is little, and may be more than the quota all the same. */
+static bool is_stubborn(pid_t pid, uint64_t used)
+{
+	struct watched *w = watch(pid, used);
+
+	if (!w)
+		return false;
+	if (used < w->used_ns) { /* another process by now */
+		w->used_ns = used;
+		w->strikes = 0;
+	}
+	if (used - w->used_ns >= STUBBORN_NS) {
+		w->used_ns = used;
+		w->strikes++;
+	}
+	return w->strikes >= STUBBORN_STRIKES;
+}
+
 static void park_one(void *arg, pid_t pid)
 {
-	bool is_stubborn = *(bool *)arg;
+	bool is_stop = *(bool *)arg;
 	struct descent_facts f;
 
 	if (descent_look(pid, &f) < 0 || f.state != 'R')
 		return;
-	if (!is_stubborn) {
+	if (!is_stop && !is_stubborn(pid, used_by(pid, &f))) {
 		descent_signal(pid, getpid(), SIGNAL_PARK);
 		return;
 	}
@@ -89,16 +139,19 @@ static void park_one(void *arg, pid_t pid)
 
 static void park(struct container *c, uint64_t now)
 {
-	bool is_stubborn = th.stubborn_ticks >= STUBBORN_TICKS;
+	bool is_stop;
 
 	if (!th.is_parked) {
 		th.parked_since_ns = now;
+		th.parked_used_ns = th.used_ns;
 		th.was_throttled = true;
-		th.stubborn_ticks = 0;
+		th.nwatched = th.next_watched = 0;
 	}
+	/* Many that each go on for a short time: whoever runs is stopped. */
+	is_stop = th.used_ns - th.parked_used_ns >= DEBT_TICKS * th.tick_ns;
 	th.is_parked = true;
 	c->table->is_parked = 1;
-	descent_each(getpid(), false, park_one, &is_stubborn);
+	descent_each(getpid(), false, park_one, &is_stop);
 }
 
 static void unpark(struct container *c, uint64_t now)
@@ -166,8 +219,6 @@ uint64_t throttle_turn(struct container *c, uint64_t now)
 	th.used_ns = used > th.used_ns ? used : th.used_ns;
 	th.last_ns = now;
 	th.is_active = th.is_active || spent > 0 || th.is_parked;
-	if (th.is_parked)
-		th.stubborn_ticks = spent > elapsed / 2 ? th.stubborn_ticks + 1 : 0;
 	count_period(now);
 	if (th.balance_ns <= 0 && !c->table->is_paused)
 		park(c, now);
