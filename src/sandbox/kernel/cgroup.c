@@ -40,13 +40,13 @@ static bool make(enum controller c, const char *id, const char *text)
 
 /* ---- limits ---- */
 
-static void remove_all(void)
+void cgroup_remove_own(void)
 {
 	if (getpid() != cg.owner)
 		return;
 	for (int c = 0; c < CONTROLLERS; c++)
-		if (cg.path[c][0])
-			rmdir(cg.path[c]);
+		if (cg.path[c][0] && rmdir(cg.path[c]) == 0)
+			cg.path[c][0] = '\0';
 }
 
 static bool set(enum controller c, const char *id, bool is_limited, const char *text)
@@ -85,7 +85,7 @@ void cgroup_set(const char *id, const struct limits *l, bool *ret_has_cpu)
 		return;
 	if (!cg.owner) {
 		cg.owner = getpid();
-		atexit(remove_all);
+		atexit(cgroup_remove_own);
 	}
 	if (l->pids_max)
 		snprintf(text, sizeof(text), "%u", l->pids_max + PIDS_SLACK);

@@ -13,6 +13,8 @@ void cgroup_set(const char *id, const struct limits *l, bool *ret_has_cpu);
 /* Nothing where there is none. Outside the second wall only. */
 void cgroup_enter(pid_t pid);
 bool cgroup_is_there(void);
+/* When nobody is in it any more; nothing if it has gone already. */
+void cgroup_remove_own(void);
 /* The zygote's last act: those of supervisors that were killed. */
 void cgroup_sweep(void);
 /* What the kernel has counted of throttling. */

@@ -66,8 +66,11 @@ void init_fork(const char *const *argv, int report_fd)
 	sigset_t all, old;
 	int64_t command;
 
+	/* Whatever comes is handed on: also what comes as soon as the command has reported that it runs, which it may
+	 * do before we do anything again. It waits for stand_by. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
+	self.slot->handled = UINT64_MAX;
 	command = sys_fork(none);
 	if (command == 0) {
 		sigprocmask(SIG_SETMASK, &old, NULL);
@@ -77,7 +80,6 @@ void init_fork(const char *const *argv, int report_fd)
 	if (command < 0)
 		_exit(125);
 	close(report_fd);
-	self.slot->handled = UINT64_MAX; /* whatever comes is handed on */
 	name_init(argv);
 	stand_by((int32_t)command);
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "network/netwire.h"
+#include "sandbox/kernel/cgroup.h"
 #include "sandbox/kernel/limits.h"
 #include "sandbox/kernel/nursery.h"
 #include "sandbox/kernel/view.h"
@@ -79,6 +80,7 @@ static void tell_exited(struct spawned *p, int status, uint32_t flags)
 static _Noreturn void end_container(struct spawned *main_process, int status)
 {
 	descent_kill_all();
+	cgroup_remove_own(); /* before the end is told: then nothing of the container is left */
 	list_for_each(it, &sv.spawned) {
 		struct spawned *p = container_of(it, struct spawned, link);
 
