@@ -4,7 +4,8 @@ check "stdin's end reaches the process" 0 "a
 b" sh -c 'printf "a\nb" | "$docker" run -i --rm busybox cat'
 
 # ---- several at once ----
-d run -d --name talker busybox sh -c 'while [ ! -e /go ]; do sleep 0.05; done; echo said; echo loud >&2; exit 7' >/dev/null
+# A client is attached when it has heard something.
+d run -d --name talker busybox sh -c 'while [ ! -e /go ]; do echo here; sleep 0.05; done; echo said; echo loud >&2; exit 7' >/dev/null
 attached=
 for i in 1 2 3; do
 	d attach talker >"$dir/attached.$i" 2>&1 </dev/null &
@@ -12,7 +13,7 @@ for i in 1 2 3; do
 done
 d attach --no-stdin talker >"$dir/attached.4" 2>&1 &
 attached="$attached $!"
-sleep 0.5 # nothing tells when a client is attached
+for i in 1 2 3 4; do soon grep -q here "$dir/attached.$i"; done
 d exec talker touch /go
 codes=
 for p in $attached; do
@@ -26,11 +27,15 @@ d rm talker >/dev/null
 
 # ---- stdin ----
 d run -di --name reader busybox sh -c 'while read x; do echo "got $x"; done; echo end' >/dev/null
-d attach reader >"$dir/killed" 2>&1 </dev/zero &
+mkfifo "$dir/words"
+yes >"$dir/words" &
+words=$!
+"$docker" attach reader >"$dir/killed" 2>&1 <"$dir/words" &
 killed=$!
-sleep 0.3
+soon grep -q "got y" "$dir/killed"
 kill -9 $killed
 wait $killed 2>/dev/null
+wait $words 2>/dev/null
 check "a client killed in the middle harms nobody" 0 "true" d inspect -f '{{.State.Running}}' reader
 d rm -f reader >/dev/null
 d create -i --name reader busybox sh -c 'while read x; do echo "got $x"; done; echo end' >/dev/null
@@ -74,7 +79,7 @@ soon has_status orphan running
 kill -9 $client
 wait $client 2>/dev/null
 check "run's client killed: the container goes on" 0 "running" d inspect -f '{{.State.Status}}' orphan
-d exec orphan sleep 1000 >/dev/null 2>&1 &
+"$docker" exec orphan sleep 1000 >/dev/null 2>&1 &
 client=$!
 soon runs orphan "sleep 1000"
 kill -9 $client

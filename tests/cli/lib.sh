@@ -1,7 +1,7 @@
 # Sourced by run.sh: how a check is made. d is the docker CLI under a time limit.
 passed=0 failed=0
 
-d() { timeout 60 "$docker" "$@"; }
+d() { timeout 180 "$docker" "$@"; }
 export docker # for checks that are a script: sh -c '"$docker" …'
 
 # check NAME EXPECTED_STATUS EXPECTED_OUTPUT COMMAND...   (stdout and stderr together)
@@ -48,9 +48,9 @@ check_like() {
 # Before a check of what is so by our design and not Docker's: the reason stands beside it.
 ours() { [ -n "${oracle:-}" ] || "$@"; }
 
-# What has to come true by itself gets ten seconds (more on a busy machine costs nothing).
+# What has to come true by itself has time, which costs nothing where it does.
 soon() {
-	for _ in $(seq 200); do
+	for _ in $(seq 1000); do
 		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.05
 	done
@@ -58,6 +58,7 @@ soon() {
 }
 has_logged() { d logs "$1" 2>&1 | grep -qF -- "$2"; }
 has_status() { [ "$(d inspect -f '{{.State.Status}}' "$1" 2>&1)" = "$2" ]; }
+has_logged_times() { [ "$(d logs "$1" 2>&1 | grep -cF -- "$2")" -ge "$3" ]; }
 is_gone() { ! d inspect "$1" >/dev/null 2>&1; }
 # Processes of container $1 whose command holds $2.
 runs() { d top "$1" 2>/dev/null | grep -qF -- "$2"; }

@@ -67,7 +67,7 @@ d unpause told >/dev/null
 d rename told told2
 d kill -s USR2 told2 >/dev/null 2>&1
 d restart told2 >/dev/null
-soon has_logged told2 ready
+soon has_logged_times told2 ready 2
 d stop told2 >/dev/null
 d rm told2 >/dev/null
 until [ "$(date +%s)" -gt "$since" ]; do sleep 0.05; done # the CLI sends whole seconds
@@ -79,12 +79,15 @@ check "events by name" 0 "create start" sh -c 'echo $("$docker" events --since '
 check "events by kind" 0 "pause unpause " events --filter event=pause --filter event=unpause
 check "attributes" 0 "busybox told" sh -c '"$docker" events --since '"$since"' --until $(date +%s) --filter event=pause --format "{{index .Actor.Attributes \"image\"}} {{index .Actor.Attributes \"name\"}}" | head -n 1'
 check "an exit code" 0 "0" sh -c '"$docker" events --since '"$since"' --until $(date +%s) --filter event=die --filter type=container --format "{{index .Actor.Attributes \"exitCode\"}}" | tail -n 1'
-d events --filter container=watched --format '{{.Action}}' >>"$dir/watched" 2>&1 &
+"$docker" events --filter container=watched --format '{{.Action}}' >>"$dir/watched" 2>&1 &
 watcher=$!
 sees_events() { d run --rm --name watched busybox true; grep -q destroy "$dir/watched"; }
 check "events as they happen" 0 "" soon sees_events
 : >"$dir/watched" # it may have begun in the middle of one
 check "and again" 0 "" soon sees_events
+# What ended the wait may be the last of a run before; the last run's come, too.
+in_order() { [ "$(tail -n 5 "$dir/watched" | tr '\n' ' ')" = "create attach start die destroy " ]; }
+soon in_order
 kill $watcher
 wait $watcher 2>/dev/null
-check "in their order" 0 "create attach start die destroy" sh -c 'echo $(tail -n 5 "$0/watched" | grep -v network)' "$dir"
+check "in their order" 0 "create attach start die destroy" sh -c 'echo $(tail -n 5 "$0/watched")' "$dir"

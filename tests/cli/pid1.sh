@@ -7,14 +7,14 @@ check "it hears what it has a handler for" 0 "heard" d run --rm busybox sh -c 't
 check "its end ends all" 0 "" d run --rm busybox sh -c 'sleep 1000 & exit 0'
 check "its exit code counts, not its children's" 3 "" d run --rm busybox sh -c '(sleep 0.1; exit 5) & exit 3'
 check "orphans come to pid 1, which reaps them" 0 "1 none" d run --rm busybox sh -c '
-	sh -c "sleep 0.2 & echo \$! >/pid" & wait $!
-	parent=$(awk "{ print \$4 }" /proc/$(cat /pid)/stat)
-	i=0; while [ -e /proc/$(cat /pid) ] && [ $i -lt 100 ]; do i=$((i + 1)); sleep 0.05; sh -c :; done
+	sh -c "(until [ -e /go ]; do sleep 0.05; done) & echo \$! >/pid" & wait $!
+	parent=$(awk "{ print \$4 }" /proc/$(cat /pid)/stat); touch /go
+	i=0; while [ -e /proc/$(cat /pid) ] && [ $i -lt 1000 ]; do i=$((i + 1)); sleep 0.05; sh -c :; done
 	[ -e /proc/$(cat /pid) ] && left=$(cat /proc/$(cat /pid)/stat) || left=none
 	echo $parent $left'
 
 # ---- stop ----
-stopped_in() { # SECONDS CONTAINER OPTION...: stops it, tells "in time" or "after", and the exit code
+stopped_in() { # SECONDS CONTAINER OPTION...: stops it, tells whether before or after them, and the exit code
 	limit=$1 name=$2
 	shift 2
 	before=$(date +%s%N)
@@ -30,16 +30,16 @@ check "--stop-timeout" 0 "after 137" stopped_in 1 bare
 d rm bare >/dev/null
 d run -d --name bare busybox sh -c 'trap "echo bye; exit 5" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
 soon has_logged bare ready
-check "stop runs a TERM trap" 0 "before 5" stopped_in 9 bare
+check "stop runs a TERM trap" 0 "before 5" stopped_in 100 bare -t 100
 check "its words are logged" 0 "ready
 bye" d logs bare
 d rm bare >/dev/null
 d run -d --name bare --stop-signal USR1 busybox sh -c 'trap "exit 6" USR1; echo ready; while :; do sleep 0.1; done' >/dev/null
 soon has_logged bare ready
-check "--stop-signal" 0 "before 6" stopped_in 9 bare
+check "--stop-signal" 0 "before 6" stopped_in 100 bare -t 100
 d rm bare >/dev/null
 d run -d --name bare --init busybox sleep 1000 >/dev/null
-check "--init hands TERM on" 0 "before 143" stopped_in 9 bare
+check "--init hands TERM on" 0 "before 143" stopped_in 100 bare -t 100
 d rm bare >/dev/null
 d run -d --name bare busybox sh -c 'while :; do :; done' >/dev/null
 check "an endless loop is stopped" 0 "after 137" stopped_in 1 bare -t 1

@@ -15,7 +15,7 @@ as_nobody() {
 	(cd "$lowly" && HOME="$lowly/home" DOCKER_CONFIG="$lowly/home" DOCKER_HOST="unix://$lowly/docker.sock" docker="$lowly_docker" \
 		setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all "$@")
 }
-n() { as_nobody timeout 60 "$lowly_docker" "$@"; }
+n() { as_nobody timeout 180 "$lowly_docker" "$@"; }
 as_nobody sh -c 'echo $$ >home/pid; exec ./sockerlessd -H "$DOCKER_HOST" --data-root "$HOME/data" --sandbox "$PWD/sockerless-sandbox" --guest "$PWD/guest"' >"$dir/lowly.log" 2>&1 &
 lowly_job=$!
 soon n version
@@ -28,7 +28,8 @@ check "users inside" 0 "33 refused refused" n run --rm -u 33 busybox sh -c 'echo
 	echo $(stat -c %u /tmp/f) $(cat /etc/shadow 2>/dev/null || echo refused) $( (echo >/etc/passwd) 2>/dev/null || echo refused)'
 check "the image's files can be changed and removed" 0 "done" n run --rm busybox sh -c 'echo >>/etc/passwd && rm -r /usr/sbin && mv /bin/ls /bin/ll && chmod 0 /etc/group && echo done'
 n run -d --name low busybox sh -c 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null
-soon n exec low true
+low_is_ready() { n logs low | grep -q ready; }
+soon low_is_ready
 check "exec" 0 "0" n exec low id -u
 check_has "top" 0 "sh -c trap" n top low
 check "pause and unpause" 0 "low
