@@ -7,15 +7,9 @@ cd "$(dirname "$0")/../.."
 . tests/cli/lib.sh
 trap clean_up EXIT
 
-
-# wait_until COMMAND...: up to 10 s
-wait_until() {
-	for _ in $(seq 100); do
-		"$@" >/dev/null 2>&1 && return 0
-		sleep 0.1
-	done
-	return 1
-}
+# For scripts in containers: until COMMAND... holds.
+until_so='u() { for i in $(seq 1000); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; return 1; }
+	state() { cut -d" " -f3 "/proc/$1/stat"; }; is() { [ "$(state "$1")" = "$2" ]; }'
 
 export SOCKERLESS_CGROUP=none # the part cgroup has one
 start_daemon || exit 1

@@ -1,10 +1,10 @@
 /* Runs one command in a sandbox without a daemon: what the sandbox's own tests use.
  *
- *   sandbox-run [-tnNx] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
+ *   sandbox-run [-tnNxD] [-a LANDLOCK_ABI] [-f DIR] [-u UID] [-w DIR] SANDBOX_PROGRAM LOWER UPPER COMMAND [ARGUMENT...]
  *
  * -f binds the file DIR/file onto /bound. -n drops the second wall in the drilled build.
- * -N gives it a network of its own: loopback, and one network with nobody else on it; -D MS leaves that network after so
- * many milliseconds.
+ * -N gives it a network of its own: loopback, and one network with nobody else on it; -D leaves that network once the
+ * command has made the file /leave.
  * -x runs the command as an exec beside a main process that is `attack stand-by` (of the drilled build).
  * Standard streams are the command's own; exits with its exit code. */
 #include <fcntl.h>
@@ -17,6 +17,8 @@
 #include "network/switch.h"
 #include "sandbox/client.h"
 
+enum { LEAVE_LOOK_MS = 20 };
+
 static int result = 125;
 static int streams[3] = { 0, 1, 2 };
 static struct wire_spawn spawn;
@@ -26,6 +28,7 @@ static struct sandbox_container *container;
 static struct net_switch *net_switch;
 static struct netns *netns;
 static uv_timer_t leave_timer;
+static int upper = -1;
 
 static void on_ready(void *ctx, const struct sandbox_ready *ready)
 {
@@ -42,7 +45,9 @@ static void wake(void *arg)
 
 static void on_leave(uv_timer_t *t)
 {
-	(void)t;
+	if (faccessat(upper, "leave", F_OK, 0) < 0)
+		return;
+	uv_timer_stop(t);
 	netns_detach(netns, "test");
 }
 
@@ -140,12 +145,12 @@ int main(int argc, char **argv)
 	struct sandbox_options options = { 0 };
 	struct error err = { 0 };
 	const char *bound = NULL;
-	uint64_t leave_ms = 0;
+	bool is_to_leave = false;
 	int all[6], *dirs = all, c;
 	size_t ndirs = 2;
 
 	spawn = (struct wire_spawn){ .is_main = true, .env = env, .cwd = "/" };
-	while ((c = getopt(argc, argv, "+tnNxD:a:c:f:m:p:u:w:")) != -1) {
+	while ((c = getopt(argc, argv, "+tnNxDa:c:f:m:p:u:w:")) != -1) {
 		if (c == 't')
 			spawn.tty = true;
 		else if (c == 'n')
@@ -155,7 +160,7 @@ int main(int argc, char **argv)
 		else if (c == 'x')
 			is_exec = true;
 		else if (c == 'D')
-			leave_ms = strtoull(optarg, NULL, 10);
+			is_to_leave = true;
 		else if (c == 'a')
 			setup.landlock_abi_max = (uint32_t)atoi(optarg);
 		else if (c == 'f')
@@ -183,13 +188,14 @@ int main(int argc, char **argv)
 			fprintf(stderr, "sandbox-run: %s\n", err.message);
 			return 125;
 		}
-		if (leave_ms)
-			uv_timer_start(&leave_timer, on_leave, leave_ms, 0);
+		if (is_to_leave)
+			uv_timer_start(&leave_timer, on_leave, LEAVE_LOOK_MS, LEAVE_LOOK_MS);
 		dirs = all + 3;
 		ndirs += 3;
 	}
 	dirs[0] = open(argv[optind + 1], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	dirs[1] = open(argv[optind + 2], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	upper = open(argv[optind + 2], O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (bound) {
 		dirs[2] = open(bound, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		setup.nmounts = 4;

@@ -15,12 +15,12 @@ if grep -q 'sockerless-' "/proc/$pid/cgroup"; then
 	r=$((($(awk '{ print $14 + $15 }' "/proc/$pid/stat") - a) * 10000000 / (($(date +%s%N) - began) / 1000)))
 	check "the quota is kept, or nearly" 0 "" sh -c '[ $1 -le 230 ] || echo $1' - $r
 	d rm -f held >/dev/null
-	check "it goes with the container" 0 "" sh -c 'for g in $1; do [ ! -d "$g" ] || echo "$g"; done' - "$group"
+	check "it goes with the container, before that is told" 0 "" sh -c 'for g in $1; do [ ! -d "$g" ] || echo "$g"; done' - "$group"
 	d run -d --pids-limit 30 busybox sleep 1000 >/dev/null
 	kill -9 "$daemon_pid"
 	wait "$daemon_pid" 2>/dev/null
 	zygote=${group%-*} zygote=${zygote##*-}
-	check "a killed daemon leaves none" 0 "" sh -c 'for i in $(seq 100); do [ -d "/proc/$1" ] || break; sleep 0.05; done
+	check "a killed daemon leaves none" 0 "" sh -c 'for i in $(seq 1000); do [ -d "/proc/$1" ] || break; sleep 0.05; done
 		find /sys/fs/cgroup -maxdepth 4 -name "sockerless-$1-*" 2>/dev/null' - "$zygote"
 	start_daemon || exit 1
 else

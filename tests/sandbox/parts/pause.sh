@@ -5,17 +5,17 @@ size() { d cp -q "$1:$2" - | tar xOf - | wc -c; }
 d run -d --name ticking busybox sh -c 'trap "echo chld >>/tmp/chld" CHLD
 	(while :; do echo >>/tmp/n; done) & sleep 1000 & echo $! >/tmp/stopped; kill -STOP $!
 	while :; do wait %1 2>/dev/null; echo woken >>/tmp/chld; done' >/dev/null
-sleep 0.5
-d exec ticking sh -c ': >/tmp/chld'
+# It has stopped its child, has heard of that, and waits again.
+soon d exec ticking sh -c "grep -q chld /tmp/chld && [ -s /tmp/n ] && $until_so; is \$(cat /tmp/stopped) T"
+soon d exec ticking sh -c ': >/tmp/chld; sleep 0.3; [ ! -s /tmp/chld ]'
 d pause ticking >/dev/null
 a=$(size ticking /tmp/n)
 sleep 0.5
 b=$(size ticking /tmp/n)
 check "paused: nothing moves" 0 "same" sh -c "[ '$a' = '$b' ] && [ '$a' -gt 0 ] && echo same"
 d unpause ticking >/dev/null
-sleep 0.5
-c=$(size ticking /tmp/n)
-check "unpaused: it goes on" 0 "more" sh -c "[ '$c' -gt '$b' ] && echo more"
+goes_on() { [ "$(size ticking /tmp/n)" -gt "$b" ]; }
+check "unpaused: it goes on" 0 "" soon goes_on
 check "whom the guest had stopped stays stopped" 0 "T" d exec ticking sh -c 'cut -d" " -f3 /proc/$(cat /tmp/stopped)/stat'
 for _ in 1 2 3 4 5; do
 	d pause ticking >/dev/null && d unpause ticking >/dev/null
@@ -25,7 +25,7 @@ check "a parent hears nothing of it" 0 "0" size ticking /tmp/chld
 d rm -f ticking >/dev/null
 
 d run -d --name forking busybox sh -c 'while :; do /bin/true; echo x >>/tmp/x; done' >/dev/null
-sleep 0.3
+soon d exec forking test -s /tmp/x
 d pause forking >/dev/null
 a=$(size forking /tmp/x)
 sleep 0.5
@@ -36,19 +36,19 @@ d rm forking >/dev/null
 # An interactive shell with a job in the background, paused in the middle: no word of a stopped job.
 d run -dit --name asking busybox sh >/dev/null
 cat >"$dir/ask.exp" <<'END'
-set timeout 10
+set timeout 60
 spawn -noecho $env(docker) attach asking
 send "sleep 3 &\r"
 expect "# "
-send "echo ready\r"
-expect "ready\r\n"
+send "echo ready-\$((1+1))\r"
+expect "ready-2\r\n"
 exec $env(docker) pause asking
 exec sleep 0.5
 exec $env(docker) unpause asking
-send "jobs; echo asked\r"
-expect -re "Stopped" { puts "NOTICED"; exit 1 } "asked\r\n" { puts "unnoticed" }
-send "wait; echo waited\r"
-expect "waited\r\n" { puts "waited" }
+send "jobs; echo asked-\$((1+1))\r"
+expect -re "Stopped" { puts "NOTICED"; exit 1 } "asked-2\r\n" { puts "unnoticed" } timeout { puts "no answer"; exit 1 }
+send "wait; echo waited-\$((1+1))\r"
+expect -re "Stopped" { puts "NOTICED"; exit 1 } "waited-2\r\n" { puts "waited" } timeout { puts "no end"; exit 1 }
 END
 check_has "an interactive shell does not notice" 0 "unnoticed" env docker="$docker" expect "$dir/ask.exp"
 d rm -f asking >/dev/null

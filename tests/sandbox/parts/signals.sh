@@ -15,9 +15,10 @@ check "signals during sleep" 0 "200" d run --rm busybox sh -c "$trap_acks; $(sen
 check "alarms" 0 "143" d run --rm busybox sh -c 'exec 2>/dev/null; timeout 1 sleep 20; echo $?'
 check "a loop without system calls can be killed" 0 "137" sh -c "
 	'$docker' run -d --name busy busybox sh -c 'while :; do :; done' >/dev/null; sleep 0.5; '$docker' kill busy >/dev/null; '$docker' wait busy; '$docker' rm busy >/dev/null"
-check "and runs its trap" 0 "trapped" sh -c "
-	'$docker' run -d --name busy busybox sh -c 'trap \"echo trapped; exit\" TERM; while :; do :; done' >/dev/null; sleep 0.5
-	'$docker' stop busy >/dev/null; '$docker' logs busy; '$docker' rm busy >/dev/null"
+check "and runs its trap" 0 "ready
+trapped" sh -c "
+	'$docker' run -d --name busy busybox sh -c 'trap \"echo trapped; exit\" TERM; echo ready; while :; do :; done' >/dev/null
+	until '$docker' logs busy | grep -q ready; do sleep 0.05; done; '$docker' stop -t 100 busy >/dev/null; '$docker' logs busy; '$docker' rm busy >/dev/null"
 check "pid 1 feels nothing from inside that it does not handle" 0 "alive" d run --rm busybox sh -c \
 	'for s in HUP QUIT KILL USR1 SEGV TERM STOP; do sh -c "kill -$s 1"; done; echo alive'
 check "exit codes of signals" 0 "129 130 134 137 139 143" d run --rm busybox sh -c \
@@ -26,8 +27,9 @@ check "a fault of the guest's is its own" 0 "139 alive" d run --rm busybox sh -c
 	'sh -c "kill -SEGV \$\$"; echo $? alive'
 check "ignored signals stay ignored over exec" 0 "alive" d run --rm busybox sh -c \
 	'trap "" TERM; sh -c "kill -TERM \$\$; echo alive"'
-check "a stopped job goes on" 0 "T S done" d run --rm busybox sh -c '
-	sleep 1 & sleep 0.2; kill -STOP $!; sleep 0.1; a=$(cut -d" " -f3 /proc/$!/stat)
-	kill -CONT $!; sleep 0.1; b=$(cut -d" " -f3 /proc/$!/stat); wait $!; echo $a $b done'
-check "groups" 0 "143 143 alive" d run --rm busybox sh -c 'exec 2>/dev/null
-	setsid sleep 50 & a=$!; setsid sh -c "sleep 50 & wait" & b=$!; sleep 0.5; kill -TERM -$a -$b; wait $a; x=$?; wait $b; echo $x $? alive'
+check "a stopped job goes on" 0 "T S done" d run --rm busybox sh -c "$until_so"'
+	sh -c "until [ -e /go ]; do sleep 0.05; done; echo done >/done" & kill -STOP $!; u is $! T; a=$(state $!)
+	kill -CONT $!; u is $! S; b=$(state $!); touch /go; wait $!; echo $a $b $(cat /done)'
+check "groups" 0 "143 143 alive" d run --rm busybox sh -c "$until_so"'
+	exec 2>/dev/null; leads() { [ "$(cut -d" " -f5 "/proc/$1/stat")" = $1 ]; }
+	setsid sleep 500 & a=$!; setsid sh -c "sleep 500 & wait" & b=$!; u leads $a; u leads $b; kill -TERM -$a -$b; wait $a; x=$?; wait $b; echo $x $? alive'

@@ -6,14 +6,14 @@ mkdir -p "$dir/net-upper"
 box() {
 	script=$1
 	shift
-	timeout 60 "$B/bin/sandbox-run" -N "$@" "$dir/sockerless-sandbox" build/guest/rootfs "$dir/net-upper" sh -c "$script" </dev/null |
+	timeout 180 "$B/bin/sandbox-run" -N "$@" "$dir/sockerless-sandbox" build/guest/rootfs "$dir/net-upper" sh -c "$script" </dev/null |
 		tr '\n' ' ' | sed 's/ $/\n/'
 }
-# In the scripts: until somebody listens, or nobody does.
-until_listening='l() { for i in $(seq 200); do netstat -lnt | grep -q ":$1 " && return; sleep 0.02; done; }'
+# In the scripts: until somebody listens.
+until_listening='l() { for i in $(seq 3000); do netstat -ln${2:-t} | grep -q ":$1 " && return; sleep 0.02; done; }'
 
 check "no network, no sockets" 0 "Address family not supported by protocol" sh -c "
-	timeout 9 $B/bin/sandbox-run '$dir/sockerless-sandbox' build/guest/rootfs '$dir/net-upper' nc 127.0.0.1 1 2>&1 | sed 's/.*: //'"
+	timeout 180 $B/bin/sandbox-run '$dir/sockerless-sandbox' build/guest/rootfs '$dir/net-upper' nc 127.0.0.1 1 2>&1 | sed 's/.*: //'"
 
 # ---- what there is ----
 check "interfaces by ioctl" 0 "eth0 172.17.0.2 172.17.255.255 255.255.0.0 lo 127.0.0.1 255.0.0.0" box \
@@ -43,8 +43,9 @@ check "inetd's way" 0 "hello" box "$until_listening"'
 	echo "7777 stream tcp nowait root /bin/echo echo hello" >/tmp/inetd.conf
 	inetd -f /tmp/inetd.conf & l 7777; nc 127.0.0.1 7777 </dev/null; kill $!'
 check "telnetd: a terminal over the network" 0 "seen /dev/pts/N" box "$until_listening"'
-	telnetd -F -p 2323 -l /bin/sh & l 2323; (echo "echo se\"\"en; tty; exit"; sleep 1) | nc 127.0.0.1 2323 |
-		sed -nE "s/^(seen).*/\1/p; s,^(/dev/pts/)[0-9]+.*,\1N,p"; kill $!'
+	telnetd -F -p 2323 -l /bin/sh & l 2323; rm -f /tmp/told
+	(echo "echo se\"\"en; tty; exit"; for i in $(seq 3000); do grep -q ^/dev/pts /tmp/told && break; sleep 0.02; done) | nc 127.0.0.1 2323 >/tmp/told
+	</tmp/told sed -nE "s/^(seen).*/\1/p; s,^(/dev/pts/)[0-9]+.*,\1N,p"; kill $!'
 check "who listens" 0 "LISTEN 0.0.0.0:1001" box "$until_listening"'
 	nc -lk -s 0.0.0.0 -p 1001 & l 1001; netstat -lnt | awk "/:1001 / { print \$6, \$4 }"; kill -9 $!'
 check "a port is free when its process is killed" 0 "again" box "$until_listening"'
@@ -60,28 +61,30 @@ check "a thousand connections leave nothing" 0 "1000 3" box "$until_listening"'
 	set -- /proc/self/fd/*; echo $(($# - 1)); kill $s'
 
 # ---- UDP, ICMP ----
-check "datagrams and their answers" 0 "one two" box '
-	udpsvd 127.0.0.1 1006 cat & sleep 0.2; echo one | nc -u -w 1 127.0.0.1 1006; echo two | nc -u -w 1 127.0.0.1 1006; kill $!'
+check "datagrams and their answers" 0 "one two" box "$until_listening"'
+	udpsvd 127.0.0.1 1006 cat & l 1006 u
+	for word in one two; do until echo $word | nc -u -w 1 127.0.0.1 1006 | grep $word; do :; done; done; kill $!'
 check "ping" 0 "2 packets transmitted, 2 packets received, 0% packet loss 1 packets transmitted, 1 packets received, 0% packet loss" box '
 	ping -q -c 2 -i 0.1 127.0.0.1 | grep packets; ping -q -c 1 ::1 | grep packets'
 check "ping of nobody" 0 "100%" box 'ping -q -c 1 -W 1 172.17.0.99 2>/dev/null | grep -o "100%" || echo "100%"'
 
 # ---- AF_UNIX ----
 check "sockets by path" 0 "srwxr-xr-x hello 1 busy" box '
-	rm -f /tmp/s; tcpsvd local:/tmp/s 0 echo hello & for i in $(seq 100); do [ -S /tmp/s ] && break; sleep 0.02; done
+	rm -f /tmp/s; tcpsvd local:/tmp/s 0 echo hello & for i in $(seq 3000); do [ -S /tmp/s ] && break; sleep 0.02; done
 	ls -l /tmp/s | cut -c1-10; nc local:/tmp/s </dev/null; tcpsvd local:/tmp/s 0 true 2>&1 | grep -o "in use" | sed "s/.*/busy/" >/tmp/busy
 	kill $!; wait; nc local:/tmp/s </dev/null; echo $?; cat /tmp/busy'
 check "a path that may not be written to" 0 "1 yes 0" box '
-	rm -f /tmp/t; tcpsvd local:/tmp/t 0 echo yes & for i in $(seq 100); do [ -S /tmp/t ] && break; sleep 0.02; done
+	rm -f /tmp/t; tcpsvd local:/tmp/t 0 echo yes & for i in $(seq 3000); do [ -S /tmp/t ] && break; sleep 0.02; done
 	chmod 700 /tmp/t; setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; chmod 777 /tmp/t
 	setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; kill $!'
 check "syslogd and logger" 0 "hello" box '
-	syslogd -n -O /tmp/messages & for i in $(seq 100); do [ -S /var/run/log ] && break; sleep 0.02; done
-	logger hello; for i in $(seq 100); do grep -q hello /tmp/messages && break; sleep 0.02; done; grep -o "hello$" /tmp/messages; kill $!'
+	syslogd -n -O /tmp/messages & for i in $(seq 3000); do [ -S /var/run/log ] && break; sleep 0.02; done
+	logger hello; for i in $(seq 3000); do grep -q hello /tmp/messages && break; sleep 0.02; done; grep -o "hello$" /tmp/messages; kill $!'
 
 # ---- leaving a network ----
 check "who sleeps on a connection over it is woken, nobody else" 0 "172.17.0.2 127.0.0.1 refused" box "$until_listening"'
-	tcpsvd 0 1010 sh -c "cat 2>/dev/null; echo \$TCPREMOTEADDR | cut -d: -f1 >>/tmp/ended" & l 1010; rm -f /tmp/ended
-	(sleep 3 | nc 127.0.0.1 1010) & (sleep 30 | nc 172.17.0.2 1010) &
-	for i in $(seq 150); do [ "$(wc -l 2>/dev/null </tmp/ended)" = 2 ] && break; sleep 0.05; done; cat /tmp/ended
-	nc 172.17.0.2 1010 </dev/null && echo reached || echo refused' -D 1500
+	tcpsvd 0 1010 sh -c "echo >>/tmp/begun; cat 2>/dev/null; echo \$TCPREMOTEADDR | cut -d: -f1 >>/tmp/ended" & l 1010; rm -f /tmp/ended /tmp/begun
+	lines() { for i in $(seq 3000); do [ "$(wc -l 2>/dev/null <$1)" = $2 ] && break; sleep 0.02; done; }
+	(lines /tmp/ended 1 | nc 127.0.0.1 1010) & (lines /tmp/ended 2 | nc 172.17.0.2 1010) &
+	lines /tmp/begun 2; touch /leave; lines /tmp/ended 2; cat /tmp/ended
+	nc 172.17.0.2 1010 </dev/null && echo reached || echo refused' -D
