@@ -9,6 +9,8 @@ export DOCKER_HOST="unix://$dir/sock" DOCKER_CONFIG="$dir/config"
 passed=0 failed=0 pid=
 trap 'test -n "$pid" && kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 
+. tests/embed/at-terminal.sh
+
 is() {
 	if [ "$2" = "$3" ]; then
 		passed=$((passed + 1))
@@ -18,11 +20,11 @@ is() {
 	fi
 }
 has() { case $3 in *"$2"*) is "$1" yes yes ;; *) is "$1" "…$2…" "$3" ;; esac; }
-# soon NAME EXPECTED COMMAND...: within five seconds
+# soon NAME EXPECTED COMMAND...: comes true by itself
 soon() {
 	name=$1 expected=$2
 	shift 2
-	for _ in $(seq 100); do
+	for _ in $(seq 1000); do
 		got=$("$@" 2>&1)
 		[ "$got" = "$expected" ] && break
 		sleep 0.05
@@ -46,10 +48,6 @@ stop() {
 	is "no report of a sanitizer" "" "$(grep -cE 'ERROR: (Address|Leak)|runtime error' "$dir/log" | grep -v '^0$')"
 }
 
-# At a terminal. Who leads a session takes with it, as it exits, what the kernel has not carried from the slave to the
-# master by then: so the leaders, here and in the container, live on a little after the last word.
-at_terminal() { script -qec "$1; code=\$?; sleep 0.1; exit \$code" /dev/null | tr -d '\r^@'; }
-
 state() { "$docker" inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1"; }
 
 # ---- the cloud ----
@@ -61,14 +59,12 @@ is "run -d answers the id" 64 "$(printf %s "$id" | wc -c)"
 is "ps" "task1 Up" "$("$docker" ps --format '{{.Names}} {{.Status}}' | cut -d' ' -f1,2)"
 is "its driver" backend "$("$docker" inspect -f '{{index .Config.Labels "sockerless.driver"}}' task1)"
 soon "logs" "tick 1" sh -c "'$docker' logs task1 | head -1"
-sleep 0.3
 is "logs --tail" 1 "$("$docker" logs --tail 1 task1 | wc -l)"
-timeout 20 "$docker" logs -f task1 >"$dir/follow" &
+timeout 180 "$docker" logs -f task1 >"$dir/follow" &
 follower=$!
 "$docker" wait task1 >"$dir/wait" &
 waiter=$!
-sleep 0.5
-is "it is followed" yes "$([ "$(wc -l <"$dir/follow")" -gt 2 ] && echo yes || echo no)"
+soon "it is followed" yes sh -c "[ \$(wc -l <'$dir/follow') -gt 2 ] && echo yes || echo no"
 has "rm is refused while it runs" "stop the container before removing or force remove" "$("$docker" rm task1 2>&1)"
 is "start once more" task1 "$("$docker" start task1)"
 is "stop" task1 "$("$docker" stop task1)"
@@ -98,12 +94,14 @@ has "exec is refused" "cannot run further processes" "$("$docker" exec task4 ls 
 has "its files are those that it has here" "bin/busybox" "$("$docker" cp task4:/bin - | tar t)"
 has "pause is refused" "cannot pause" "$("$docker" pause task4 2>&1)"
 has "no such container" "No such container: nobody" "$("$docker" logs nobody 2>&1)"
-timeout 5 "$docker" logs -f task4 >/dev/null 2>&1 & # is let go by what follows
-sleep 0.2
+timeout 180 "$docker" logs -f task4 >"$dir/follow4" 2>&1 & # is let go by what follows
+follower=$!
+soon "another follower" yes sh -c "[ -s '$dir/follow4' ] && echo yes || echo no"
 lines=$("$docker" logs task4 | wc -l)
 : >"$dir/out"
 kill -HUP "$pid"
 soon "a new server" ready head -1 "$dir/out"
+wait $follower
 soon "has taken the container over" "running 0" state task4
 is "which has run on" yes "$([ "$("$docker" logs task4 | wc -l)" -ge "$lines" ] && echo yes || echo no)"
 is "and can be stopped" "task4" "$("$docker" stop task4)"
@@ -128,8 +126,8 @@ is "not to be executed" 126 $?
 run busybox sh -c 'kill -9 $$' >/dev/null
 is "ended by a signal" 137 $?
 is "environment" "b" "$(run -e A=b busybox sh -c 'echo $A')"
-is "a terminal" "/dev/pts" "$(at_terminal "$docker run --rm -it busybox sh -c 'tty; sleep 0.1'" | sed 's,/[0-9]*$,,')"
-is "its size" "33 77" "$(at_terminal "stty rows 33 cols 77; $docker run --rm -it busybox sh -c 'sleep 0.3; stty size; sleep 0.1'" | tail -1)"
+is "a terminal" "/dev/pts" "$(at_terminal "$docker run --rm -it busybox sh -c 'tty; read -r line'" '/dev/pts/[0-9]+\r' | sed 's,/[0-9]*$,,')"
+is "its size" "33 77" "$(at_terminal "stty rows 33 cols 77; $docker run --rm -it busybox sh -c 'until [ \"\$(stty size)\" = \"33 77\" ]; do sleep 0.05; done; stty size; read -r line'" '33 77\r' | tail -1)"
 "$docker" run -d --name host1 busybox sh -c 'trap "echo told; exit 3" TERM; while :; do echo alive; sleep 0.1; done' >/dev/null
 is "a pid of this host" yes "$(kill -0 "$("$docker" inspect -f '{{.State.Pid}}' host1)" 2>/dev/null && echo yes || echo no)"
 soon "logs" alive sh -c "'$docker' logs host1 | head -1"
@@ -138,14 +136,15 @@ is "exec" "5 in exec" "$? $out"
 is "exec with stdin" "piped" "$(echo piped | "$docker" exec -i host1 cat)"
 "$docker" exec host1 no-such-program >"$dir/err" 2>&1
 is "exec: no such program" 127 $?
-is "exec at a terminal" "/dev/pts" "$(at_terminal "$docker exec -it host1 sh -c 'tty; sleep 0.1'" | sed 's,/[0-9]*$,,')"
-timeout 20 "$docker" attach --no-stdin host1 >"$dir/attached" &
+is "exec at a terminal" "/dev/pts" "$(at_terminal "$docker exec -it host1 sh -c 'tty; read -r line'" '/dev/pts/[0-9]+\r' | sed 's,/[0-9]*$,,')"
+timeout 180 "$docker" attach --no-stdin host1 >"$dir/attached" &
 attached=$!
 "$docker" wait host1 >"$dir/wait" &
 waiter=$!
-sleep 0.4
+soon "it is attached to" yes sh -c "grep -q alive '$dir/attached' && echo yes || echo no"
 "$docker" pause host1 >/dev/null
-n=$("$docker" logs host1 | wc -l)
+n=-1 # what it wrote before may still be on its way
+until [ "$n" = "$("$docker" logs host1 | wc -l)" ]; do n=$("$docker" logs host1 | wc -l); sleep 0.3; done
 sleep 0.3
 is "paused" "$n" "$("$docker" logs host1 | wc -l)"
 "$docker" unpause host1 >/dev/null

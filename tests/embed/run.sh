@@ -19,14 +19,17 @@ is() {
 	fi
 }
 
+. tests/embed/at-terminal.sh
+
 has() { case $3 in *"$2"*) is "$1" yes yes ;; *) is "$1" "…$2…" "$3" ;; esac; }
 
 start() {
 	rm -f "$dir/out"
 	"$B/bin/$1" "$2" "$dir/sock" "$dir/data" build/bin/sockerless-sandbox build/guest/rootfs >"$dir/out" 2>"$dir/log" &
 	pid=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 1000); do
 		grep -qs ready "$dir/out" && return
+		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.05
 	done
 	cat "$dir/out" "$dir/log"
@@ -82,12 +85,12 @@ running() {
 	"$docker" run -d --name fake7 busybox sleep >/dev/null
 	is "exec" "early
 exec ls /" "$("$docker" exec fake7 ls /)"
-	has "shell at a terminal" "shell sh" "$(script -qec "$docker exec -it fake7 sh; sleep 0.1" /dev/null)"
+	has "shell at a terminal" "shell sh" "$(at_terminal "$docker exec -it fake7 sh" "shell sh")"
 	has "top" 4711 "$("$docker" top fake7)"
 	is "stats" "fake7 4KiB 1" "$("$docker" stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' fake7 | sed 's, / [^ ]*,,')"
 	is "cp from root_path" "in the fake's root" "$("$docker" cp fake7:/where - | tar xO)"
 	has "pause is refused" "cannot pause" "$("$docker" pause fake7 2>&1)"
-	"$docker" stop -t 5 fake7 >/dev/null
+	"$docker" stop -t 60 fake7 >/dev/null
 	is "stopped by its signal" 143 "$("$docker" inspect -f '{{.State.ExitCode}}' fake7)"
 	has "--runtime by the factory's name" "early" "$("$docker" run --rm --name fake8 --runtime fake busybox echo)"
 	"$docker" run -d --name fake9 busybox sleep >/dev/null
@@ -96,7 +99,7 @@ exec ls /" "$("$docker" exec fake7 ls /)"
 # A container of the factory's lives as others do: probed, started again, ended for good.
 lives() {
 	"$docker" run -d --name fake10 --restart always --health-cmd well --health-interval 50ms busybox sleep >/dev/null
-	for _ in $(seq 100); do
+	for _ in $(seq 1000); do
 		[ "$("$docker" inspect -f '{{.State.Health.Status}}' fake10)" = healthy ] && break
 		sleep 0.05
 	done
@@ -106,7 +109,7 @@ exec /bin/sh -c well" "$("$docker" inspect -f '{{.State.Health.Status}} {{with i
 	"$docker" stop fake10 >/dev/null
 	is "stopped for good" "exited 0" "$("$docker" inspect -f '{{.State.Status}} {{.RestartCount}}' fake10)"
 	"$docker" run -d --name fake11 --restart on-failure:2 busybox thread >/dev/null
-	for _ in $(seq 100); do
+	for _ in $(seq 1000); do
 		[ "$("$docker" inspect -f '{{.State.Status}}' fake11)" = exited ] && break
 		sleep 0.05
 	done
@@ -198,6 +201,7 @@ code 3" "$("$docker" exec own6 say 3 2>/dev/null; echo "code $?")"
 	is "own: stopped" 143 "$("$docker" inspect -f '{{.State.ExitCode}}' own6)"
 	is "own: cp when it does not run" "/bin" "$("$docker" cp own6:/bin - 2>/dev/null | tar t 2>/dev/null | sed -n 's,^bin/$,/bin,p' | head -1)"
 	"$docker" rm own6 >/dev/null
+	for _ in $(seq 1000); do grep -qs 'own: 64 removed' "$dir/out" && break; sleep 0.05; done
 	is "own: cleanup" "own: 64 removed" "$(grep -m1 'own: 64 removed' "$dir/out")"
 	has "own: put" "own: put /, some 1" "$(cat "$dir/out")"
 	"$docker" run -d --name own7 busybox sleep >/dev/null # left for the stop
@@ -206,7 +210,7 @@ code 3" "$("$docker" exec own6 say 3 2>/dev/null; echo "code $?")"
 # Another factory takes the place of one that runs a container.
 changed() {
 	kill -USR1 "$pid"
-	for _ in $(seq 100); do grep -qs "factory changed" "$dir/out" && break; sleep 0.05; done
+	for _ in $(seq 1000); do grep -qs "factory changed" "$dir/out" && break; sleep 0.05; done
 	is "new factory" "early
 main echo $etc" "$("$docker" run --rm --name late1 busybox echo)"
 	is "the old one starts nothing" sandboxed "$("$docker" run --rm --name fake20 busybox echo sandboxed)"
@@ -214,7 +218,7 @@ main echo $etc" "$("$docker" run --rm --name late1 busybox echo)"
 exec echo" "$("$docker" exec fake9 echo)"
 	is "not closed while something runs" "" "$(grep 'factory for fake' "$dir/out")"
 	"$docker" rm -f fake9 >/dev/null
-	for _ in $(seq 100); do grep -qs "factory for fake is closed" "$dir/out" && break; sleep 0.05; done
+	for _ in $(seq 1000); do grep -qs "factory for fake is closed" "$dir/out" && break; sleep 0.05; done
 	has "closed with its last process" "factory for fake is closed" "$(cat "$dir/out")"
 }
 

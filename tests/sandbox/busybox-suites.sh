@@ -22,9 +22,9 @@ prepare() {
 start_daemon || exit 1
 prepare runtest /bb/testsuite sh -c 'ln -s /bin/busybox /bb/busybox; exec ./runtest' || exit 1
 prepare ash /bb/shell/ash_test sh -c 'ln -s /bin/busybox /bb/busybox; exec ./run-all' || exit 1
-timeout 400 "$docker" start -a runtest >"$dir/runtest.out" 2>&1 &
+timeout 1500 "$docker" start -a runtest >"$dir/runtest.out" 2>&1 &
 runtest_pid=$!
-timeout 400 "$docker" start -a ash >"$dir/ash.out" 2>&1
+timeout 1500 "$docker" start -a ash >"$dir/ash.out" 2>&1
 wait $runtest_pid
 
 # One form for both: "suite: name".

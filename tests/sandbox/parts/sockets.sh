@@ -70,11 +70,11 @@ check "ping of nobody" 0 "100%" box 'ping -q -c 1 -W 1 172.17.0.99 2>/dev/null |
 
 # ---- AF_UNIX ----
 check "sockets by path" 0 "srwxr-xr-x hello 1 busy" box '
-	rm -f /tmp/s; tcpsvd local:/tmp/s 0 echo hello & for i in $(seq 3000); do [ -S /tmp/s ] && break; sleep 0.02; done
+	rm -f /tmp/s; tcpsvd local:/tmp/s 0 echo hello & for i in $(seq 3000); do nc local:/tmp/s </dev/null >/dev/null && break; sleep 0.02; done
 	ls -l /tmp/s | cut -c1-10; nc local:/tmp/s </dev/null; tcpsvd local:/tmp/s 0 true 2>&1 | grep -o "in use" | sed "s/.*/busy/" >/tmp/busy
 	kill $!; wait; nc local:/tmp/s </dev/null; echo $?; cat /tmp/busy'
 check "a path that may not be written to" 0 "1 yes 0" box '
-	rm -f /tmp/t; tcpsvd local:/tmp/t 0 echo yes & for i in $(seq 3000); do [ -S /tmp/t ] && break; sleep 0.02; done
+	rm -f /tmp/t; tcpsvd local:/tmp/t 0 echo yes & for i in $(seq 3000); do nc local:/tmp/t </dev/null >/dev/null && break; sleep 0.02; done
 	chmod 700 /tmp/t; setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; chmod 777 /tmp/t
 	setuidgid 1000 nc local:/tmp/t </dev/null; echo $?; kill $!'
 check "syslogd and logger" 0 "hello" box '

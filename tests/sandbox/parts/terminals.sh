@@ -2,7 +2,7 @@
 
 d run -dt --name terms busybox sleep 100 >/dev/null
 cat >"$dir/term.exp" <<'END'
-set timeout 10
+set timeout 60
 spawn -noecho $env(docker) exec -it terms sh
 expect "# "
 send "tty; ls /dev/pts; readlink /proc/self/fd/0; ps -o tty,args | grep -v grep | grep sleep; echo end\$?\r"
