@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/kernel/nursery.h"
@@ -43,6 +44,16 @@ int descent_look(pid_t pid, struct descent_facts *ret)
 	f.rss_bytes = rss > 0 ? (uint64_t)rss * 4096 : 0;
 	*ret = f;
 	return 0;
+}
+
+uint64_t descent_used_ns(pid_t pid, const struct descent_facts *f)
+{
+	const clockid_t of_process = (clockid_t)(~(unsigned)pid << 3 | 2);
+	struct timespec ts;
+
+	if (clock_gettime(of_process, &ts) < 0)
+		return f->user_ns + f->system_ns;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 bool descent_is_below(pid_t pid, pid_t ancestor)

@@ -17,6 +17,8 @@ struct descent_facts {
 	uint64_t waited_ns; /* of children that it has waited for */
 };
 int descent_look(pid_t pid, struct descent_facts *ret); /* 0 or -ESRCH */
+/* Processor time, to the nanosecond where the kernel tells it so; `f` has been looked at before. */
+uint64_t descent_used_ns(pid_t pid, const struct descent_facts *f);
 bool descent_is_below(pid_t pid, pid_t ancestor);
 /* Signals `pid` if it is below `ancestor`, and no other process that may get its number. 0 or -errno. */
 int descent_signal(pid_t pid, pid_t ancestor, int signo);

@@ -53,23 +53,13 @@ static struct {
 
 /* ---- what has been used ---- */
 
-static uint64_t used_by(pid_t pid, const struct descent_facts *f)
-{
-	const clockid_t of_process = (clockid_t)(~(unsigned)pid << 3 | 2);
-	struct timespec ts;
-
-	if (clock_gettime(of_process, &ts) < 0)
-		return f->user_ns + f->system_ns;
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static void add_used(void *arg, pid_t pid)
 {
 	struct descent_facts f;
 	uint64_t *sum = arg;
 
 	if (descent_look(pid, &f) == 0)
-		*sum += f.waited_ns + used_by(pid, &f);
+		*sum += f.waited_ns + descent_used_ns(pid, &f);
 }
 
 static uint64_t used_by_all(void)
@@ -129,7 +119,7 @@ static void park_one(void *arg, pid_t pid)
 
 	if (descent_look(pid, &f) < 0 || f.state != 'R')
 		return;
-	if (!is_stop && !is_stubborn(pid, used_by(pid, &f))) {
+	if (!is_stop && !is_stubborn(pid, descent_used_ns(pid, &f))) {
 		descent_signal(pid, getpid(), SIGNAL_PARK);
 		return;
 	}

@@ -24,6 +24,17 @@ sleep 0.3
 check "a parent hears nothing of it" 0 "0" size ticking /tmp/chld
 d rm -f ticking >/dev/null
 
+# Nor where twenty others want its processor, so that each feels the end of the pause late.
+d run -d --name ticking --cpuset-cpus 0 busybox sh -c 'trap "echo chld >>/tmp/chld" CHLD
+	for i in $(seq 20); do (while :; do :; done) & done; : >/tmp/chld; echo ready; while :; do wait %1; done' >/dev/null
+soon has_logged ticking ready
+for _ in 1 2 3 4 5 6; do
+	d pause ticking >/dev/null && d unpause ticking >/dev/null
+	sleep 0.5
+done
+check "on a busy processor neither" 0 "0" size ticking /tmp/chld
+d rm -f ticking >/dev/null
+
 d run -d --name forking busybox sh -c 'while :; do /bin/true; echo x >>/tmp/x; done' >/dev/null
 soon d exec forking test -s /tmp/x
 d pause forking >/dev/null
