@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -134,13 +135,24 @@ bool signal_was_of_park(void)
 	return was;
 }
 
+/* A child may have ended before the parent has heard of its stop or its going on: of two SIGCHLD one is left. */
+static bool has_ended_child(siginfo_t *ret)
+{
+	*ret = (siginfo_t){ 0 };
+	return host_call(SYS_waitid, P_ALL, 0, (long)ret, WEXITED | WNOHANG | WNOWAIT, 0, 0) == 0 && ret->si_pid > 0;
+}
+
 static void note(int signo, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 	greg_t *ip = &uc->uc_mcontext.gregs[REG_RIP];
+	siginfo_t ended;
 
-	if (signo == SIGCHLD && (info->si_code == CLD_STOPPED || info->si_code == CLD_CONTINUED) && signal_is_of_pause())
-		return;
+	if (signo == SIGCHLD && (info->si_code == CLD_STOPPED || info->si_code == CLD_CONTINUED) && signal_is_of_pause()) {
+		if (!has_ended_child(&ended))
+			return;
+		info = &ended;
+	}
 
 	infos[signo] = *info;
 	pending[signo] = 1;

@@ -35,6 +35,19 @@ done
 check "on a busy processor neither" 0 "0" size ticking /tmp/chld
 d rm -f ticking >/dev/null
 
+# A child that was to end during the pause may end before its parent has heard that it goes on.
+d run -d --name awaiting --cpuset-cpus 0 busybox sh -c 'for i in $(seq 20); do (while :; do :; done) & done
+	for i in $(seq 1000); do sleep 0.3 & wait $!; echo "awaited $i"; done' >/dev/null
+soon has_logged awaiting "awaited 1"
+for _ in 1 2 3 4 5 6; do
+	d pause awaiting >/dev/null
+	sleep 0.5
+	d unpause awaiting >/dev/null
+done
+n=$(d logs awaiting | wc -l)
+check "a child's end is not lost" 0 "" soon has_logged_times awaiting awaited $((n + 2))
+d rm -f awaiting >/dev/null
+
 d run -d --name forking busybox sh -c 'while :; do /bin/true; echo x >>/tmp/x; done' >/dev/null
 soon d exec forking test -s /tmp/x
 d pause forking >/dev/null
