@@ -6,6 +6,8 @@
 
 #include "rootfs/internal.h"
 
+enum { TRIES_MAX = 100 }; /* of an open that meets others who make and remove the same file */
+
 static int access_bits(int flags)
 {
 	if (flags & O_PATH)
@@ -160,26 +162,43 @@ static int give(struct place *p, struct rootfs_file *f, int r, struct rootfs_fil
 	return 0;
 }
 
-int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
-		uint32_t mode, struct rootfs_file *ret)
+/* *ret_has_changed: another process has made or removed the file between our look and the open. */
+static int open_once(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path,
+		     int flags, uint32_t mode, struct rootfs_file *ret, bool *ret_has_changed)
 {
 	struct rootfs_file f = { .fd = -1 };
 	bool nofollow = (flags & O_NOFOLLOW) || ((flags & O_CREAT) && (flags & O_EXCL));
+	bool was_there;
 	struct place p;
 	int r;
 
-	if ((flags & O_TMPFILE) == O_TMPFILE)
-		return -EOPNOTSUPP;
 	r = walk(fs, cred, at, path, nofollow ? WALK_NOFOLLOW : 0, &p);
 	if (r < 0)
 		return r;
-	if (p.name[0] && p.entry.place == ENTRY_NONE)
+	was_there = !p.name[0] || p.entry.place != ENTRY_NONE;
+	if (!was_there)
 		r = (flags & O_CREAT) ? create(&p, cred, flags, mode, &f.fd) : -ENOENT;
 	else
 		r = open_existing(&p, cred, access_bits(flags), flags, &f);
+	*ret_has_changed = (flags & O_CREAT) && (was_there ? r == -ENOENT : r == -EEXIST && !(flags & O_EXCL));
 	if (r == 0 && f.fd >= 0 && f.st.mode == 0)
 		r = rootfs_fstat(fs, p.dir, NULL, f.fd, &f.st);
 	return give(&p, &f, r, ret);
+}
+
+int rootfs_open(struct rootfs *fs, const struct rootfs_cred *cred, struct rootfs_dir *at, const char *path, int flags,
+		uint32_t mode, struct rootfs_file *ret)
+{
+	bool has_changed = true;
+	int r = -EOPNOTSUPP;
+
+	if ((flags & O_TMPFILE) == O_TMPFILE)
+		return r;
+	for (int i = 0; i < TRIES_MAX && has_changed; i++) {
+		has_changed = false;
+		r = open_once(fs, cred, at, path, flags, mode, ret, &has_changed);
+	}
+	return r;
 }
 
 void rootfs_file_done(struct rootfs_file *f)

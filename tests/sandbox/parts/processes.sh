@@ -64,3 +64,7 @@ kill -9 "$supervisor"
 check "the container of a killed supervisor has ended" 0 "137" d wait orphaned
 check "and left no process but the zygote" 0 "" soon sh -c "[ \$(for p in /proc/[0-9]*; do readlink \$p/exe; done 2>/dev/null | grep -c '$dir/sockerless-sandbox') = 1 ]"
 d rm orphaned >/dev/null
+
+# ---- one file, made by many at once ----
+check "who appends to a file that another makes meanwhile appends" 0 "3000" d run --rm busybox sh -c '
+	for i in $(seq 500); do for k in 1 2 3 4 5 6; do (echo $k >>/tmp/f.$i) & done; wait; done; cat /tmp/f.* | wc -l'
