@@ -1,5 +1,6 @@
 /* /proc/net: what netstat, ifconfig and route read, out of the switch's own tables. Without a network they are empty. */
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,6 +37,9 @@ static void write_inet(struct buf *out, uint32_t domain, uint32_t type)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].domain != domain || rows[i].type != type)
+			continue;
+		/* As on Linux: whoever waits for a listener by this table would take one that is only bound for it. */
+		if (type == SOCK_STREAM && rows[i].state == TCP_CLOSE)
 			continue;
 		buf_printf(out, "%4zu: ", line++);
 		put_address(out, &rows[i].local, domain == AF_INET6);
