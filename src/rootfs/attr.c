@@ -373,6 +373,7 @@ static int resize(struct rootfs_file *f, int64_t size)
 	int r;
 
 	rootfs_grow_begin(f->dir, f->name, f->fd, 0, &none, &growth);
+	growth.dense_size = -1; /* what it grows by is a hole */
 	r = ftruncate(f->fd, size) < 0 ? -errno : 0;
 	rootfs_grow_end(&growth);
 	return r;

@@ -117,14 +117,26 @@ static bool is_bound(const struct rootfs_dir *dir, const char *name)
 	return false;
 }
 
+static int64_t whole_pages(int64_t size)
+{
+	return (size + PAGE - 1) / PAGE * PAGE;
+}
+
+/* Where the write begins; -1: nobody knows. */
+static int64_t place_of_write(int fd, const struct stat *st, int64_t offset)
+{
+	if (offset >= 0)
+		return offset;
+	return fcntl(fd, F_GETFL) & O_APPEND ? st->st_size : lseek(fd, 0, SEEK_CUR);
+}
+
 /* Whatever is within the blocks of a file without holes is there already: up to the end of its last page, since
  * the blocks count what the host's file system keeps of its own beside them (ext4: the tree of extents). */
 static uint64_t length_without_growth(int fd, const struct stat *st, int64_t offset, uint64_t len)
 {
-	int64_t end = (st->st_size + PAGE - 1) / PAGE * PAGE, held = (int64_t)st->st_blocks * BLOCK;
+	int64_t end = whole_pages(st->st_size), held = (int64_t)st->st_blocks * BLOCK;
 
-	if (offset < 0)
-		offset = fcntl(fd, F_GETFL) & O_APPEND ? st->st_size : lseek(fd, 0, SEEK_CUR);
+	offset = place_of_write(fd, st, offset);
 	if (held < st->st_size)
 		return 0;
 	held = held < end ? held : end;
@@ -137,13 +149,17 @@ int rootfs_grow_begin(struct rootfs_dir *dir, const char *name, int fd, int64_t 
 {
 	const struct rootfs_mount *m = dir ? dir_mount(dir) : NULL;
 	uint64_t wanted = (*len + PAGE - 1) / PAGE * PAGE, room, used;
+	int64_t at;
 	struct stat st;
 
-	*ret = (struct rootfs_growth){ .fd = fd };
+	*ret = (struct rootfs_growth){ .fd = fd, .dense_size = -1 };
 	if (!m || !is_limited(m) || is_bound(dir, name) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
 	ret->mount = m;
 	ret->before_bytes = (uint64_t)st.st_blocks * BLOCK;
+	at = place_of_write(fd, &st, offset);
+	if (ret->before_bytes >= (uint64_t)st.st_size && at >= 0 && at <= st.st_size)
+		ret->dense_size = st.st_size;
 	ret->reserved_bytes = wanted;
 	if (reserve(m, wanted))
 		return 0;
@@ -169,6 +185,18 @@ int rootfs_grow_begin(struct rootfs_dir *dir, const char *name, int fd, int64_t 
 	return -ENOSPC;
 }
 
+/* While the host's kernel writes a file back, its blocks may be fewer for a moment (ext4: between what was reserved and
+ * what is allocated; the tree of extents comes and goes). What has been appended is there all the same. */
+static uint64_t blocks_after(const struct rootfs_growth *g, const struct stat *st)
+{
+	uint64_t after = (uint64_t)st->st_blocks * BLOCK, least = g->before_bytes;
+
+	if (g->dense_size < 0 || st->st_size < g->dense_size)
+		return after;
+	least += (uint64_t)(whole_pages(st->st_size) - whole_pages(g->dense_size));
+	return after > least ? after : least;
+}
+
 void rootfs_grow_end(struct rootfs_growth *g)
 {
 	struct stat st;
@@ -176,6 +204,6 @@ void rootfs_grow_end(struct rootfs_growth *g)
 	if (!g->mount)
 		return;
 	if (fstat(g->fd, &st) == 0)
-		*g->mount->used_bytes += (uint64_t)st.st_blocks * BLOCK - g->before_bytes;
+		*g->mount->used_bytes += blocks_after(g, &st) - g->before_bytes;
 	*g->mount->used_bytes -= g->reserved_bytes;
 }

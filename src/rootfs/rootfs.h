@@ -248,6 +248,7 @@ int rootfs_make_mountpoint(struct rootfs *fs, const char *target, bool is_file);
 struct rootfs_growth {
 	const struct rootfs_mount *mount; /* NULL: nothing is counted */
 	uint64_t before_bytes, reserved_bytes;
+	int64_t dense_size; /* of a file without holes, written to within it or at its end; -1: of another */
 	int fd;
 };
 int rootfs_grow_begin(struct rootfs_dir *dir, const char *name, int fd, int64_t offset, uint64_t *len,
