@@ -30,7 +30,8 @@ static struct {
 	char path[2][64];
 } f;
 
-atomic_int open_streams, broken_uploads, whole_uploads, ended_uploads, uploaded, wrapped, claimed, overridden, held, gate_state;
+atomic_int open_streams, broken_uploads, whole_uploads, begun_uploads, ended_uploads, uploaded, wrapped, claimed,
+	overridden, held, gate_state;
 
 /* ---- handlers ---- */
 
@@ -81,6 +82,7 @@ static void upload_end(void *arg, int result)
 
 static void upload(struct request *req)
 {
+	begun_uploads++;
 	if (strcmp(request_param(req, "kind"), "none") == 0)
 		refuse_upload(req);
 	else

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 
 enum { GATE_OPEN, GATE_SHUTS, GATE_KEEPS }; /* shuts: behind the next answer */
-enum { HEAD_MS = 600, JSON_MAX = 1000, CONNECTIONS_MAX = 12, PATIENCE_S = 10 };
+enum { HEAD_MS = 2000, JSON_MAX = 1000, CONNECTIONS_MAX = 12, PATIENCE_S = 60 };
 
 /* What the handlers and the wrapper have seen; `held` is set to 0 by the test, `gate_state` to GATE_SHUTS. */
-extern atomic_int open_streams, broken_uploads, whole_uploads, ended_uploads, uploaded, wrapped, claimed, overridden,
-	held, gate_state;
+extern atomic_int open_streams, broken_uploads, whole_uploads, begun_uploads, ended_uploads, uploaded, wrapped, claimed,
+	overridden, held, gate_state;
 
 /* cmocka's setup and teardown; a test may stop the server and start another. The stop in two parts: the wish, and its end. */
 int http_fixture_setup(void **state);

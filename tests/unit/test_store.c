@@ -84,7 +84,7 @@ static void run_until(struct fixture *f, const int *flag)
 	uv_timer_init(&f->loop, &timer);
 	timer.data = &ticks;
 	uv_timer_start(&timer, on_tick, 5, 5);
-	while (!*flag && ticks < 1000)
+	while (!*flag && ticks < 12000)
 		uv_run(&f->loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&timer, NULL);
 	uv_run(&f->loop, UV_RUN_NOWAIT);
