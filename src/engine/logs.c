@@ -28,6 +28,7 @@ struct log_reader {
 	struct engine *engine;
 	struct container *container; /* reference */
 	int64_t started_ns;          /* of the process whose log is followed */
+	int64_t asked_ns;            /* what comes later is followed, whatever the tail */
 	struct logs_options opt;
 	struct stream *stream;
 	uv_timer_t timer;            /* follows the file: it is the one record of order */
@@ -59,6 +60,8 @@ static void put_line(struct log_reader *r, int stream, int64_t ns, const char *d
 
 	if ((stream == 1 && !r->opt.stdout_) || (stream == 2 && !r->opt.stderr_) ||
 	    (r->opt.since_ns && ns < r->opt.since_ns) || (r->opt.until_ns && ns > r->opt.until_ns))
+		return;
+	if (r->is_counting && r->opt.follow && ns > r->asked_ns)
 		return;
 	r->lines++;
 	if (r->is_counting || r->skip > 0) {
@@ -340,6 +343,7 @@ static struct log_reader *reader_new(struct engine *e, struct container *c, cons
 	r->engine = e;
 	r->container = container_ref(c);
 	r->started_ns = c->state.started_ns;
+	r->asked_ns = clock_wall_ns();
 	r->opt = *opt;
 	r->stream = s;
 	r->is_mux = s->is_mux;

@@ -150,7 +150,7 @@ void engine_container_remove(struct engine *e, struct container *c, bool force, 
 	rm->remove_volumes = remove_volumes;
 	rm->parent = xasprintf("%s/containers", e->options.data_root);
 	if (!container_is_live(c)) {
-		remove_now(rm, NULL);
+		engine_later(e, remove_now, rm, NULL); /* who waits for its end hears of that first, and tells "stop" before "destroy" */
 		return;
 	}
 	run = crun_of(e, c);
