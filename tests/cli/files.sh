@@ -98,7 +98,7 @@ d volume prune -af >/dev/null
 # ---- escapes: the first wall ----
 ln -s /etc/passwd "$dir/bind/link"
 check_has "a bind's link stays inside" 0 "root:x:0:0:root:/root:/bin/sh" d run --rm -v "$dir/bind:/b" busybox head -1 /b/link
-check "a bind's .." 0 "bin dev etc home linuxrc mnt proc root sbin sys tmp usr var" \
+check "a bind's .." 0 "bin dev etc home lib linuxrc media mnt opt proc root run sbin srv sys tmp usr var" \
 	d run --rm -v "$dir/bind:/mnt" busybox sh -c 'cd /mnt && echo $(ls ..)'
 check ".. above the root" 0 "bin" d run --rm busybox sh -c 'cd /../../.. && ls -d bin'
 check "/proc/self/root" 0 "/proc/self/root/bin/sh" d run --rm busybox ls /proc/self/root/bin/sh

@@ -15,7 +15,7 @@ check "user by name" 0 "uid=33(www-data) gid=33(www-data) groups=33(www-data)" d
 check "name:group" 0 "uid=33(www-data) gid=100(users) groups=100(users)" d run --rm -u www-data:users busybox id
 check ":group" 0 "uid=0(root) gid=100(users) groups=100(users)" d run --rm -u :users busybox id
 check "a number with no entry" 0 "uid=12345 gid=0(root) groups=0(root)" d run --rm -u 12345 busybox id
-check "--group-add" 0 "uid=1(daemon) gid=2(bin) groups=2(bin),7,8(mail)" d run --rm -u 1:2 --group-add 7 --group-add mail busybox id
+check "--group-add" 0 "uid=1(daemon) gid=2(bin) groups=2(bin),8(mail),777" d run --rm -u 1:2 --group-add 777 --group-add mail busybox id
 check "HOME is the user's" 0 "/root /var/www" sh -c 'echo $("$docker" run --rm busybox sh -c "echo \$HOME") $("$docker" run --rm -u www-data busybox sh -c "echo \$HOME")'
 
 # ---- working directory ----

@@ -1,5 +1,6 @@
 /* Users and groups: the guest's own, kept here and in the table's slot. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sandbox/kernel/kernel.h"
@@ -14,6 +15,20 @@ const struct rootfs_cred *process_cred(void)
 	cred.ngroups = self.ngroups;
 	cred.umask = self.umask;
 	return &cred;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void process_set_groups(const uint32_t *groups, size_t n)
+{
+	self.ngroups = n;
+	memcpy(self.groups, groups, n * sizeof(*groups));
+	qsort(self.groups, n, sizeof(*self.groups), by_number);
 }
 
 bool process_is_root(void)
@@ -181,8 +196,7 @@ SYS(setgroups)
 		return -EINVAL;
 	if (n && copy_in(groups, a[1], n * 4) < 0)
 		return -EFAULT;
-	memcpy(self.groups, groups, n * 4);
-	self.ngroups = n;
+	process_set_groups(groups, n);
 	return 0;
 }
 

@@ -30,7 +30,17 @@ static struct proctable *table(void)
 enum { ENTRY_SELF = 1, ENTRY_EXE, ENTRY_CWD, ENTRY_ROOT, ENTRY_FD, ENTRY_FD_LINK = 250 };
 
 /* The directories have fixed places: they are named as parents. */
-enum { ROOT_SYS = 1, ROOT_SYS_KERNEL, ROOT_SYS_RANDOM, ROOT_SYS_VM, ROOT_NET };
+enum {
+	ROOT_SYS = 1,
+	ROOT_SYS_KERNEL,
+	ROOT_SYS_RANDOM,
+	ROOT_SYS_VM,
+	ROOT_SYS_NET,
+	ROOT_SYS_IPV4,
+	ROOT_SYS_CORE,
+	ROOT_SYS_FS,
+	ROOT_NET
+};
 
 static const struct proc_entry root_entries[] = {
 	{ "", S_IFDIR | 0555, NULL, 255 },
@@ -38,6 +48,10 @@ static const struct proc_entry root_entries[] = {
 	[ROOT_SYS_KERNEL] = { "kernel", S_IFDIR | 0555, NULL, ROOT_SYS },
 	[ROOT_SYS_RANDOM] = { "random", S_IFDIR | 0555, NULL, ROOT_SYS_KERNEL },
 	[ROOT_SYS_VM] = { "vm", S_IFDIR | 0555, NULL, ROOT_SYS },
+	[ROOT_SYS_NET] = { "net", S_IFDIR | 0555, NULL, ROOT_SYS },
+	[ROOT_SYS_IPV4] = { "ipv4", S_IFDIR | 0555, NULL, ROOT_SYS_NET },
+	[ROOT_SYS_CORE] = { "core", S_IFDIR | 0555, NULL, ROOT_SYS_NET },
+	[ROOT_SYS_FS] = { "fs", S_IFDIR | 0555, NULL, ROOT_SYS },
 	[ROOT_NET] = { "net", S_IFDIR | 0555, NULL, 0 },
 	{ "self", S_IFLNK | 0777, NULL, 0 },
 	{ "thread-self", S_IFLNK | 0777, NULL, 0 },
@@ -60,7 +74,16 @@ static const struct proc_entry root_entries[] = {
 	{ "pid_max", S_IFREG | 0444, write_pid_max, ROOT_SYS_KERNEL },
 	{ "uuid", S_IFREG | 0444, write_uuid, ROOT_SYS_RANDOM },
 	{ "boot_id", S_IFREG | 0444, write_boot_id, ROOT_SYS_RANDOM },
-	{ "overcommit_memory", S_IFREG | 0444, write_zero, ROOT_SYS_VM },
+	{ "ngroups_max", S_IFREG | 0444, write_ngroups_max, ROOT_SYS_KERNEL },
+	{ "overcommit_memory", S_IFREG | 0444, write_overcommit_memory, ROOT_SYS_VM },
+	{ "max_map_count", S_IFREG | 0444, write_max_map_count, ROOT_SYS_VM },
+	{ "swappiness", S_IFREG | 0444, write_swappiness, ROOT_SYS_VM },
+	{ "nr_open", S_IFREG | 0444, write_nr_open, ROOT_SYS_FS },
+	{ "somaxconn", S_IFREG | 0444, write_somaxconn, ROOT_SYS_CORE },
+	{ "ip_forward", S_IFREG | 0444, write_ip_forward, ROOT_SYS_IPV4 },
+	{ "ip_local_port_range", S_IFREG | 0444, write_ip_local_port_range, ROOT_SYS_IPV4 },
+	{ "ip_unprivileged_port_start", S_IFREG | 0444, write_ip_unprivileged_port_start, ROOT_SYS_IPV4 },
+	{ "ping_group_range", S_IFREG | 0444, write_ping_group_range, ROOT_SYS_IPV4 },
 	{ "dev", S_IFREG | 0444, write_net_dev, ROOT_NET },
 	{ "route", S_IFREG | 0444, write_net_route, ROOT_NET },
 	{ "tcp", S_IFREG | 0444, write_net_tcp, ROOT_NET },

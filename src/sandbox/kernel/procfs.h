@@ -18,7 +18,11 @@ typedef void proc_write_fn(const struct proc_slot *slot, struct buf *out);
 proc_write_fn write_meminfo, write_cpuinfo, write_uptime, write_loadavg, write_stat, write_version, write_filesystems,
 	write_nothing;
 proc_write_fn write_hostname, write_domainname, write_ostype, write_osrelease, write_osversion, write_pid_max,
-	write_uuid, write_boot_id, write_zero;
+	write_uuid, write_boot_id;
+/* What never changes. */
+proc_write_fn write_ngroups_max, write_overcommit_memory, write_max_map_count, write_swappiness, write_nr_open,
+	write_somaxconn, write_ip_forward, write_ip_local_port_range, write_ip_unprivileged_port_start,
+	write_ping_group_range;
 proc_write_fn write_mounts, write_mountinfo;
 /* procfs_net.c */
 proc_write_fn write_net_dev, write_net_tcp, write_net_tcp6, write_net_udp, write_net_udp6, write_net_raw,

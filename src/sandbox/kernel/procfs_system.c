@@ -172,13 +172,26 @@ void write_boot_id(const struct proc_slot *slot, struct buf *out)
 	put_uuid(out, b);
 }
 
-void write_zero(const struct proc_slot *slot, struct buf *out)
-{
-	(void)slot;
-	buf_puts(out, "0\n");
-}
+/* ---- what never changes ---- */
 
-/* No interface, no socket: only the heads that netstat, ifconfig and route skip. */
+#define CONSTANT(file, words)                                            \
+	void write_##file(const struct proc_slot *slot, struct buf *out) \
+	{                                                                \
+		(void)slot;                                              \
+		buf_puts(out, words);                                    \
+	}
+
+CONSTANT(ngroups_max, "64\n")
+CONSTANT(overcommit_memory, "0\n")
+CONSTANT(max_map_count, "1048576\n")
+CONSTANT(swappiness, "60\n")
+CONSTANT(nr_open, "1048576\n")
+CONSTANT(somaxconn, "4096\n")
+CONSTANT(ip_forward, "1\n")
+CONSTANT(ip_local_port_range, "32768\t60999\n")
+CONSTANT(ip_unprivileged_port_start, "0\n")
+CONSTANT(ping_group_range, "0\t2147483647\n")
+
 static const char *mount_type(const struct rootfs_mount *m)
 {
 	switch (m->kind) {

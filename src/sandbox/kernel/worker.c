@@ -67,8 +67,7 @@ static void set_identity(const struct worker_start *start)
 	self.vpid = (int32_t)start->vpid;
 	self.ruid = self.euid = self.suid = self.fsuid = s->uid;
 	self.rgid = self.egid = self.sgid = self.fsgid = s->gid;
-	self.ngroups = s->ngroups <= 64 ? s->ngroups : 64;
-	memcpy(self.groups, s->groups, self.ngroups * 4);
+	process_set_groups(s->groups, s->ngroups <= 64 ? s->ngroups : 64);
 	self.umask = 022;
 	for (int i = 0; i < 16; i++)
 		self.rlimit[i][0] = self.rlimit[i][1] = UINT64_MAX;

@@ -43,6 +43,8 @@ check "a fork bomb can be removed" 0 "gone" sh -c "
 # ---- /proc ----
 check "names of the host" 0 "abc abc Linux" d run --rm --hostname abc busybox sh -c \
 	'echo $(cat /proc/sys/kernel/hostname) $(hostname) $(cat /proc/sys/kernel/ostype)'
+check "what systems say of themselves" 0 "0 2147483647 0 64" d run --rm busybox sh -c \
+	'cd /proc/sys; echo $(cat net/ipv4/ping_group_range net/ipv4/ip_unprivileged_port_start kernel/ngroups_max)'
 check "environ" 0 "A=b c" d run --rm -e "A=b c" busybox sh -c 'tr "\0" "\n" </proc/self/environ | grep ^A='
 check "every file of /proc can be read" 0 "" d run --rm busybox sh -c 'find /proc -type f ! -perm 0 -exec cat {} + >/dev/null'
 check "nothing of the host's /proc" 1 "" sh -c "'$docker' run --rm busybox grep -rl '$daemon_pid' /proc/self/status /proc/1/stat /proc/mounts"

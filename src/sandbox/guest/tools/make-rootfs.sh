@@ -12,7 +12,8 @@ applets=$(realpath "$1") root=$2
 
 mkdir -p "$root"
 cd "$root"
-mkdir -p bin sbin usr/bin usr/sbin etc dev proc sys tmp var/tmp var/log var/run var/spool/cron/crontabs root home
+mkdir -p bin sbin lib usr/bin usr/sbin usr/lib usr/share usr/local/bin etc dev proc sys tmp root home run mnt media opt srv
+mkdir -p var/tmp var/log var/run var/cache var/lib var/mail var/opt var/spool/cron/crontabs
 chmod 1777 tmp var/tmp
 chmod 700 root
 printf '\0asm\1\0\0\0\0\31\21sockerless.modulebusybox' >bin/busybox
@@ -40,11 +41,23 @@ sys:x:3:
 adm:x:4:
 tty:x:5:
 disk:x:6:
-wheel:x:10:root
+lp:x:7:
 mail:x:8:
-utmp:x:43:
-staff:x:50:
+kmem:x:9:
+wheel:x:10:root
+cdrom:x:11:
+dialout:x:18:
+floppy:x:19:
+video:x:28:
+audio:x:29:
+tape:x:32:
 www-data:x:33:
+operator:x:37:
+utmp:x:43:
+plugdev:x:46:
+staff:x:50:
+lock:x:54:
+netdev:x:82:
 users:x:100:
 nobody:x:65534:
 EOF
