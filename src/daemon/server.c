@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/registry.h"
@@ -23,7 +24,7 @@
 #include "util/log.h"
 #include "util/tls.h"
 
-enum { CONNECTIONS_MAX = 10000, DRAIN_MS = 1000 };
+enum { CONNECTIONS_MAX = 10000, DRAIN_MS = 1000, LOCK_TRIES = 60 };
 
 struct posted {
 	struct list link;
@@ -141,6 +142,19 @@ int server_add_driver(struct server *s, const struct sockerless_driver_ops *ops,
 
 /* ---- start ---- */
 
+/* One that was killed may have been about to start a program: its copy holds the lock until it has become that program. */
+static bool lock_root(int fd)
+{
+	struct timespec pause = { .tv_nsec = 50000000 };
+
+	for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (tries == LOCK_TRIES)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 static int make_data_root(struct server *s, struct error *err)
 {
 	const char *root = s->options->data_root;
@@ -155,7 +169,7 @@ static int make_data_root(struct server *s, struct error *err)
 	s->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return error_set(err, -errno, "%s: %s", lock, strerror(errno));
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (!lock_root(s->lock_fd))
 		return error_set_class(err, ERROR_CONFLICT, "%s: another daemon uses this data root", root);
 	return 0;
 }

@@ -1,4 +1,5 @@
 """The daemon as a process: sockets it is given or makes, who is told, how it ends."""
+import fcntl
 import os
 import resource
 import signal
@@ -246,6 +247,17 @@ class Sockets(DaemonTest):
         self.fails("another daemon uses this data root", "-H", "unix://" + other)
         self.assertFalse(os.path.exists(other))
         self.assertTrue(ping(self.socket))
+        self.end(p)
+
+    def test_a_data_root_that_is_let_go(self):
+        """By the copy of a daemon that was killed when it was about to start a program: it holds the lock for a moment."""
+        data = os.path.join(self.dir, "data")
+        os.makedirs(data, exist_ok=True)
+        with open(os.path.join(data, "lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            p = self.start("-H", self.url)
+            time.sleep(0.5)
+        self.until_it_answers(p, self.socket)
         self.end(p)
 
     def test_an_unusable_data_root(self):
