@@ -12,6 +12,7 @@ import unittest
 
 from agents import AGENT, free_port, is_alive
 from harness import DEADLINE_S, ROOT, Daemon, demux
+from users import user_command
 
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 SSHD = """ListenAddress 127.0.0.1:{port}
@@ -78,16 +79,18 @@ class Ssh(unittest.TestCase):
 
     @classmethod
     def with_what_it_wants(cls):
-        """As root it wants a user and a directory, which its package makes: else there are some where it alone looks."""
-        if os.geteuid() != 0 or os.path.exists("/run/sshd") and any(u.pw_name == "sshd" for u in pwd.getpwall()):
+        """As root it wants a user and a directory, which its package makes: else they are made for it, and the directory is seen by
+        it alone. (So could be a mounted /etc/passwd, but that mount is gone as soon as anybody makes a user.)"""
+        if os.geteuid() != 0:
+            return []
+        if all(u.pw_name != "sshd" for u in pwd.getpwall()):
+            user_command("useradd", "--system", "--no-create-home", "--home-dir", "/run/sshd", "--shell", "/usr/sbin/nologin", "sshd")
+            cls.addClassCleanup(user_command, "userdel", "sshd")
+        if os.path.exists("/run/sshd"):
             return []
         if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/run"], capture_output=True, check=False).returncode != 0:
             raise unittest.SkipTest("no sshd: openssh-server is not installed, and nothing can be mounted here")
-        with open("/etc/passwd", encoding="utf-8") as there, open(f"{cls.dir}/passwd", "w", encoding="utf-8") as f:
-            f.write(there.read() + "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n")
-        os.chmod(f"{cls.dir}/passwd", 0o644)
-        mounts = 'mount -t tmpfs none /run && mkdir -m 755 /run/sshd && mount --bind "$0" /etc/passwd && exec "$@"'
-        return ["unshare", "-m", "sh", "-c", mounts, f"{cls.dir}/passwd"]
+        return ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec "$0" "$@"']
 
     @classmethod
     def make_client(cls):

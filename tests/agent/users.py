@@ -14,6 +14,16 @@ PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 NEEDED = ("useradd", "userdel", "setpriv", "newuidmap", "unshare")
 
 
+def user_command(*words):
+    """useradd or userdel, one at a time; SkipTest when it cannot."""
+    one_at_a_time = os.open("/etc", os.O_RDONLY)
+    fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+    done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ, PATH=PATH), check=False)
+    os.close(one_at_a_time)
+    if done.returncode != 0:
+        raise unittest.SkipTest(f"as another user: {words[0]}: {done.stderr.strip()}")
+
+
 class User:
     """Made where we are root; SkipTest with the reason elsewhere. `remove` takes the user and its ids away again."""
 
@@ -22,8 +32,8 @@ class User:
         if os.geteuid() != 0 or missing:
             raise unittest.SkipTest(f"as another user: {' and '.join(missing) or 'root'} is needed to make one")
         self.name = f"sockerless-test-{os.getpid()}"
-        self._command("useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--user-group",
-                      *(["--add-subids-for-system"] if has_ids else []), self.name)
+        user_command("useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--user-group",
+                     *(["--add-subids-for-system"] if has_ids else []), self.name)
         self.entry = pwd.getpwnam(self.name)
         self.place = None
         try:
@@ -31,14 +41,6 @@ class User:
         except BaseException:
             self.remove()
             raise
-
-    @staticmethod
-    def _command(*words):
-        with open("/etc/passwd", encoding="utf-8") as one_at_a_time:
-            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-            done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ, PATH=PATH), check=False)
-        if done.returncode != 0:
-            raise unittest.SkipTest(f"as another user: {words[0]}: {done.stderr.strip()}")
 
     def _make_reachable(self):
         """A checkout in a home that is closed to others is given another name, in a mount namespace of the command's own."""
@@ -57,7 +59,7 @@ class User:
     def remove(self):
         if self.place:
             os.rmdir(self.place)
-        self._command("userdel", self.name)
+        user_command("userdel", self.name)
 
 
 class Delegated:
