@@ -354,22 +354,22 @@ static void on_removed(void *arg, const struct error *err)
 void ContainerDelete(struct request *req)
 {
 	struct container *c = api_container(req);
+	const char *name = request_param(req, "name");
 	struct error err = { 0 };
 
-	if (c && request_query_bool(req, "link")) { /* there are no links, so only the default name */
-		error_set(&err, -EINVAL, "Conflict, cannot remove the default link name of the container");
-		reply_error(req, &err);
+	if (!c)
 		return;
-	}
-	if (c && c->is_removing) {
-		error_set_class(&err, ERROR_CONFLICT, "removal of container %.200s is already in progress",
-				request_param(req, "name"));
-		reply_error(req, &err);
-		return;
-	}
-	if (c)
+	if (c->is_removing) {
+		error_set_class(&err, ERROR_CONFLICT, "removal of container %.200s is already in progress", name);
+	} else if (!request_query_bool(req, "link")) {
 		engine_container_remove(api_engine(req), c, request_query_bool(req, "force"),
 					request_query_bool(req, "v"), on_removed, req);
+		return;
+	} else if (engine_container_unlink(api_engine(req), c, name, &err) == 0) {
+		reply_empty(req, 204);
+		return;
+	}
+	reply_error(req, &err);
 }
 
 /* ---- prune: measured and removed one after the other ---- */

@@ -93,18 +93,13 @@ json_t *view_mounts(const struct container *c)
 
 /* ---- the whole ---- */
 
-/* --link as the default network keeps it: "/other:/self/alias". */
+/* Of the default bridge only: "/other:/self/alias". An endpoint says its own. */
 static json_t *links_view(const struct container *c)
 {
-	json_t *links = json_array(), *v;
-	size_t i;
+	json_t *links = json_array();
 
-	json_array_foreach(json_object_get(c->host_config, "Links"), i, v) {
-		CLEANUP(freep) char *name = NULL, *alias = NULL;
-
-		if (link_parse(json_string_value(v), &name, &alias, NULL) == 0)
-			json_array_append_new(links, json_sprintf("/%s:/%s/%s", name, c->name, alias));
-	}
+	for (const struct container_link *l = c->links; l; l = l->next)
+		json_array_append_new(links, json_sprintf("/%s:/%s/%s", l->child->name, c->name, l->alias));
 	return links;
 }
 
@@ -113,8 +108,7 @@ static json_t *host_view(const struct container *c)
 	json_t *h = filled(host_defaults, c->host_config);
 
 	json_object_set_new(h, "Runtime", json_string(c->runtime));
-	if (json_array_size(json_object_get(h, "Links")) > 0 && !network_is_user_defined(network_mode_of(c)))
-		json_object_set_new(h, "Links", links_view(c));
+	json_object_set_new(h, "Links", c->links ? links_view(c) : json_null());
 	if (json_is_true(json_object_get(h, "Privileged")) && !json_object_get(c->host_config, "MaskedPaths")) {
 		json_object_set_new(h, "MaskedPaths", json_null());
 		json_object_set_new(h, "ReadonlyPaths", json_null());

@@ -100,17 +100,45 @@ static json_t *summary_host(const struct container *c)
 	return o;
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Its own name and those of links to it, in the order of their bytes, as moby's data base has them. */
+static json_t *names_of(const struct container *c)
+{
+	json_t *names = json_array();
+	size_t n = 1, i = 0;
+	char **all;
+
+	for (const struct container_link *l = c->linked_by; l; l = l->next_of_child)
+		n++;
+	all = xcalloc(n, sizeof(*all));
+	all[i++] = xasprintf("/%s", c->name);
+	for (const struct container_link *l = c->linked_by; l; l = l->next_of_child)
+		all[i++] = xasprintf("/%s/%s", l->parent->name, l->alias);
+	qsort(all, n, sizeof(*all), by_bytes);
+	for (i = 0; i < n; i++) {
+		json_array_append_new(names, json_string(all[i]));
+		free(all[i]);
+	}
+	free(all);
+	return names;
+}
+
 json_t *view_container_summary(struct engine *e, struct container *c)
 {
 	CLEANUP(freep) char *status = view_status(c), *command = command_line(c);
 	json_t *labels = json_object_get(c->config, "Labels");
 
-	return json_pack("{s:s, s:[o], s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:{s:o}, s:o, s:{s:s, s:i}}", "Id",
-			 c->id, "Names", json_sprintf("/%s", c->name), "Image", image_shown(e, c), "ImageID",
-			 c->image_id, "Command", command, "Created", (json_int_t)(c->created_ns / 1000000000), "Ports",
-			 view_ports(e, c), "Labels", json_is_object(labels) ? json_incref(labels) : json_object(),
-			 "State", container_status_name(c->state.status), "Status", status, "HostConfig",
-			 summary_host(c), "NetworkSettings", "Networks", view_networks(e, c, false), "Mounts",
-			 view_mounts(c), "Health", "Status", health_status_name(c->state.health.status),
-			 "FailingStreak", (int)c->state.health.failing_streak);
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:{s:o}, s:o, s:{s:s, s:i}}", "Id",
+			 c->id, "Names", c->linked_by ? names_of(c) : json_pack("[o]", json_sprintf("/%s", c->name)),
+			 "Image", image_shown(e, c), "ImageID", c->image_id, "Command", command, "Created",
+			 (json_int_t)(c->created_ns / 1000000000), "Ports", view_ports(e, c), "Labels",
+			 json_is_object(labels) ? json_incref(labels) : json_object(), "State",
+			 container_status_name(c->state.status), "Status", status, "HostConfig", summary_host(c),
+			 "NetworkSettings", "Networks", view_networks(e, c, false), "Mounts", view_mounts(c), "Health",
+			 "Status", health_status_name(c->state.health.status), "FailingStreak",
+			 (int)c->state.health.failing_streak);
 }

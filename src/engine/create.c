@@ -418,6 +418,7 @@ static int create(struct engine *e, const struct container_create *req, struct c
 		container_unref(c);
 		return r;
 	}
+	links_register(e, c);
 	engine_container_event(e, c, "create", NULL);
 	*ret = c;
 	return 0;

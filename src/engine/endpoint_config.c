@@ -232,42 +232,6 @@ static int move_mac(json_t *body, const char *name, struct error *err)
 	return 0;
 }
 
-/* Links of the default bridge: to containers that are there (moby: registerLinks). */
-static int check_link(struct engine *e, const char *text, struct error *err)
-{
-	CLEANUP(freep) char *name = NULL, *alias = NULL;
-	struct container *other;
-	const char *mode;
-	int r = link_parse(text, &name, &alias, err);
-
-	if (r < 0)
-		return r;
-	if (containers_find(&e->containers, name, &other, err) < 0) {
-		error_prefix(err, "could not get container for %.200s", name);
-		err->cls = ERROR_INVALID; /* not "not found": a client would take it for the image and pull */
-		return err->code;
-	}
-	mode = json_text(other->host_config, "NetworkMode");
-	if (strcmp(mode, "host") == 0)
-		return error_set_class(
-			err, ERROR_INVALID,
-			"conflicting options: host type networking can't be used with links. This would result in undefined behavior");
-	return 0;
-}
-
-static int check_links(struct engine *e, json_t *host, const char *mode, struct error *err)
-{
-	json_t *links = json_object_get(host, "Links"), *v;
-	size_t i;
-
-	if (json_array_size(links) == 0 || network_is_user_defined(mode))
-		return 0;
-	json_array_foreach(links, i, v)
-		if (check_link(e, json_string_value(v), err) < 0)
-			return err->code;
-	return 0;
-}
-
 /* Addresses that ports are bound to, and name servers. */
 static int check_host_addresses(json_t *host, struct error *err)
 {
@@ -368,7 +332,7 @@ int networks_adapt_create(struct engine *e, json_t *body, struct error *err)
 		json_object_del(json_object_get(networking, "EndpointsConfig"), "default");
 	}
 	if (adapt_endpoints(e, networking, err) < 0 || move_mac(body, name, err) < 0 ||
-	    check_links(e, host, mode, err) < 0 || check_host_addresses(host, err) < 0)
+	    (!network_is_user_defined(mode) && links_adapt(e, host, err) < 0) || check_host_addresses(host, err) < 0)
 		return err->code;
 	drop_usual(body, mode, name);
 	return 0;

@@ -41,7 +41,6 @@ static struct net_sandbox *sandbox_new(struct engine *e, struct container *c)
 	s->ports = json_object();
 	s->files_of = xstrdup(c->id);
 	list_init(&s->endpoints);
-	list_init(&s->links);
 	list_init(&s->edits);
 	return s;
 }
@@ -52,7 +51,6 @@ static void sandbox_free(struct net_sandbox *s)
 		ports_unpublish(s);
 	list_for_each_safe(it, &s->endpoints)
 		endpoint_leave(container_of(it, struct endpoint, of_sandbox));
-	links_leave(s);
 	netns_unref(s->ns);
 	json_decref(s->ports);
 	free(s->files_of);
@@ -189,7 +187,6 @@ int networks_start(struct engine *e, struct container *c, struct error *err)
 		sandbox_free(s);
 		return r;
 	}
-	links_enter(s);
 	remember_ids(s);
 	map_put(&e->networks->sandboxes, c->id, s);
 	return 0;

@@ -199,6 +199,8 @@ static int open_parts(struct engine *e, struct error *err)
 	if (r == 0)
 		r = networks_open(e, &no, &e->networks, err);
 	if (r == 0)
+		links_load(e);
+	if (r == 0)
 		r = build_chain(e, err);
 	return r;
 }

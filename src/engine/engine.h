@@ -136,6 +136,9 @@ void engine_container_pause(struct engine *e, struct container *c, engine_done d
 void engine_container_unpause(struct engine *e, struct container *c, engine_done done, void *arg);
 /* ERROR_INVALID for a name that Docker would not take, ERROR_CONFLICT for one in use. */
 int engine_container_rename(struct engine *e, struct container *c, const char *name, struct error *err);
+/* Takes the link's `name`, "parent/alias", from `child`, which was found by it, and the link from the parent. An error
+ * when that is the container's own name. */
+int engine_container_unlink(struct engine *e, struct container *child, const char *name, struct error *err);
 /* Remembers the size, for a start too. ERROR_CONFLICT when it does not run. */
 int engine_container_resize(struct engine *e, struct container *c, int rows, int cols, struct error *err);
 /* ERROR_CONFLICT while it runs (without force) or is being removed. Named volumes stay. */

@@ -167,28 +167,21 @@ static void put_line(void *arg, const char *address)
 }
 
 /* --link on the default bridge: alias, host name and name of the other (moby: addLegacyLinks). */
-static int add_link(struct buf *b, struct engine *e, const struct container *c, const char *text, struct error *err)
+static int add_link(struct buf *b, struct engine *e, const struct container_link *l, struct error *err)
 {
-	CLEANUP(freep) char *name = NULL, *alias = NULL, *names = NULL;
-	struct container *other;
-	struct endpoint *ep;
-	struct naming n = { .out = b };
-	int r = link_parse(text, &name, &alias, err);
+	const struct container *other = l->child;
+	const char *host = json_text(other->config, "Hostname");
+	const struct endpoint *ep = endpoint_find(net_sandbox_of(e, other), "bridge");
+	CLEANUP(freep)
+	char *names = strcmp(l->alias, other->name) ? xasprintf("%s %s %s", l->alias, host, other->name) :
+						      xasprintf("%s %s", l->alias, host);
+	struct naming n = { b, names };
 
-	if (r == 0)
-		r = containers_find(&e->containers, name, &other, err);
-	if (r < 0)
-		return r;
 	if (!container_has_process(other))
 		return error_set(err, -EINVAL, "Cannot link to a non running container: /%s AS /%s/%s", other->name,
-				 c->name, alias);
-	ep = endpoint_find(net_sandbox_of(e, other), "bridge");
+				 l->parent->name, l->alias);
 	if (!ep)
 		return error_set(err, -EINVAL, "Cannot link to /%s, as it does not belong to the default network", other->name);
-	names = strcmp(alias, other->name) ?
-			xasprintf("%s %s %s", alias, json_text(other->config, "Hostname"), other->name) :
-			xasprintf("%s %s", alias, json_text(other->config, "Hostname"));
-	n.names = names;
 	each_address(ep, put_line, &n);
 	return 0;
 }
@@ -199,14 +192,12 @@ static int make_hosts(struct engine *e, const struct container *c, const struct 
 	bool is_on_bridge = endpoint_find(s, "bridge") != NULL;
 	struct buf b;
 	struct naming n = { &b, own };
-	json_t *v;
-	size_t i;
 
 	buf_init(&b, FILE_MAX);
 	buf_puts(&b, hosts_usual);
 	add_extra_hosts(&b, e, c);
-	json_array_foreach(json_object_get(c->host_config, "Links"), i, v) {
-		if (!is_on_bridge || add_link(&b, e, c, json_string_value(v), err) == 0)
+	for (const struct container_link *l = is_on_bridge ? c->links : NULL; l; l = l->next) {
+		if (add_link(&b, e, l, err) == 0)
 			continue;
 		buf_done(&b);
 		return err->code;
@@ -461,6 +452,12 @@ void container_files_move(struct net_sandbox *s, const struct endpoint *of, cons
 	struct editing ed = { s, HOSTS_MOVE, alias };
 
 	each_address(of, edit_address, &ed);
+	begin_later(s);
+}
+
+void container_files_unlink(struct net_sandbox *s, const char *alias)
+{
+	add_edit(s, HOSTS_UNLINK, "", alias);
 	begin_later(s);
 }
 

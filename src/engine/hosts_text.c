@@ -40,6 +40,15 @@ static bool begins_with_name(const char *line, size_t len, const char *name)
 	return tab + 1 + n == line + len || strchr(" \t.", tab[1 + n]);
 }
 
+/* "172.17.0.2<TAB>alias host …": a line of --add-host has the one name. */
+static bool is_links(const char *line, size_t len, const char *alias)
+{
+	const char *tab = memchr(line, '\t', len);
+	size_t n = strlen(alias);
+
+	return tab && tab + 1 + n < line + len && strncmp(tab + 1, alias, n) == 0 && tab[1 + n] == ' ';
+}
+
 char *hosts_edit(const char *text, enum hosts_change change, const char *address, const char *names)
 {
 	struct buf out;
@@ -52,7 +61,8 @@ char *hosts_edit(const char *text, enum hosts_change change, const char *address
 			const char *tab = memchr(text, '\t', len);
 
 			buf_printf(&out, "%s%.*s\n", address, (int)(text + len - tab), tab);
-		} else if (change != HOSTS_REMOVE || !is_line(text, len, address, names)) {
+		} else if (!(change == HOSTS_REMOVE && is_line(text, len, address, names)) &&
+			   !(change == HOSTS_UNLINK && is_links(text, len, names))) {
 			buf_append(&out, text, len);
 			buf_puts(&out, "\n");
 		}

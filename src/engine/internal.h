@@ -31,6 +31,7 @@ struct crun {
 	bool has_backoff;
 	bool is_restart_cancelled;     /* by hand: until the next start by hand */
 	bool is_starting_again;        /* is_starting, by the policy */
+	bool is_to_revive;             /* restart.c: the daemon has come up, and will start it yet */
 	bool is_adopted;               /* an embedder's process: no policy starts it again */
 	unsigned backoff_ms;           /* the last one; 0: none yet */
 	struct health *health;         /* health.h; NULL: has none, or never ran */

@@ -260,7 +260,6 @@ int networks_open(struct engine *e, const struct networks_options *opt, struct n
 	map_init(&ns->by_id);
 	map_init(&ns->by_name);
 	map_init(&ns->sandboxes);
-	map_init(&ns->linked);
 	r = open_parts(ns, opt, err);
 	if (r < 0) {
 		networks_free(ns);
@@ -276,7 +275,6 @@ void networks_free(struct networks *ns)
 		return;
 	networks_done(ns);
 	map_done(&ns->sandboxes);
-	map_done(&ns->linked);
 	ipam_free(ns->ipam);
 	net_switch_free(ns->net_switch);
 	free(ns);

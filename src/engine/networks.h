@@ -64,7 +64,6 @@ struct net_sandbox {
 	struct network *published; /* whose endpoint has the ports; NULL: none */
 	char *files_of;          /* the id of the container whose hosts and resolv.conf it has */
 	char *resolv_text;       /* as it was written */
-	struct list links;       /* links.c: to others on the default bridge */
 	struct list edits;       /* hosts.c: changes of files that wait for its process, or for the edit under way */
 	struct edit_job *edit_job; /* that one; NULL: none */
 };
@@ -105,7 +104,6 @@ struct networks {
 	struct ipam *ipam;
 	struct net_switch *net_switch;
 	struct map sandboxes;    /* container id → struct net_sandbox */
-	struct map linked;       /* links.c: container id → who of those that run is linked to it */
 	struct ip host_gateway;  /* none: the default bridge's */
 	bool has_host_ipv6;
 };
@@ -202,22 +200,27 @@ void container_files_move(struct net_sandbox *s, const struct endpoint *of, cons
 void container_files_started(struct net_sandbox *s);
 void container_files_forget(struct net_sandbox *s); /* edits that are not begun */
 
-/* ---- links.c: --link on the default bridge, while it runs ---- */
-void links_enter(struct net_sandbox *s);
-void links_leave(struct net_sandbox *s);
+/* The link of that alias is no more. */
+void container_files_unlink(struct net_sandbox *s, const char *alias);
+
+/* ---- links.c: --link on the default bridge ---- */
+/* Of a container that is to be made: HostConfig.Links become "id:alias". ERROR_INVALID where there is no such container. */
+int links_adapt(struct engine *e, json_t *host, struct error *err);
+void links_register(struct engine *e, struct container *c); /* it has just been made */
+void links_load(struct engine *e); /* the daemon's start: all have been loaded */
 /* `c` has started: those that are linked to it learn its addresses. Costs what there is of them. */
 void links_tell(struct engine *e, const struct container *c);
 
 /* ---- hosts_text.c: pure ---- */
 struct resolv_wish {
 	json_t *servers, *search, *options; /* NULL: the host's; borrowed */
-	bool is_internal;                   /* 127.0.0.11 in place of the servers, which it asks */
+	bool is_internal; /* 127.0.0.11 in place of the servers, which it asks */
 };
 /* `host`: the host's own resolv.conf. malloc'd, in Docker's layout. */
 char *resolv_make(const char *host, const struct resolv_wish *wish);
 /* One change of a hosts file: adds or removes the line "address<TAB>names", or gives those lines that
- * begin with `names` the address. malloc'd. */
-enum hosts_change { HOSTS_ADD, HOSTS_REMOVE, HOSTS_MOVE };
+ * begin with `names` the address, or drops those of the link whose alias is `names`. malloc'd. */
+enum hosts_change { HOSTS_ADD, HOSTS_REMOVE, HOSTS_MOVE, HOSTS_UNLINK };
 char *hosts_edit(const char *text, enum hosts_change change, const char *address, const char *names);
 extern const char hosts_usual[]; /* the lines of localhost */
 /* --add-host "name:address" or "name=address": where the address begins, one behind the name; NULL: neither. */

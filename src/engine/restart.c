@@ -82,29 +82,12 @@ void restart_cancel(struct crun *run)
 
 /* ---- at the daemon's start ---- */
 
+enum { LOOKS_MAX = 256 };
+
 struct revival {
 	struct engine *engine;
 	struct container *container;
 };
-
-static void revive(void *arg, const struct error *err)
-{
-	struct revival *r = arg;
-
-	(void)err;
-	engine_container_start(r->engine, r->container, NULL, NULL);
-	container_unref(r->container);
-	free(r);
-}
-
-/* The container whose network it uses; always an older one. */
-static struct container *network_owner(struct engine *e, const struct container *c)
-{
-	const char *id = network_mode_container(network_mode_of(c));
-	struct container *owner;
-
-	return id && containers_find(&e->containers, id, &owner, NULL) == 0 ? owner : NULL;
-}
 
 /* Whoever started it last time says whether it still runs. */
 static bool is_backends(const struct container *c)
@@ -112,22 +95,91 @@ static bool is_backends(const struct container *c)
 	return c->driver && strcmp(c->driver, backend_factory.name) == 0;
 }
 
+static bool is_due(const struct container *c)
+{
+	return c->state.started_ns && !is_backends(c) && !container_is_live(c) && restart_is_due(c, c->state.exit_code);
+}
+
+static struct container *awaited(struct engine *e, const struct container *c, unsigned *looks);
+
+static void start_now(struct engine *e, struct container *c)
+{
+	crun_of(e, c)->is_to_revive = false;
+	if (is_due(c)) /* as it was; the user may have been quicker */
+		engine_container_start(e, c, NULL, NULL);
+}
+
+static struct container *awaited_for(struct engine *e, struct container *needed, unsigned *looks)
+{
+	const struct crun *run = needed->run;
+	struct container *other = NULL;
+
+	if (run && run->is_to_revive) {
+		other = awaited(e, needed, looks);
+		if (!other)
+			start_now(e, needed);
+	}
+	return other ? other : crun_is_starting(needed) ? needed : NULL;
+}
+
+/* What it needs to run and is being started, or what that waits for: of the container whose network it uses, and of
+ * those that it is linked to. They are older ones, so nobody waits for himself; `looks` bounds what a thicket costs. */
+static struct container *awaited(struct engine *e, const struct container *c, unsigned *looks)
+{
+	const char *id = network_mode_container(network_mode_of(c));
+	struct container *found = NULL, *owner;
+
+	if (*looks == 0)
+		return NULL;
+	--*looks;
+	if (id && containers_find(&e->containers, id, &owner, NULL) == 0)
+		found = awaited_for(e, owner, looks);
+	for (const struct container_link *l = c->links; l && !found; l = l->next)
+		found = awaited_for(e, l->child, looks);
+	return found;
+}
+
+static void begin(struct engine *e, struct container *c);
+
+static void revive(void *arg, const struct error *err)
+{
+	struct revival *r = arg;
+
+	(void)err;
+	begin(r->engine, r->container);
+	container_unref(r->container);
+	free(r);
+}
+
+/* Now, or when what it needs has started; nothing if that has been done. */
+static void begin(struct engine *e, struct container *c)
+{
+	const struct crun *run = c->run;
+	unsigned looks = LOOKS_MAX;
+	struct container *other;
+	struct revival *r;
+
+	if (!run || !run->is_to_revive)
+		return;
+	other = awaited(e, c, &looks);
+	if (!other) {
+		start_now(e, c);
+		return;
+	}
+	r = xnew(struct revival);
+	r->engine = e;
+	r->container = container_ref(c);
+	waiters_add(&crun_of(e, other)->after_start, revive, r);
+}
+
 void restart_all(struct engine *e)
 {
 	list_for_each(it, &e->containers.by_age) {
-		struct container *c = container_of(it, struct container, by_age), *owner;
-		struct revival *r;
+		struct container *c = container_of(it, struct container, by_age);
 
-		if (!c->state.started_ns || is_backends(c) || !restart_is_due(c, c->state.exit_code))
-			continue;
-		owner = network_owner(e, c);
-		if (!owner || !crun_is_starting(owner)) {
-			engine_container_start(e, c, NULL, NULL);
-			continue;
-		}
-		r = xnew(struct revival);
-		r->engine = e;
-		r->container = container_ref(c);
-		waiters_add(&crun_of(e, owner)->after_start, revive, r);
+		if (is_due(c))
+			crun_of(e, c)->is_to_revive = true;
 	}
+	list_for_each(it, &e->containers.by_age)
+		begin(e, container_of(it, struct container, by_age));
 }

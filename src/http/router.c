@@ -94,7 +94,23 @@ void route_match_done(struct route_match *m)
 	m->nparams = 0;
 }
 
-/* A `{name...}` takes as much as the segments after it leave. */
+/* How much of `path` a `{name...}` takes when `rest` of the pattern follows: all but as many segments. 0: too few. */
+static size_t long_length(const char *path, const char *rest)
+{
+	size_t n = strlen(path);
+
+	for (; *rest; rest++) {
+		if (*rest != '/')
+			continue;
+		while (n > 0 && path[n - 1] != '/')
+			n--;
+		if (n > 0)
+			n--;
+	}
+	return n;
+}
+
+/* Does it fit, and what are its parameters? Those are to be freed either way. */
 static bool match_pattern(const char *pattern, const char *path, struct route_match *m)
 {
 	while (*pattern == '/' && *path == '/') {
@@ -106,13 +122,8 @@ static bool match_pattern(const char *pattern, const char *path, struct route_ma
 		if (*pattern == '{') {
 			bool is_long = np > 5 && strncmp(pattern + np - 4, "...}", 4) == 0;
 
-			if (is_long) {
-				size_t tail = strlen(pattern + np), all = strlen(path);
-
-				if (all <= tail)
-					return false;
-				ns = all - tail;
-			}
+			if (is_long)
+				ns = long_length(path, pattern + np);
 			if (ns == 0 || m->nparams == ROUTE_MAX_PARAMS)
 				return false;
 			m->names[m->nparams] = pattern + 1;

@@ -243,6 +243,7 @@ static void enter(struct containers *cs, struct container *c)
 
 static void leave(struct containers *cs, struct container *c)
 {
+	links_leave(cs, c);
 	sorted_remove(&cs->ids, c->id);
 	map_remove(&cs->by_id, c->id);
 	map_remove(&cs->by_name, c->name);
@@ -288,6 +289,7 @@ void containers_done(struct containers *cs)
 	list_for_each_safe(it, &cs->by_age) {
 		struct container *c = container_of(it, struct container, by_age);
 
+		links_leave(cs, c);
 		list_remove(it);
 		c->is_gone = true;
 		container_unref(c);
@@ -359,8 +361,10 @@ int containers_rename(struct containers *cs, struct container *c, const char *na
 
 	if (r < 0)
 		return r;
+	links_give_names(cs, c);
 	map_remove(&cs->by_name, c->name);
 	narrow_rename(cs, c, name);
+	links_take_names(cs, c);
 	map_put(&cs->by_name, c->name, c);
 	containers_save(cs, c);
 	return 0;

@@ -64,6 +64,15 @@ struct container_mount {            /* inspect's Mounts, resolved at create */
 	uint32_t tmpfs_mode;
 };
 
+/* --link on the default bridge: "parent/alias" is a name of the child. */
+struct container_link {
+	struct container *parent; /* who has it, and frees it */
+	struct container *child;  /* reference: it may be gone */
+	char *alias;
+	struct container_link *next, *next_of_child;
+	struct container_link **at_of_child; /* what points at it among those of the child; NULL: that one is gone */
+};
+
 struct container {
 	struct list by_age; /* in containers.by_age, oldest first */
 	uint64_t age; /* place in that order */
@@ -88,6 +97,7 @@ struct container {
 	bool is_held;     /* a build needs it, also when it does not run: no prune takes it; not persisted */
 	struct map execs; /* exec id → struct exec (engine's); not persisted */
 	void *run; /* the engine's run-time part; not persisted */
+	struct container_link *links, *linked_by; /* links.c: as a parent, in order, kept in HostConfig.Links; as a child */
 	char *traits; /* narrow.c: the words by which by_trait has it, each with its NUL, and one more */
 	unsigned refs;
 	bool is_gone; /* out of the store, kept by references */
@@ -134,12 +144,22 @@ void narrow_remove(struct containers *cs, struct container *c);
 void narrow_update(struct containers *cs, struct container *c); /* its status may have changed */
 void narrow_rename(struct containers *cs, struct container *c, const char *name);
 
-/* Loads what the store holds. */
+/* `child` is known as "parent/alias" too, from now on. False: that name is taken, or none, and nothing is done. */
+bool containers_link(struct containers *cs, struct container *parent, struct container *child, const char *alias);
+void containers_unlink(struct containers *cs, struct container_link *l); /* frees it */
+char *container_link_name(const struct container_link *l); /* "parent/alias", malloc'd */
+
+/* links.c for containers.c: around a parent's new name, and at a container's end. */
+void links_give_names(struct containers *cs, struct container *parent);
+void links_take_names(struct containers *cs, struct container *parent);
+void links_leave(struct containers *cs, struct container *c);
+
+/* Loads what the store holds, but for links. */
 int containers_init(struct containers *cs, struct store *store, struct error *err);
 void containers_done(struct containers *cs);
 
-/* By full id, full name, or unique id prefix, in this order (a leading slash
- * on a name is taken). ERROR_NOT_FOUND "No such container: x"; ERROR_INVALID
+/* By full id, full name or link's name, or unique id prefix, in this order (a leading
+ * slash on a name is taken). ERROR_NOT_FOUND "No such container: x"; ERROR_INVALID
  * "Multiple IDs found with provided prefix: x". */
 int containers_find(struct containers *cs, const char *name, struct container **ret, struct error *err);
 /* Takes the caller's first reference into the store. ERROR_CONFLICT with

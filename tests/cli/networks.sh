@@ -64,6 +64,18 @@ check "--network container:" 0 "h1" d run --rm --network container:one busybox c
 check "--link" 0 "1" sh -c '"$docker" run -d --name linked busybox sleep 1000 >/dev/null
 	"$docker" run --rm --link linked:peer busybox grep -c "peer .* linked" /etc/hosts 2>/dev/null'
 
+check "--link is a name too" 0 "/linked" sh -c '"$docker" create --name linker --link linked:peer --link linked:other busybox sleep 1000 >/dev/null 2>&1
+	"$docker" inspect --format "{{.Name}}" linker/peer'
+check "ps --no-trunc shows it" 0 "linked,linker/other,linker/peer" d ps --no-trunc --filter name=linked --format '{{.Names}}'
+check "ps shows the own name" 0 "linked" d ps --filter name=linked --format '{{.Names}}'
+check "exec by a link's name" 0 "there" d exec linker/peer echo there
+check "rm --link" 0 "linker/peer" d rm --link linker/peer
+check "rm --link: gone" 0 "[/linked:/linker/other] linked,linker/other" sh -c '
+	echo "$("$docker" inspect --format "{{.HostConfig.Links}}" linker) $("$docker" ps --no-trunc --filter name=linked --format "{{.Names}}")"'
+check_has "rm --link: a link that is none" 1 "No such container: linker/peer" d rm --link linker/peer
+check_has "rm --link: not a link" 1 "Conflict, cannot remove the default link name of the container" d rm --link linked
+d rm linker >/dev/null
+
 # ---- ports ----
 d run -d --name ports -p 127.0.0.1::80 -p 127.0.0.1:0:81/udp --expose 82 busybox sleep 1000 >/dev/null
 check_like "port" 0 "80/tcp -> 127.0.0.1:[0-9]+\|81/udp -> 127.0.0.1:[0-9]+" d port ports

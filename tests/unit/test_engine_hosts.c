@@ -33,6 +33,8 @@ static void test_hosts(void **state)
 	assert_edit("1.1.1.1\tdb dbhost\n1.1.1.1\tdbx\n1.1.1.1\tdb\n9.9.9.9 db\n", HOSTS_MOVE, "3.3.3.3", "db",
 		    "3.3.3.3\tdb dbhost\n1.1.1.1\tdbx\n3.3.3.3\tdb\n9.9.9.9 db\n");
 	assert_edit("", HOSTS_REMOVE, "1.1.1.1", "a", "");
+	assert_edit("1.1.1.1\tdb dbhost c\nfd00::1\tdb dbhost c\n1.1.1.1\tdbx y\n1.1.1.1\tdb\n2.2.2.2\tdb.org db\n",
+		    HOSTS_UNLINK, "", "db", "1.1.1.1\tdbx y\n1.1.1.1\tdb\n2.2.2.2\tdb.org db\n");
 }
 
 static void assert_resolv(const char *host, struct resolv_wish wish, const char *want)

@@ -25,6 +25,8 @@ static const struct route table[] = {
 	{ .operation = "Delete", .method = "DELETE", .pattern = "/things/{name}", .handler = one },
 	{ .operation = "Image", .method = "GET", .pattern = "/images/{name...}/json", .handler = one },
 	{ .operation = "Any", .method = "OPTIONS", .pattern = "/{any...}", .handler = one },
+	{ .operation = "Inner", .method = "DELETE", .pattern = "/long/{name...}/inner/{id}", .handler = one },
+	{ .operation = "Long", .method = "DELETE", .pattern = "/long/{name...}", .handler = one },
 	{ .operation = "Two", .method = "GET", .pattern = "/a/{x}/b/{y}", .handler = one },
 };
 
@@ -73,6 +75,14 @@ static void test_matches(void **state)
 		{ "GET", "/images/json/json", "Image", "json" },
 		{ "OPTIONS", "/x/y/z", "Any", "x/y/z" },
 		{ "GET", "/a/1/b/2", "Two", "1" },
+		{ "DELETE", "/long/a", "Long", "a" },
+		{ "DELETE", "/long/a/b", "Long", "a/b" },
+		{ "DELETE", "/long/a/inner", "Long", "a/inner" },
+		{ "DELETE", "/long/inner/b", "Long", "inner/b" },
+		{ "DELETE", "/long/a/inner/long-id", "Inner", "a" },
+		{ "DELETE", "/long/a/b/inner/c", "Inner", "a/b" },
+		{ "DELETE", "/long/a/inner/inner/c", "Inner", "a/inner" },
+		{ "DELETE", "/long/a%2Finner/b", "Long", "a/inner/b" },
 	};
 	char param[64];
 
@@ -106,6 +116,8 @@ static void test_no_match(void **state)
 		{ "GET", "/x/../things/json" },
 		{ "DELETE", "/things/.." },
 		{ "GET", "/images/json" },
+		{ "DELETE", "/long/" },
+		{ "DELETE", "/long//inner/b" },
 		{ "GET", "/images//json" },
 		{ "GET", "/images/a//b/json" },
 		{ "GET", "/images/a/../b/json" },

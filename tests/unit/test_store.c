@@ -207,6 +207,43 @@ static void test_containers_find(void **state)
 	containers_done(&cs);
 }
 
+static void test_links(void **state)
+{
+	struct fixture *f = *state;
+	struct containers cs;
+	struct container *db = make("db1", "db"), *app = make("app1", "app"), *other = make("app2", "other"), *c;
+
+	assert_int_equal(containers_init(&cs, f->store, NULL), 0);
+	assert_int_equal(containers_add(&cs, db, NULL), 0);
+	assert_int_equal(containers_add(&cs, app, NULL), 0);
+	assert_int_equal(containers_add(&cs, other, NULL), 0);
+	assert_true(containers_link(&cs, app, db, "x"));
+	assert_false(containers_link(&cs, app, other, "x"));
+	assert_true(containers_link(&cs, app, db, "/.//a/b/"));
+	assert_true(containers_link(&cs, other, db, "x"));
+	assert_true(containers_link(&cs, other, app, "y"));
+	assert_false(containers_link(&cs, app, db, ""));
+	assert_false(containers_link(&cs, app, db, "/"));
+	assert_false(containers_link(&cs, app, db, "a/../.."));
+	assert_int_equal(containers_find(&cs, "/app/a/b", &c, NULL), 0);
+	assert_ptr_equal(c, db);
+
+	assert_int_equal(containers_rename(&cs, app, "web", NULL), 0);
+	assert_int_equal(containers_find(&cs, "web/x", &c, NULL), 0);
+	assert_true(containers_find(&cs, "app/x", &c, NULL) < 0);
+	containers_unlink(&cs, app->links);
+	assert_true(containers_find(&cs, "web/x", &c, NULL) < 0);
+	assert_int_equal(containers_find(&cs, "web/a/b", &c, NULL), 0);
+
+	containers_remove(&cs, db);
+	assert_true(containers_find(&cs, "web/a/b", &c, NULL) < 0);
+	assert_ptr_equal(app->links->child, db); /* still there, and gone */
+	assert_true(db->is_gone);
+	containers_remove(&cs, app);
+	assert_true(containers_find(&cs, "other/y", &c, NULL) < 0);
+	containers_done(&cs);
+}
+
 static void test_containers_reload(void **state)
 {
 	struct fixture *f = *state;
@@ -436,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_second_opener_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tickets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_containers_find, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_containers_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_containers_narrow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_labels, setup, teardown),
