@@ -345,7 +345,6 @@ static void on_clean(uv_work_t *w, int status)
 
 	(void)status;
 	list_remove(&b->link);
-	release_all(b);
 	b->sink.done(b->sink.arg, &result, end->has_failed ? &end->err : NULL);
 	free(end);
 	uv_close((uv_handle_t *)&b->tick, build_free);
@@ -386,6 +385,7 @@ void build_finish(struct build *b, const struct error *err, int exit_code)
 		output_text(b, "Successfully built %s\n", short_id(b->image_id, id));
 		end->has_failed = tag_all(b, &end->err) < 0;
 	}
+	release_all(b); /* before the client, told of its image, can ask for its removal: the files may take a while */
 	uv_queue_work(b->engine->loop, &end->work, clean_up, on_clean);
 }
 

@@ -4,6 +4,7 @@ import http.server
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -430,6 +431,25 @@ class Meanwhile(BuildTest):
         self.assertEqual(self.d.call("DELETE", f"/images/{lines[-2]['aux']['ID']}").status, 200)
         self.prune_all()
         self.assertEqual(self.d.call("GET", f"/images/{newest}/json").status, 404)
+
+    def test_the_image_is_free_when_it_is_told(self):
+        """A client need not wait for the reply's end, which comes when the context's files are gone."""
+        body = context(Dockerfile="FROM busybox\nENV FREE=1\n", **{f"f{i}": "x" for i in range(5000)})
+        with self.d.connect(timeout=60) as s:
+            s.sendall(f"POST /v1.51/build HTTP/1.1\r\nHost: d\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            text = b""
+            while b"Successfully built" not in text:
+                data = s.recv(65536)
+                self.assertTrue(data, text)
+                text += data
+            image = re.search(rb'"ID":"(sha256:[0-9a-f]+)"', text).group(1).decode()
+            self.assertEqual(self.d.call("DELETE", f"/images/{image}?force=1").status, 200)
+            while data:
+                data = s.recv(65536)
+                text += data
+                if text.endswith(b"0\r\n\r\n"):
+                    break
+        self.assertNotIn(b"errorDetail", text)
 
     def test_many_prunes(self):
         """One after the other, as fast as may be, during a build of many short steps: between create and start, while layers are made."""
