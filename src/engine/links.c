@@ -12,6 +12,8 @@
 #include "util/json.h"
 #include "util/log.h"
 
+#define OWNERS_MAX 64 /* names may have come to name each other in a circle */
+
 /* Not "not found": a client would take it for the image and pull. */
 static int find(struct engine *e, const char *name, struct container **ret, struct error *err)
 {
@@ -32,7 +34,7 @@ static int resolve(struct engine *e, const char *text, struct container **ret_ch
 
 	if (r == 0)
 		r = find(e, name, &child, err);
-	while (r == 0 && (owner = network_mode_container(network_mode_of(child))))
+	for (int i = 0; r == 0 && i < OWNERS_MAX && (owner = network_mode_container(network_mode_of(child))); i++)
 		r = find(e, owner, &child, err);
 	if (r < 0)
 		return r;

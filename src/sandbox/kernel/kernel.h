@@ -223,8 +223,8 @@ void prepared_make(void);
 bool prepared_take(uint64_t *ret_end);
 /* Instantiates and runs it. */
 _Noreturn void exec_enter(struct exec_image *image);
-/* The set-id bits of what is about to run take effect: on the guest's ids, nothing of the host's. */
 void process_set_groups(const uint32_t *groups, size_t n); /* at most 64; sorted, as Linux keeps them */
+/* The set-id bits of what is about to run take effect: on the guest's ids, nothing of the host's. */
 void process_take_ids(const struct exec_image *image);
 /* To the worker's main loop, which enters the image. */
 _Noreturn void worker_restart(struct exec_image *image);
