@@ -2,16 +2,20 @@
  * libuv, in both directions. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/internal.h"
 #include "util/alloc.h"
 
-enum { HEAD_MAX = 64 << 10, LINGER_MS = 1000 };
+enum { HEAD_MAX = 64 << 10, LINGER_MS = 1000, LOOK_MS = 1, LOOKS_QUICK = 100, LOOK_SLOW_MS = 20, LOOKS_MAX = 500 };
+
+#define HELD_MAX (256u << 20) /* producers stop at STREAM_HIGH; this is against one that does not */
 
 struct hijack {
 	struct stream base;
@@ -23,7 +27,10 @@ struct hijack {
 	size_t early_len;
 	uv_idle_t early_idle;
 	uv_timer_t linger;        /* how long a client that does not close is waited for */
-	bool is_ended, is_lingering, is_closing, was_full, is_reading, is_at_eof, has_left;
+	struct buf held;          /* output that must not come with the head */
+	uv_timer_t look;          /* has it been read? */
+	unsigned looks;
+	bool is_head_read, is_ended, is_lingering, is_closing, was_full, is_reading, is_at_eof, has_left;
 	int fd;
 	unsigned handles, writes;
 	char buffer[65536];
@@ -49,6 +56,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	if (h->base.events && h->base.events->on_close)
 		h->base.events->on_close(h->base.arg);
 	list_remove(&h->link);
+	buf_done(&h->held);
 	free(h->early);
 	free(h);
 }
@@ -62,6 +70,7 @@ static void close_hijack(struct hijack *h)
 	uv_close((uv_handle_t *)&h->pipe, on_handle_closed);
 	uv_close((uv_handle_t *)&h->early_idle, on_handle_closed);
 	uv_close((uv_handle_t *)&h->linger, on_handle_closed);
+	uv_close((uv_handle_t *)&h->look, on_handle_closed);
 }
 
 static bool takes_input(const struct hijack *h)
@@ -106,7 +115,7 @@ static void linger(struct hijack *h)
 
 static void maybe_finish(struct hijack *h)
 {
-	if (!h->is_ended || h->writes > 0 || !takes_input(h))
+	if (!h->is_ended || h->writes > 0 || h->held.len > 0 || !takes_input(h))
 		return;
 	if (h->is_at_eof)
 		close_hijack(h);
@@ -133,16 +142,11 @@ static void on_written(uv_write_t *req, int status)
 	maybe_finish(h);
 }
 
-static int hj_write(struct stream *s, const void *data, size_t len)
+static int put(struct hijack *h, const void *data, size_t len)
 {
-	struct hijack *h = of(s);
 	struct write_op *op;
 	uv_buf_t buf;
 
-	if (h->is_closing || h->is_ended)
-		return -EPIPE;
-	if (len == 0)
-		return 0;
 	op = xmalloc(sizeof(*op) + len);
 	op->hijack = h;
 	memcpy(op->data, data, len);
@@ -159,9 +163,60 @@ static int hj_write(struct stream *s, const void *data, size_t len)
 	return 0;
 }
 
+/* ---- the head alone, then the output ----
+ *
+ * Some clients (the Python SDK) read the head through a buffer and what follows past it: what comes together with the head is
+ * lost to them. An engine that needs longer for an exec never shows it. So the first output waits until the head has been
+ * read, which a Unix socket tells; not for ever. */
+
+static bool has_read_head(struct hijack *h)
+{
+	int unread = 0;
+
+	if (!h->is_head_read)
+		h->is_head_read = h->looks >= LOOKS_MAX || (uv_stream_get_write_queue_size((uv_stream_t *)&h->pipe) == 0 &&
+							    (ioctl(h->fd, SIOCOUTQ, &unread) < 0 || unread == 0));
+	return h->is_head_read;
+}
+
+static void on_look(uv_timer_t *look)
+{
+	struct hijack *h = look->data;
+
+	if (++h->looks == LOOKS_QUICK)
+		uv_timer_set_repeat(look, LOOK_SLOW_MS);
+	if (!has_read_head(h))
+		return;
+	uv_timer_stop(look);
+	put(h, h->held.data, h->held.len);
+	buf_reset(&h->held);
+}
+
+static int hold(struct hijack *h, const void *data, size_t len)
+{
+	if (buf_append(&h->held, data, len) < 0)
+		return -EPIPE;
+	if (h->held.len > STREAM_HIGH)
+		h->was_full = true;
+	if (!uv_is_active((uv_handle_t *)&h->look))
+		uv_timer_start(&h->look, on_look, LOOK_MS, LOOK_MS);
+	return 0;
+}
+
+static int hj_write(struct stream *s, const void *data, size_t len)
+{
+	struct hijack *h = of(s);
+
+	if (h->is_closing || h->is_ended)
+		return -EPIPE;
+	if (len == 0)
+		return 0;
+	return h->held.len > 0 || !has_read_head(h) ? hold(h, data, len) : put(h, data, len);
+}
+
 static size_t hj_queued(const struct stream *s)
 {
-	return uv_stream_get_write_queue_size((const uv_stream_t *)&of(s)->pipe);
+	return of(s)->held.len + uv_stream_get_write_queue_size((const uv_stream_t *)&of(s)->pipe);
 }
 
 static void hj_end(struct stream *s)
@@ -268,12 +323,15 @@ static struct hijack *take_over(struct request *req)
 	h->watched.event = on_event;
 	h->server = s;
 	h->fd = fd;
-	h->handles = 3;
+	h->handles = 4;
+	h->is_head_read = !req->connection->is_local; /* TCP tells what has arrived, not what has been read */
+	buf_init(&h->held, HELD_MAX);
 	list_append(&s->hijacks, &h->link);
 	uv_pipe_init(s->config.loop, &h->pipe, 0);
 	uv_idle_init(s->config.loop, &h->early_idle);
 	uv_timer_init(s->config.loop, &h->linger);
-	h->pipe.data = h->early_idle.data = h->linger.data = h;
+	uv_timer_init(s->config.loop, &h->look);
+	h->pipe.data = h->early_idle.data = h->linger.data = h->look.data = h;
 	uv_pipe_open(&h->pipe, fd);
 	server_watch(s, fd, &h->watched, EPOLLRDHUP | EPOLLET);
 	s->counters.hijacked++;
@@ -318,7 +376,7 @@ void hijack_by_hand(struct request *req)
 		buf_printf(&head, "%s: %s\r\n", req->headers[i].name, req->headers[i].value);
 	buf_puts(&head, "\r\n");
 	if (h)
-		hj_write(&h->base, head.data, head.len);
+		put(h, head.data, head.len);
 	buf_done(&head);
 	tell_ready(req, h);
 }

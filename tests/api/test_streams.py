@@ -1,6 +1,7 @@
 """Attach, logs and wait."""
 import json
 import os
+import socket
 import time
 import unittest
 from urllib.parse import urlencode
@@ -22,6 +23,26 @@ class Attach(ApiTest):
             self.assertIn(b"Content-Type: application/vnd.docker.multiplexed-stream", a.head)
             self.start(cid)
             self.assertEqual(demux(a.read()), {1: b"out\n", 2: b"err\n"})
+
+    def test_head_comes_alone(self):
+        """Clients that read it through a buffer, and what follows past that, lose what has come with it."""
+        cid, _ = self.d.run("echo", "logged")
+        up = self.d.up()
+        eid = self.d.exec(up, "echo", "said")
+        for path, body, text, upgrade in ((f"/exec/{eid}/start", b"{}", b"said\n", "Connection: Upgrade\r\nUpgrade: tcp\r\n"),
+                                          (f"/containers/{cid}/attach?logs=1&stdout=1", b"", b"logged\n", "Connection: Upgrade\r\nUpgrade: tcp\r\n"),
+                                          (f"/containers/{cid}/attach?logs=1&stdout=1", b"", b"logged\n", "")):
+            with self.subTest(path), self.d.connect() as s:
+                s.sendall(f"POST /v1.43{path} HTTP/1.1\r\nHost: d\r\n{upgrade}Content-Type: application/json\r\n"
+                          f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                s.recv(1, socket.MSG_PEEK) # the answer has come, and what was to be said is there to be told
+                if "exec" in path:
+                    self.d.wait_for(lambda: self.d.call("GET", f"/exec/{eid}/json").json["Running"] is False, "the end of the exec")
+                time.sleep(0.05)
+                head = s.recv(65536)
+                self.assertEqual(head[-4:], b"\r\n\r\n")
+                self.assertEqual(s.recv(65536)[8:], text)
+        self.d.remove(up)
 
     def test_content_type_by_version(self):
         cid = self.d.create("true")

@@ -103,6 +103,8 @@ def exec_with_code_streams_and_environment(made):
     assert c.exec_run(["sh", "-c", "echo $X; exit 4"], environment={"X": "y"}) == (4, b"y\n")
     code, (out, err) = c.exec_run(["sh", "-c", "echo out; echo err >&2"], demux=True)
     assert (code, out, err) == (0, b"out\n", b"err\n")
+    for _ in range(50): # it reads the head through a buffer and what follows past it
+        assert c.exec_run(["echo", "hello"]) == (0, b"hello\n")
     assert b"".join(c.exec_run(["seq", "1000"], stream=True).output).endswith(b"999\n1000\n")
 
 
