@@ -64,19 +64,11 @@ int api_parse_platform(const char *text, struct image_platform *ret, struct erro
 
 static int check_text(const char *text, const struct image *i, const char *name, struct error *err)
 {
-	struct image_platform wanted, is;
-	char is_text[200], wanted_text[200];
+	struct image_platform wanted;
 
 	if (api_parse_platform(text, &wanted, err) < 0)
 		return err->code;
-	image_platform_of(&is, i->config);
-	if (image_platform_matches(&wanted, &is))
-		return 0;
-	image_platform_format(&is, is_text, sizeof(is_text));
-	image_platform_format(&wanted, wanted_text, sizeof(wanted_text));
-	return error_set_class(err, ERROR_NOT_FOUND,
-			       "image with reference %.200s was found but its platform (%s) does not match the specified platform (%s)",
-			       name, is_text, wanted_text);
+	return image_platform_check(&wanted, i->config, name, err);
 }
 
 int api_check_platform(struct request *req, const char *key, const struct image *i, struct error *err)

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/filters.h"
+#include "http/json_fault.h"
 #include "image/reference.h"
 
 static const char no_plugins[] = "plugins are not supported: what they do here is built in";
@@ -27,6 +28,7 @@ static int check_array(struct request *req, const char *go, struct error *err)
 {
 	size_t len;
 	const char *text = request_body_text(req, &len);
+	char fault[JSON_FAULT_MAX];
 	json_error_t at;
 	json_t *body;
 	int r = 0;
@@ -35,7 +37,7 @@ static int check_array(struct request *req, const char *go, struct error *err)
 		return 0;
 	body = json_loadb(text, len, 0, &at);
 	if (!body)
-		r = error_set_class(err, ERROR_INVALID, "invalid JSON: %s", at.text);
+		r = error_set_class(err, ERROR_INVALID, "invalid JSON: %s", json_fault(text, len, fault) ? fault : at.text);
 	else if (!json_is_array(body) && !json_is_null(body))
 		r = error_set_class(err, ERROR_INVALID, "invalid JSON: json: cannot unmarshal into Go value of type %s", go);
 	json_decref(body);

@@ -345,31 +345,20 @@ static struct container *build(struct engine *e, json_t *body, struct image *ima
 /* "os", "architecture", or "os/architecture[/variant]". `image` NULL: only whether it is one. */
 static int check_platform(const char *text, const struct image *image, const char *image_name, struct error *err)
 {
-	struct image_platform wanted, is;
-	char is_text[200], wanted_text[200];
+	struct image_platform wanted;
 	int r = text && *text ? image_platform_parse(text, &wanted, err) : 0;
 
 	if (r < 0 || !text || !*text || !image)
 		return r;
-	image_platform_of(&is, image->config);
-	if (image_platform_matches(&wanted, &is))
-		return 0;
-	image_platform_format(&is, is_text, sizeof(is_text));
-	image_platform_format(&wanted, wanted_text, sizeof(wanted_text));
-	return error_set_class(err, ERROR_NOT_FOUND,
-			       "image with reference %.200s was found but its platform (%s) does not match the specified platform (%s)",
-			       image_name, is_text, wanted_text);
+	return image_platform_check(&wanted, image->config, image_name, err);
 }
 
-/* Not "not found": a client would take it for the image and pull. */
 static int check_network_of(struct engine *e, json_t *host, struct error *err)
 {
 	const char *owner = network_mode_container(json_string_value(json_object_get(host, "NetworkMode")));
 	struct container *other;
 
-	if (!owner || containers_find(&e->containers, owner, &other, err) == 0)
-		return 0;
-	return error_set_class(err, ERROR_INVALID, "No such container: %.200s", owner);
+	return owner ? joined_find(e, owner, &other, err) : 0;
 }
 
 static int create(struct engine *e, const struct container_create *req, struct container **ret, struct error *err)

@@ -9,6 +9,15 @@
 #include "util/alloc.h"
 #include "util/json.h"
 
+int joined_find(struct engine *e, const char *name, struct container **ret, struct error *err)
+{
+	int r = containers_find(&e->containers, name, ret, err);
+
+	if (r < 0 && err)
+		err->cls = ERROR_INVALID;
+	return r;
+}
+
 static int adapt_one(struct engine *e, json_t *host, const char *key, struct error *err)
 {
 	const char *name = network_mode_container(json_text(host, key));
@@ -16,10 +25,8 @@ static int adapt_one(struct engine *e, json_t *host, const char *key, struct err
 
 	if (!name)
 		return 0;
-	if (containers_find(&e->containers, name, &other, err) < 0) {
-		err->cls = ERROR_INVALID; /* not "not found": a client would take it for the image and pull */
+	if (joined_find(e, name, &other, err) < 0)
 		return err->code;
-	}
 	json_object_set_new(host, key, json_sprintf("container:%s", other->id));
 	return 0;
 }

@@ -11,6 +11,9 @@ struct container;
 struct engine;
 struct error;
 
+/* Another container that a creation names. ERROR_INVALID "No such container: X", not "not found": a client would take that for
+ * the image, and pull. */
+int joined_find(struct engine *e, const char *name, struct container **ret, struct error *err);
 /* At create: names become ids, as in moby (daemon_unix.go: adaptContainerSettings). ERROR_INVALID "No such container: X". */
 int joined_adapt(struct engine *e, json_t *host, struct error *err);
 void joined_warn(json_t *host, json_t *warnings);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/internal.h"
+#include "engine/joined.h"
 #include "engine/network_mode.h"
 #include "engine/networks.h"
 #include "util/alloc.h"
@@ -14,14 +15,13 @@
 
 #define OWNERS_MAX 64 /* names may have come to name each other in a circle */
 
-/* Not "not found": a client would take it for the image and pull. */
 static int find(struct engine *e, const char *name, struct container **ret, struct error *err)
 {
-	if (containers_find(&e->containers, name, ret, err) == 0)
-		return 0;
-	error_prefix(err, "could not get container for %.200s", name);
-	err->cls = ERROR_INVALID;
-	return err->code;
+	int r = joined_find(e, name, ret, err);
+
+	if (r < 0)
+		error_prefix(err, "could not get container for %.200s", name);
+	return r;
 }
 
 /* Whose network it uses is meant in a container's place. */

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LOOKING_FOR_KEY "looking for beginning of object key string"
+#define LOOKING_FOR_VALUE "looking for beginning of value"
+
 enum { DEPTH_MAX = 2000, QUOTED_MAX = 12 };
 
 struct scan {
@@ -127,31 +130,10 @@ static bool literal(struct scan *s, const char *word)
 
 static bool value(struct scan *s);
 
-static bool array(struct scan *s)
-{
-	s->at++;
-	skip_space(s);
-	while (!is_at(s, ']')) {
-		if (!value(s))
-			return false;
-		skip_space(s);
-		if (is_at(s, ']'))
-			break;
-		if (!is_at(s, ','))
-			return blame(s, "after array element");
-		s->at++;
-		skip_space(s);
-		if (is_at(s, ']')) /* the comma wants another one */
-			return blame(s, "looking for beginning of value");
-	}
-	s->at++;
-	return true;
-}
-
 static bool member(struct scan *s)
 {
 	if (!is_at(s, '"'))
-		return blame(s, "looking for beginning of object key string");
+		return blame(s, LOOKING_FOR_KEY);
 	if (!string(s))
 		return false;
 	skip_space(s);
@@ -161,22 +143,23 @@ static bool member(struct scan *s)
 	return value(s);
 }
 
-static bool object(struct scan *s)
+/* What stands between brackets of either kind. `after`, `looking`: where a fault is, behind an item and behind a comma. */
+static bool items(struct scan *s, char close, bool (*item)(struct scan *s), const char *after, const char *looking)
 {
 	s->at++;
 	skip_space(s);
-	while (!is_at(s, '}')) {
-		if (!member(s))
+	while (!is_at(s, close)) {
+		if (!item(s))
 			return false;
 		skip_space(s);
-		if (is_at(s, '}'))
+		if (is_at(s, close))
 			break;
 		if (!is_at(s, ','))
-			return blame(s, "after object key:value pair");
+			return blame(s, after);
 		s->at++;
 		skip_space(s);
-		if (is_at(s, '}'))
-			return blame(s, "looking for beginning of object key string");
+		if (is_at(s, close)) /* the comma wants another one */
+			return blame(s, looking);
 	}
 	s->at++;
 	return true;
@@ -192,15 +175,14 @@ static bool value(struct scan *s)
 		return false;
 	s->depth++;
 	switch (s->at < s->end ? *s->at : 0) {
-	case '{': is_good = object(s); break;
-	case '[': is_good = array(s); break;
+	case '{': is_good = items(s, '}', member, "after object key:value pair", LOOKING_FOR_KEY); break;
+	case '[': is_good = items(s, ']', value, "after array element", LOOKING_FOR_VALUE); break;
 	case '"': is_good = string(s); break;
 	case 't': is_good = literal(s, "true"); break;
 	case 'f': is_good = literal(s, "false"); break;
 	case 'n': is_good = literal(s, "null"); break;
 	default:
-		is_good = is_at(s, '-') || (s->at < s->end && isdigit(*s->at)) ? number(s) :
-										 blame(s, "looking for beginning of value");
+		is_good = is_at(s, '-') || (s->at < s->end && isdigit(*s->at)) ? number(s) : blame(s, LOOKING_FOR_VALUE);
 	}
 	s->depth--;
 	return is_good;

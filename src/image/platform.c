@@ -166,3 +166,18 @@ void image_platform_format(const struct image_platform *p, char *out, unsigned l
 {
 	snprintf(out, size, "%s/%s%s%s", p->os, p->architecture, *p->variant ? "/" : "", p->variant);
 }
+
+int image_platform_check(const struct image_platform *wanted, json_t *config, const char *name, struct error *err)
+{
+	struct image_platform is;
+	char is_text[200], wanted_text[200];
+
+	image_platform_of(&is, config);
+	if (image_platform_matches(wanted, &is))
+		return 0;
+	image_platform_format(&is, is_text, sizeof(is_text));
+	image_platform_format(wanted, wanted_text, sizeof(wanted_text));
+	return error_set_class(err, ERROR_NOT_FOUND,
+			       "image with reference %.200s was found but its platform (%s) does not match the specified platform (%s)",
+			       name, is_text, wanted_text);
+}

@@ -23,6 +23,8 @@ int image_platform_parse(const char *text, struct image_platform *p, struct erro
 extern const struct image_platform image_platform_ours;
 /* Does an image of platform `p` run where `wanted` is asked for? A config without variant suits any. */
 bool image_platform_matches(const struct image_platform *wanted, const struct image_platform *p);
+/* ERROR_NOT_FOUND in Docker's words when the image of that config, known by `name`, is of another. */
+int image_platform_check(const struct image_platform *wanted, json_t *config, const char *name, struct error *err);
 /* "linux/arm/v7" */
 void image_platform_format(const struct image_platform *p, char *out, unsigned long size);
 

@@ -10,7 +10,7 @@
 #include "util/list.h"
 
 #define NET_FLOWS_MAX 1024
-#define NET_FLOW_IDLE_NS (180 * INT64_C(1000000000)) /* as Docker's userland proxy */
+#define NET_FLOW_IDLE_NS (180 * INT64_C(1000000000)) /* twice what Docker's userland proxy gives them */
 
 /* A part of what its owner keeps of the client. */
 struct net_flow {

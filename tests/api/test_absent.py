@@ -102,6 +102,7 @@ class Plugins(ApiTest):
     def test_install(self):
         for method, path in (("GET", "/plugins/privileges?remote=a/b"), ("POST", "/plugins/pull?remote=a/b"), ("POST", "/plugins/create?name=a/b")):
             self.assertError(self.d.call(method, path), 500, "plugins are not supported: what they do here is built in")
+        self.assertError(self.d.call("POST", "/plugins/pull?remote=a/b", b"[x]"), 400, "invalid JSON: invalid character 'x' looking for beginning of value")
         for method, path in (("GET", "/plugins/privileges"), ("POST", "/plugins/pull?remote=:x")):
             self.assertError(self.d.call(method, path), 400, "invalid reference format")
         self.assertEqual(self.d.call("POST", "/plugins/create?name=:", b"x" * 100).status, 400)
